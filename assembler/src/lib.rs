@@ -1,0 +1,2 @@
+//! Text to bytecode and back.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Small real programs.
+#![forbid(unsafe_code)]

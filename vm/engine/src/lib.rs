@@ -1,0 +1,1 @@
+//! The engine: modules, memories, frames, the interpreter.

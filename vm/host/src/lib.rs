@@ -1,0 +1,1 @@
+//! The only crate that does real I/O, and its simulated twin.

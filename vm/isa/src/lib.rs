@@ -1,0 +1,2 @@
+//! The instruction set: one row per instruction, from which all else is derived.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The virtual system: descriptors, system calls, run states.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Brant: a process virtual machine whose processes can move.
+#![forbid(unsafe_code)]

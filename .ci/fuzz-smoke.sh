@@ -1,0 +1,14 @@
+# Builds every fuzz target and runs each for some seconds from its committed seeds.
+# Sourced by .ci/run. cargo-fuzz wants nightly flags, which RUSTC_BOOTSTRAP allows on stable.
+FUZZ_SECONDS=${FUZZ_SECONDS:-10}
+command -v cargo-fuzz >/dev/null || cargo install -q cargo-fuzz --version 0.13.2 --locked
+for crate in vm/fuzz assembler/fuzz; do
+  for target in $(cd "$crate" && cargo fuzz list); do
+    step "fuzz $crate $target"
+    corpus=$(mktemp -d)
+    # New finds go to the scratch folder; the committed seeds are only read.
+    (cd "$crate" && RUSTC_BOOTSTRAP=1 cargo fuzz run "$target" "$corpus" "seeds/$target" -- \
+      -max_total_time="$FUZZ_SECONDS" -rss_limit_mb=4096 -timeout=20 2>&1 | tail -n 3)
+    rm -rf "$corpus"
+  done
+done

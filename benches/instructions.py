@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Exact instruction counts of single operations, as the difference of two callgrind runs.
+
+usage: instructions.py [BRANT [WASMI]]     defaults to target/release/brant; needs valgrind
+
+Each case is a module whose `run` export repeats one operation n times; (count(n2) - count(n1)) / (n2 - n1)
+leaves neither start-up nor translation. The loop around the operation is subtracted by a case of its own.
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+# A loop of 1000 turns around BODY; the counter is local 0.
+LOOP = """(module (memory 1) (table 1 funcref) (type $t (func (param i32) (result i32))) (elem (i32.const 0) $id)
+  (func $id (param i32) (result i32) (local.get 0))
+  (func (export "run") (param $n i32) (result i32) (local $x i32)
+    (loop $l %s (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $x)))"""
+FIB = """(module (func $fib (export "run") (param i32) (result i32)
+  (if (result i32) (i32.lt_u (local.get 0) (i32.const 2)) (then (local.get 0))
+    (else (i32.add (call $fib (i32.sub (local.get 0) (i32.const 1)))
+                   (call $fib (i32.sub (local.get 0) (i32.const 2))))))))"""
+
+
+def fib_calls(n):
+    a, b = 1, 1
+    for _ in range(n - 1):
+        a, b = b, a + b + 1
+    return b if n else 1
+
+
+# name: (module, small argument, big argument, repetitions between the two, name of the case to subtract)
+CASES = {
+    "empty loop turn": (LOOP % "", 1000, 11000, 10000, None),
+    "call and return (fib, all of its instructions)": (FIB, 10, 20, fib_calls(20) - fib_calls(10), None),
+    "call and return (identity)": (LOOP % "(local.set $x (call $id (local.get $x)))", 1000, 11000, 10000, "empty loop turn"),
+    "call_indirect and return (identity)": (
+        LOOP % "(local.set $x (call_indirect (type $t) (local.get $x) (i32.const 0)))", 1000, 11000, 10000, "empty loop turn"),
+    "i32.load (address in a local, to a local)": (
+        LOOP % "(local.set $x (i32.load (local.get $x)))", 1000, 11000, 10000, "empty loop turn"),
+    "i32.load (chained, address in the accumulator)": (
+        LOOP % ("(local.set $x " + "(i32.load " * 10 + "(local.get $x)" + ")" * 11), 1000, 11000, 100000, "empty loop turn"),
+    "i32.store": (LOOP % "(i32.store (local.get $x) (local.get $n))", 1000, 11000, 10000, "empty loop turn"),
+    "i32.add": (LOOP % "(local.set $x (i32.add (local.get $x) (local.get $n)))", 1000, 11000, 10000, "empty loop turn"),
+}
+
+
+def count(words):
+    """Instructions of one process."""
+    with tempfile.TemporaryDirectory() as scratch:
+        done = subprocess.run(
+            ["valgrind", "--tool=callgrind", f"--callgrind-out-file={scratch}/out", *words],
+            capture_output=True, text=True)
+        found = re.search(r"Collected : (\d+)", done.stderr)
+        if done.returncode or not found:
+            sys.exit(f"{' '.join(words)}: exit {done.returncode}\n{done.stderr[-2000:]}")
+        return int(found[1])
+
+
+def measure(brant, wasmi=None):
+    """{case: {engine: instructions for each operation}}; valgrind cannot reserve guard pages, which is fine."""
+    commands = {"brant": lambda f, n: [brant, "run", "--invoke", "run", f, str(n)]}
+    if wasmi and os.path.exists(wasmi):
+        commands["wasmi"] = lambda f, n: [wasmi, "run", "--invoke", "run", f, str(n)]
+    results = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, (text, small, big, repetitions, base) in CASES.items():
+            file = f"{scratch}/case.wat"
+            with open(file, "w") as out:
+                out.write(text)
+            results[name] = {}
+            for engine, command in commands.items():
+                turns = (big - small) if base else 0
+                loops = turns * results[base][engine] if base else 0
+                difference = count(command(file, big)) - count(command(file, small)) - loops
+                results[name][engine] = difference / repetitions
+            print(f"{name:50}" + "".join(f"{e:>8} {v:8.1f}" for e, v in results[name].items()), flush=True)
+    return results
+
+
+if __name__ == "__main__":
+    default = f"{ROOT}/target/release/brant"
+    measure(*(sys.argv[1:] or [default]))

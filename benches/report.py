@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Measures everything and writes docs/BENCHMARKS.md.
+
+usage: report.py DIR [--runs N] [--parts start,cold,steady,text,instructions]
+
+DIR is what build-corpus.sh and install-peers.sh filled. Builds brant first (release).
+Parts that are not named keep the figures that the last run stored in DIR/report.json.
+The page holds only figures that this script printed on this tree, with date, machine and versions.
+"""
+import argparse
+import datetime
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+
+import compare
+import instructions
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+PARTS = ["start", "cold", "steady", "text", "instructions"]
+INTRO = """# Benchmarks
+
+Every figure here was printed by the command named beside it, on the tree of the commit below.
+Machines are shared and drift by 2x between minutes, so times are medians of one interleaved run and only their ratios mean something.
+Instruction counts are exact.
+
+Make this page again: `benches/build-corpus.sh DIR && benches/install-peers.sh DIR && benches/report.py DIR`.
+"""
+
+
+def output(*words):
+    return subprocess.run(words, capture_output=True, text=True, cwd=ROOT).stdout.strip()
+
+
+def options_for(folder, mode, runs, brant, engines=None, programs=None):
+    words = [folder, mode, "--runs", str(runs), "--timeout", "300"]
+    words += ["--engines", engines] if engines else []
+    words += ["--programs", programs] if programs else []
+    words += ["--extra", f"brant={brant}" if mode == "text" else f"brant={brant} run --dir . {{wasm}} {{args}}"]
+    return compare.parse_options(words)
+
+
+def measure_start(folder, runs, brant):
+    """hello.wat from text, hello.wasm, and the limited address space."""
+    text = f"{ROOT}/benches/corpus/hello.wat"
+    commands = {
+        "brant, text": [brant, "run", text],
+        "brant, bytecode": [brant, "run", f"{folder}/wasm/hello-wat.wasm"],
+        "wasmi, text": [f"{folder}/wasmi/bin/wasmi", "run", text],
+        "wasmi, bytecode": [f"{folder}/wasmi/bin/wasmi", "run", f"{folder}/wasm/hello-wat.wasm"],
+        "wasmtime, text": [f"{folder}/bin/wasmtime", "run", "-C", "cache=n", text],
+    }
+    samples = {name: [] for name in commands}
+    for _ in range(10 * runs):
+        for name, words in commands.items():
+            samples[name].append(compare.measure(folder, words, 60))
+    rows = {name: {"wall_ms": 1000 * statistics.median(s["wall"] for s in of),
+                   "peak_mib": statistics.median(s["peak_kib"] for s in of) / 1024} for name, of in samples.items()}
+    for name, row in rows.items():
+        print(f"{name:20} {row['wall_ms']:8.2f} ms {row['peak_mib']:8.2f} MiB")
+    limited = {}
+    for program, args in (("hello", ""), ("lua", "bench.lua 1"), ("sqlite", "1")):
+        done = subprocess.run(
+            [brant, "run", "--dir", ".", f"{folder}/wasm/{program}.wasm", *args.split()], cwd=f"{folder}/data",
+            stdin=subprocess.DEVNULL, capture_output=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (262144 * 1024, 262144 * 1024)))
+        limited[program] = done.returncode
+    print("ulimit -v 262144:", limited)
+    return {"rows": rows, "limited": limited}
+
+
+def cell(figures, key):
+    return "-" if key not in figures else f"{figures[key]:.2f}" if figures[key] < 100 else f"{figures[key]:.0f}"
+
+
+def table(header, rows):
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def ratio_line(results, key, other, programs):
+    both = [p for p in programs if results[p]["brant"].get(key, 0) > 0 and results[p].get(other, {}).get(key, 0) > 0]
+    if not both:
+        return ""
+    ratios = {p: results[p]["brant"][key] / results[p][other][key] for p in both}
+    worst = max(ratios, key=ratios.get)
+    return (f"brant / {other}: geometric mean {compare.geomean(ratios.values()):.2f}, "
+            f"worst {worst} {ratios[worst]:.2f} ({len(both)} programs).")
+
+
+def page(data):
+    parts = [INTRO, f"{data['date']}, {data['machine']}.\nCommit {data['commit']}; {data['versions']}.\n"]
+    if start := data.get("start"):
+        parts.append("## Start\n\n`benches/report.py DIR --parts start`: wall time and peak memory of the smallest program.\n")
+        parts.append(table(["", "wall ms", "peak MiB"], [[n, f"{r['wall_ms']:.2f}", f"{r['peak_mib']:.2f}"]
+                                                         for n, r in start["rows"].items()]) + "\n")
+        ended = ", ".join(f"{p} exit {code}" for p, code in start["limited"].items())
+        parts.append(f"Under `ulimit -v 262144`: {ended}.\n")
+    if cold := data.get("cold"):
+        engines = list(next(iter(cold.values())))
+        parts.append("## Cold runs\n\n`benches/compare.py DIR cold`: one whole run with every cache off, wall ms.\n")
+        parts.append(table(["program", *engines], [[p, *(cell(r[e], "wall_ms") for e in engines)]
+                                                   for p, r in cold.items()]) + "\n")
+        parts.append("Peak memory, MiB.\n")
+        parts.append(table(["program", *engines], [[p, *(cell(r[e], "peak_mib") for e in engines)]
+                                                   for p, r in cold.items()]) + "\n")
+        parts += [line + "\n" for e in engines if e != "brant" and (line := ratio_line(cold, "wall_ms", e, list(cold)))]
+    if steady := data.get("steady"):
+        engines = list(next(iter(steady.values())))
+        parts.append("## Steady state\n\n`benches/compare.py DIR steady`: time of one iteration against native code (native = 1).\n")
+        rows = []
+        for p, r in steady.items():
+            native = r.get("native", {}).get("steady_ms")
+            rows.append([p, *(f"{r[e]['steady_ms'] / native:.2f}" if native and "steady_ms" in r[e] else "-" for e in engines),
+                         f"{r['brant']['steady_ms'] / r['wasmi']['steady_ms']:.2f}"
+                         if "steady_ms" in r["brant"] and "steady_ms" in r.get("wasmi", {}) else "-"])
+        parts.append(table(["program", *engines, "brant / wasmi"], rows) + "\n")
+        cpu = [p for p in steady if p not in compare.NOT_IN_CPU_GEOMEAN]
+        parts += [line + "\n" for e in engines if e != "brant" and (line := ratio_line(steady, "steady_ms", e, cpu))]
+    if text := data.get("text"):
+        parts.append("## Assembler\n\n`benches/compare.py DIR text`: one core, on the text that wasm-tools prints.\n")
+        rows = []
+        for p, r in text.items():
+            for verb in ("asm", "dis"):
+                best = min(f["wall_ms"] for n, f in r[verb].items() if n != "brant")
+                ours = r[verb]["brant"]
+                rows.append([f"{verb} {p} ({r['text_mib']:.0f} MiB of text)",
+                             *(f"{f['wall_ms']:.0f} ms, {f['peak_mib']:.0f} MiB" for f in r[verb].values()),
+                             f"{best / ours['wall_ms']:.2f}x", f"{ours['peak_mib'] / r['text_mib']:.2f}x"])
+        names = list(next(iter(text.values()))["asm"])
+        parts.append(table(["", *names, "speed against the faster peer", "peak memory / text"], rows) + "\n")
+    if counts := data.get("instructions"):
+        parts.append("## Instruction counts\n\n`benches/instructions.py`: callgrind, exact.\n")
+        parts.append(table(["", "brant", "wasmi"], [[name, *(f"{row[e]:.1f}" if e in row else "-" for e in ("brant", "wasmi"))]
+                                                    for name, row in counts.items()]) + "\n")
+    return "\n".join(parts)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dir", type=os.path.abspath)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--parts", default=",".join(PARTS))
+    options = parser.parse_args()
+    wanted = options.parts.split(",")
+    if unknown := set(wanted) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=ROOT, check=True)
+    brant = f"{ROOT}/target/release/brant"
+    store = f"{options.dir}/report.json"
+    data = json.load(open(store)) if os.path.exists(store) else {}
+    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
+    data["date"] = datetime.date.today().isoformat()
+    data["machine"] = f"{cpu}, {os.cpu_count()} cores (shared), Linux {platform.release()}"
+    data["commit"] = output("git", "rev-parse", "--short=12", "HEAD")
+    data["versions"] = ", ".join([
+        output("rustc", "--version"), output(f"{options.dir}/bin/wasmtime", "--version"),
+        output(f"{options.dir}/wasmi/bin/wasmi", "--version"), output(f"{options.dir}/bin/wasm-tools", "--version"),
+        "wabt " + output(f"{options.dir}/bin/wat2wasm", "--version")])
+    for part in wanted:
+        print(f"--- {part}", file=sys.stderr)
+        if part == "start":
+            data[part] = measure_start(options.dir, options.runs, brant)
+        elif part == "instructions":
+            data[part] = instructions.measure(brant, f"{options.dir}/wasmi/bin/wasmi")
+        else:
+            engines = None if part == "text" else "native,wasmtime,winch,wasmi,node" if part == "steady" else "wasmtime,winch,wasmi,node"
+            data[part] = compare.compare(options_for(options.dir, part, options.runs, brant, engines))
+        json.dump(data, open(store, "w"), indent=1)
+        with open(f"{ROOT}/docs/BENCHMARKS.md", "w") as out:
+            out.write(page(data))
+
+
+if __name__ == "__main__":
+    main()

@@ -9,13 +9,19 @@
 //! There is no tree of a function body.
 #![forbid(unsafe_code)]
 
+mod check;
 mod diagnostic;
+mod dis;
 mod options;
+mod render;
 mod source_map;
 mod span;
 
+pub use check::{CheckOptions, check};
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity, Suggestion};
+pub use dis::{DisassembleError, DisassembleOptions, Form, disassemble};
 pub use options::AssembleOptions;
+pub use render::Color;
 pub use source_map::{SourceMap, SourceMapBuilder};
 pub use span::{LineColumn, Span};
 

@@ -1,2 +1,6 @@
 //! Brant: a process virtual machine whose processes can move.
 #![forbid(unsafe_code)]
+
+mod features;
+
+pub use features::{Features, UnknownFeature};

@@ -1,3 +1,8 @@
-//! The command line.
+//! The binary: hands the command line to `cli`, which holds everything.
 #![forbid(unsafe_code)]
-fn main() {}
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,207 @@
+//! The command line: one file for each verb, and what they share.
+//!
+//! `brant FILE ARGS` means `brant run FILE ARGS`; options of the machine stand before the file and
+//! everything behind it belongs to the guest.
+//! A verb returns an exit code or a [`Failure`]; only this file prints failures and only this file
+//! knows the order in which words of a command line are looked at.
+
+mod asm;
+mod binfmt;
+mod check;
+mod completions;
+mod dis;
+mod exit;
+mod input;
+mod man;
+mod options;
+mod output;
+mod run;
+mod units;
+mod wasmtime;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use exit::Failure;
+use options::RunOptions;
+
+/// A process virtual machine for WebAssembly: assembles, inspects and runs programs in a sandbox.
+#[derive(Parser)]
+#[command(
+    name = "brant",
+    version = VERSION,
+    after_help = AFTER_HELP,
+    disable_help_subcommand = false,
+    override_usage = "brant [OPTIONS] FILE [ARGS]\n       brant VERB ..."
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BRANT_COMMIT"), ")");
+
+const AFTER_HELP: &str = "\
+`brant FILE ARGS` is `brant run FILE ARGS`: see `brant run --help` for its options.
+
+Exit codes of a run are listed in `brant run --help`.";
+
+#[derive(clap::Subcommand)]
+enum Verb {
+    /// Run a program (the verb may be left out)
+    #[command(after_help = exit::TABLE, override_usage = "brant [run] [OPTIONS] FILE [ARGS]...")]
+    Run(Box<RunOptions>),
+    /// Assemble text into bytecode
+    Asm(asm::AsmOptions),
+    /// Disassemble bytecode into text
+    Dis(dis::DisOptions),
+    /// Parse and validate modules, and say what is wrong with them
+    Check(check::CheckOptions),
+    /// Print a script that completes the command line of a shell
+    Completions(completions::CompletionsOptions),
+    /// Write the manual pages
+    Man(man::ManOptions),
+    /// Print what makes Linux run modules like native programs
+    Binfmt,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    // A panic is a fault of ours: the hook has printed where, and the guest ends with a code that
+    // says whose fault it was.
+    let outcome = catch_unwind(AssertUnwindSafe(|| dispatch(words)));
+    match outcome {
+        Ok(Ok(code)) => ExitCode::from(code),
+        Ok(Err(failure)) => {
+            // There is nothing to be done when standard error is closed.
+            let _ = write!(std::io::stderr(), "{failure}");
+            ExitCode::from(failure.code)
+        }
+        Err(_) => {
+            let _ = writeln!(
+                std::io::stderr(),
+                "error: brant {VERSION} has failed, which is a fault of its own\n \
+                 help: please report it with the command line and the lines above"
+            );
+            ExitCode::from(exit::INTERNAL)
+        }
+    }
+}
+
+fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
+    if let Some(program) = plain_program(&words) {
+        return run::run(RunOptions::plain(words.split_off(program)));
+    }
+    if !names_verb(words.get(1)) {
+        words.insert(1, "run".into());
+    }
+    let line = match CommandLine::try_parse_from(words) {
+        Ok(line) => line,
+        Err(error) => return show(&error),
+    };
+    match line.verb {
+        Verb::Run(options) => run::run(*options),
+        Verb::Asm(options) => asm::asm(&options),
+        Verb::Dis(options) => dis::dis(&options),
+        Verb::Check(options) => check::check(&options),
+        Verb::Completions(options) => completions::completions(&options),
+        Verb::Man(options) => man::man(&options),
+        Verb::Binfmt => binfmt::binfmt(),
+    }
+}
+
+/// The index of the program where the command line has no option before it.
+///
+/// Such a line needs no parser, and is what `binfmt`, cargo runners and most people write: clap
+/// would cost it several times what the start of the guest costs.
+fn plain_program(words: &[OsString]) -> Option<usize> {
+    let index = match words.get(1)?.as_encoded_bytes() {
+        b"run" => 2,
+        _ if names_verb(words.get(1)) => return None,
+        _ => 1,
+    };
+    match words.get(index)?.as_encoded_bytes() {
+        b"-" => Some(index),
+        [b'-', ..] => None,
+        _ => Some(index),
+    }
+}
+
+/// Whether the first word decides what is done; any other belongs to `run`.
+fn names_verb(word: Option<&OsString>) -> bool {
+    const OTHERS: [&str; 6] = ["help", "-h", "--help", "-V", "--version", "run"];
+    match word.and_then(|word| word.to_str()) {
+        None => word.is_none(),
+        Some(word) => VERBS.contains(&word) || OTHERS.contains(&word),
+    }
+}
+
+/// Every verb but `run` and `help`; a test holds it against what clap knows.
+const VERBS: [&str; 6] = ["asm", "dis", "check", "completions", "man", "binfmt"];
+
+/// Prints help, the version, or what is wrong with the command line, each where it belongs.
+fn show(error: &clap::Error) -> Result<u8, Failure> {
+    match error.print() {
+        Ok(()) => Ok(if error.use_stderr() { exit::USAGE } else { 0 }),
+        Err(cause) => Err(cause.into()),
+    }
+}
+
+/// The verb that somebody may have meant who wrote a file that is not there.
+fn similar_verb(word: &str) -> Option<&'static str> {
+    let distance = |verb: &&str| strsim::damerau_levenshtein(word, verb);
+    VERBS.into_iter().chain(["run", "help"]).filter(|verb| distance(verb) <= 2).min_by_key(distance)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn the_list_of_verbs_is_complete() {
+        let command = CommandLine::command();
+        let known: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        let listed: Vec<&str> = ["run"].into_iter().chain(VERBS).collect();
+        assert_eq!(known, listed);
+    }
+
+    #[test]
+    fn a_line_without_options_means_the_same_with_and_without_clap() {
+        for line in [["brant", "run", "a.wasm", "--dir", "x"], ["brant", "run", "-", "-h", "--"]] {
+            let words: Vec<OsString> = line.iter().map(OsString::from).collect();
+            let index = plain_program(&words).expect("no option before the program");
+            let Verb::Run(parsed) = CommandLine::try_parse_from(&words).expect("it parses").verb
+            else {
+                panic!("the verb is run");
+            };
+            assert_eq!(*parsed, RunOptions::plain(words[index..].to_vec()));
+        }
+    }
+
+    #[test]
+    fn options_go_through_clap() {
+        let words = |line: &[&str]| line.iter().map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(plain_program(&words(&["brant", "--dir", ".", "a.wasm"])), None);
+        assert_eq!(plain_program(&words(&["brant", "asm", "a.wat"])), None);
+        assert_eq!(plain_program(&words(&["brant"])), None);
+        assert_eq!(plain_program(&words(&["brant", "a.wasm"])), Some(1));
+    }
+
+    #[test]
+    fn a_misspelt_verb_is_recognised() {
+        assert_eq!(similar_verb("chekc"), Some("check"));
+        assert_eq!(similar_verb("program.wasm"), None);
+    }
+}

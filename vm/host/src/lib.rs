@@ -1,1 +1,7 @@
 //! The only crate that does real I/O, and its simulated twin.
+//!
+//! Everything nondeterministic that a guest can see enters through `trait Host` of the kernel.
+//! [`native`] answers it from the machine that brant runs on.
+#![forbid(unsafe_code)]
+
+pub mod native;

@@ -16,6 +16,7 @@ mod man;
 mod options;
 mod output;
 mod run;
+mod terminal;
 mod units;
 mod wasmtime;
 

@@ -4,3 +4,8 @@
 mod features;
 
 pub use features::{Features, UnknownFeature};
+
+/// Whether brant itself fills an import of this name.
+pub fn provides(module: &str, name: &str) -> bool {
+    module == "wasi_snapshot_preview1" && !name.is_empty()
+}

@@ -10,12 +10,15 @@ mod binfmt;
 mod check;
 mod completions;
 mod dis;
+mod doctor;
 mod exit;
 mod input;
+mod inspect;
 mod man;
 mod options;
 mod output;
 mod run;
+mod table;
 mod terminal;
 mod units;
 mod wasmtime;
@@ -62,6 +65,10 @@ enum Verb {
     Dis(dis::DisOptions),
     /// Parse and validate modules, and say what is wrong with them
     Check(check::CheckOptions),
+    /// Say what is in a module: imports, exports, sections, features
+    Inspect(inspect::InspectOptions),
+    /// Say what this kernel and machine support
+    Doctor(doctor::DoctorOptions),
     /// Print a script that completes the command line of a shell
     Completions(completions::CompletionsOptions),
     /// Write the manual pages
@@ -110,6 +117,8 @@ fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
         Verb::Asm(options) => asm::asm(&options),
         Verb::Dis(options) => dis::dis(&options),
         Verb::Check(options) => check::check(&options),
+        Verb::Inspect(options) => inspect::inspect(&options),
+        Verb::Doctor(options) => doctor::doctor(&options),
         Verb::Completions(options) => completions::completions(&options),
         Verb::Man(options) => man::man(&options),
         Verb::Binfmt => binfmt::binfmt(),
@@ -143,7 +152,8 @@ fn names_verb(word: Option<&OsString>) -> bool {
 }
 
 /// Every verb but `run` and `help`; a test holds it against what clap knows.
-const VERBS: [&str; 6] = ["asm", "dis", "check", "completions", "man", "binfmt"];
+const VERBS: [&str; 8] =
+    ["asm", "dis", "check", "inspect", "doctor", "completions", "man", "binfmt"];
 
 /// Prints help, the version, or what is wrong with the command line, each where it belongs.
 fn show(error: &clap::Error) -> Result<u8, Failure> {

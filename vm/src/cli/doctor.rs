@@ -1,0 +1,64 @@
+//! `brant doctor`: what this machine offers, and what falls back to what.
+
+use std::io::Write;
+
+use brant_host::native::doctor::{self, Finding, Standing};
+
+use super::exit::{Failure, LOAD};
+use super::options::Format;
+use super::table::Table;
+
+/// Says what this kernel and machine support.
+#[derive(clap::Args)]
+pub struct DoctorOptions {
+    /// Form of the report.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+}
+
+/// Runs the verb: exit code 1 if something is missing that nothing replaces.
+pub fn doctor(options: &DoctorOptions) -> Result<u8, Failure> {
+    let findings = doctor::examine();
+    let text = match options.format {
+        Format::Text => text(&findings),
+        Format::Json => json(&findings),
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    let missing = findings.iter().any(|finding| finding.standing == Standing::Missing);
+    Ok(if missing { LOAD } else { 0 })
+}
+
+fn word(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Good => "good",
+        Standing::Fallback => "fallback",
+        Standing::Missing => "missing",
+    }
+}
+
+fn text(findings: &[Finding]) -> String {
+    let mut table = Table::new(["what", "standing", "found"]);
+    for Finding { name, standing, found, .. } in findings {
+        table.row([name, word(*standing), found]);
+    }
+    let mut text = table.to_string();
+    // What is good needs no explanation; `--format json` has it all the same.
+    for Finding { name, meaning, .. } in
+        findings.iter().filter(|one| one.standing != Standing::Good)
+    {
+        text.push_str(&format!("\n{name}: {meaning}\n"));
+    }
+    text
+}
+
+fn json(findings: &[Finding]) -> String {
+    let list: Vec<_> = findings
+        .iter()
+        .map(|Finding { name, standing, found, meaning }| {
+            serde_json::json!({
+                "name": name, "standing": word(*standing), "found": found, "meaning": meaning,
+            })
+        })
+        .collect();
+    format!("{}\n", serde_json::Value::from(list))
+}

@@ -5,17 +5,14 @@
 use std::fmt;
 
 macro_rules! traps {
-    ($($(#[$doc:meta])* $name:ident = $message:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $code:literal $message:literal;)*) => {
         /// Why an instruction has no result.
         ///
         /// Codes are below 256, start at 1 and are dense, so that an exit code can be one.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         #[repr(u8)]
         pub enum Trap {
-            /// Code 0 is no trap: a run that ended well.
-            #[doc(hidden)]
-            Reserved = 0,
-            $($(#[$doc])* $name,)*
+            $($(#[$doc])* $name = $code,)*
         }
 
         impl Trap {
@@ -25,7 +22,6 @@ macro_rules! traps {
             /// The specification's words, as its test suite has them.
             pub const fn message(self) -> &'static str {
                 match self {
-                    Self::Reserved => "no trap",
                     $(Self::$name => $message,)*
                 }
             }
@@ -35,39 +31,39 @@ macro_rules! traps {
 
 traps! {
     /// The instruction `unreachable`.
-    Unreachable = "unreachable";
+    Unreachable = 1 "unreachable";
     /// Division or remainder by zero.
-    IntegerDivideByZero = "integer divide by zero";
+    IntegerDivideByZero = 2 "integer divide by zero";
     /// A quotient or a conversion that does not fit.
-    IntegerOverflow = "integer overflow";
+    IntegerOverflow = 3 "integer overflow";
     /// A conversion of NaN to an integer.
-    InvalidConversionToInteger = "invalid conversion to integer";
+    InvalidConversionToInteger = 4 "invalid conversion to integer";
     /// A memory access that ends behind the memory.
-    OutOfBoundsMemoryAccess = "out of bounds memory access";
+    OutOfBoundsMemoryAccess = 5 "out of bounds memory access";
     /// A table access that ends behind the table.
-    OutOfBoundsTableAccess = "out of bounds table access";
+    OutOfBoundsTableAccess = 6 "out of bounds table access";
     /// An indirect call through an index behind the table.
-    UndefinedElement = "undefined element";
+    UndefinedElement = 7 "undefined element";
     /// An indirect call through a null element.
-    UninitializedElement = "uninitialized element";
+    UninitializedElement = 8 "uninitialized element";
     /// An indirect call of a function of another type.
-    IndirectCallTypeMismatch = "indirect call type mismatch";
+    IndirectCallTypeMismatch = 9 "indirect call type mismatch";
     /// Calls nested more deeply than the stack limit allows.
-    CallStackExhausted = "call stack exhausted";
+    CallStackExhausted = 10 "call stack exhausted";
     /// An atomic access that is not aligned.
-    UnalignedAtomic = "unaligned atomic";
+    UnalignedAtomic = 11 "unaligned atomic";
     /// `memory.atomic.wait` on a memory that is not shared.
-    ExpectedSharedMemory = "expected shared memory";
+    ExpectedSharedMemory = 12 "expected shared memory";
     /// An operation on a null reference.
-    NullReference = "null reference";
+    NullReference = 13 "null reference";
     /// A cast that the value does not satisfy.
-    CastFailure = "cast failure";
+    CastFailure = 14 "cast failure";
     /// An array access behind its end.
-    OutOfBoundsArrayAccess = "out of bounds array access";
+    OutOfBoundsArrayAccess = 15 "out of bounds array access";
     /// An exception that nothing catches.
-    UncaughtException = "unhandled exception";
+    UncaughtException = 16 "unhandled exception";
     /// A wait that nobody can end.
-    Deadlock = "all threads are waiting";
+    Deadlock = 17 "all threads are waiting";
 }
 
 impl Trap {

@@ -1,1 +1,19 @@
-//! The engine: modules, memories, frames, the interpreter.
+//! The engine: modules, memories, frames and the interpreter.
+//!
+//! It runs guest code and knows nothing of system calls. Guest bytes are hostile: whatever they
+//! are, the answer is an error or a trap, in bounded memory.
+
+mod config;
+mod module;
+mod types;
+pub mod vm;
+
+pub use brant_isa::Trap;
+pub use config::{Config, Engine, EngineError, SUPPORTED_FEATURES};
+pub use module::{
+    CustomSection, ExportType, ImportType, MAX_MODULE_BYTES, Module, ModuleBytes, ModuleError,
+};
+pub use types::{
+    ExternType, FuncType, GlobalType, MemoryType, RefType, TableType, ValType, slot_count,
+};
+pub use wasmparser::WasmFeatures;

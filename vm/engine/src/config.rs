@@ -1,0 +1,136 @@
+//! What an embedder chooses once, for all modules and stores of an engine.
+
+use std::sync::Arc;
+
+use wasmparser::WasmFeatures;
+
+/// Choices of an [`Engine`]. The default is what `brant run` uses.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What modules may use. What the engine cannot execute is refused whatever stands here.
+    pub features: WasmFeatures,
+    /// Whether faults of guest code arrive as signals. Without it every memory is checked.
+    pub signal_handlers: bool,
+    /// Whether each block of operators takes fuel.
+    pub fuel: bool,
+    /// Whether all that a guest can see is fixed: bits of NaN, the largest memory.
+    pub deterministic: bool,
+    /// The largest memory in a deterministic run, reserved at the start.
+    pub deterministic_memory_bytes: u64,
+    /// How deeply a guest thread's frames may nest: 16 bytes for each, and 8 for each slot.
+    pub max_stack_bytes: usize,
+}
+
+/// What the engine executes.
+pub const SUPPORTED_FEATURES: WasmFeatures = WasmFeatures::WASM2
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::THREADS)
+    .union(WasmFeatures::MEMORY64);
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            features: WasmFeatures::WASM2
+                .union(WasmFeatures::TAIL_CALL)
+                .union(WasmFeatures::EXTENDED_CONST)
+                .union(WasmFeatures::MULTI_MEMORY),
+            signal_handlers: true,
+            fuel: false,
+            deterministic: false,
+            deterministic_memory_bytes: 1 << 30,
+            max_stack_bytes: 1 << 20,
+        }
+    }
+}
+
+/// A factory of modules and stores. A copy is the same engine.
+#[derive(Clone, Debug)]
+pub struct Engine(Arc<Config>);
+
+/// Why there is no engine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum EngineError {
+    /// The configuration asks for features that the engine cannot execute.
+    UnsupportedFeatures(String),
+    /// The stack limit is below [`Engine::MIN_STACK_BYTES`] or above [`Engine::MAX_STACK_BYTES`].
+    StackLimit(usize),
+}
+
+impl Engine {
+    /// A stack limit below this leaves no room for a call of `main`.
+    pub const MIN_STACK_BYTES: usize = 4 << 10;
+    /// Frame sizes and offsets on the value stack stay far from the limits of their types.
+    pub const MAX_STACK_BYTES: usize = 1 << 30;
+
+    /// An engine with these choices.
+    ///
+    /// # Errors
+    /// A choice that cannot be had.
+    pub fn new(config: &Config) -> Result<Self, EngineError> {
+        let missing = config.features.difference(SUPPORTED_FEATURES | TYPES_ONLY);
+        if !missing.is_empty() {
+            let names: Vec<_> = missing.iter_names().map(|(name, _)| name.to_lowercase()).collect();
+            return Err(EngineError::UnsupportedFeatures(names.join(", ")));
+        }
+        if !(Self::MIN_STACK_BYTES..=Self::MAX_STACK_BYTES).contains(&config.max_stack_bytes) {
+            return Err(EngineError::StackLimit(config.max_stack_bytes));
+        }
+        Ok(Self(Arc::new(config.clone())))
+    }
+
+    /// The choices.
+    pub fn config(&self) -> &Config {
+        &self.0
+    }
+}
+
+/// Bits of [`WasmFeatures`] that change what the parser accepts and nothing that runs.
+const TYPES_ONLY: WasmFeatures = WasmFeatures::WASM1.union(WasmFeatures::GC_TYPES);
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self(Arc::new(Config::default()))
+    }
+}
+
+impl std::fmt::Display for EngineError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::UnsupportedFeatures(names) => {
+                write!(f, "features that the engine cannot execute: {names}")
+            }
+            Self::StackLimit(bytes) => write!(
+                f,
+                "a stack limit of {bytes} bytes is not between {} and {}",
+                Engine::MIN_STACK_BYTES,
+                Engine::MAX_STACK_BYTES
+            ),
+        }
+    }
+}
+
+impl std::error::Error for EngineError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_executed_is_refused_by_name() {
+        let config =
+            Config { features: WasmFeatures::WASM2 | WasmFeatures::GC, ..Config::default() };
+        let error = Engine::new(&config).expect_err("no gc");
+        assert_eq!(error.to_string(), "features that the engine cannot execute: gc");
+    }
+
+    #[test]
+    fn stack_limits_have_limits() {
+        for max_stack_bytes in [0, usize::MAX] {
+            let config = Config { max_stack_bytes, ..Config::default() };
+            assert_eq!(Engine::new(&config).err(), Some(EngineError::StackLimit(max_stack_bytes)));
+        }
+    }
+}

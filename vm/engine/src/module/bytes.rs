@@ -1,0 +1,82 @@
+//! The bytes of a module: owned, shared, or mapped from a file.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The bytes of a module. A copy is the same bytes.
+///
+/// Whoever gives a mapping of a file answers for it that the file does not change meanwhile.
+#[derive(Clone)]
+pub struct ModuleBytes(Arc<dyn AsRef<[u8]> + Send + Sync>);
+
+impl ModuleBytes {
+    /// Takes whatever holds the bytes.
+    pub fn new(holder: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(holder))
+    }
+
+    /// All bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
+
+    /// The bytes at `span`, none if it does not lie inside.
+    pub(crate) fn at(&self, span: Span) -> &[u8] {
+        self.as_slice().get(span.start as usize..span.end as usize).unwrap_or(&[])
+    }
+
+    /// The text at `span`, which the parser has found to be UTF-8.
+    pub(crate) fn text(&self, span: Span) -> &str {
+        std::str::from_utf8(self.at(span)).unwrap_or_default()
+    }
+}
+
+impl From<Vec<u8>> for ModuleBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::new(bytes)
+    }
+}
+
+impl From<Arc<[u8]>> for ModuleBytes {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        Self::new(bytes)
+    }
+}
+
+impl fmt::Debug for ModuleBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ModuleBytes({} bytes)", self.as_slice().len())
+    }
+}
+
+/// A part of a module's bytes. 32 bits, because modules have at most [`MAX_MODULE_BYTES`].
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Span {
+    /// The offset of the first byte.
+    pub start: u32,
+    /// The offset behind the last byte.
+    pub end: u32,
+}
+
+/// No module is larger. The specification's implementation limit; it also keeps offsets in 32 bits.
+pub const MAX_MODULE_BYTES: usize = 1 << 30;
+
+impl Span {
+    /// The span of offsets as the parser gives them, for bytes that [`MAX_MODULE_BYTES`] bounds.
+    pub(crate) fn new(range: Range<u64>) -> Self {
+        Self { start: range.start as u32, end: range.end as u32 }
+    }
+
+    /// The span of `part`, which is a part of `whole`.
+    pub(crate) fn of(part: &[u8], whole: &[u8]) -> Self {
+        let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
+        debug_assert!(start + part.len() <= whole.len(), "a part of the whole");
+        Self { start: start as u32, end: (start + part.len()) as u32 }
+    }
+
+    /// How many bytes there are.
+    pub fn len_bytes(self) -> usize {
+        self.end.saturating_sub(self.start) as usize
+    }
+}

@@ -1,0 +1,130 @@
+//! What handlers see of an instance: one block of memory with a fixed layout.
+//!
+//! ```text
+//! Vm          | saved registers | memory 0 | limits | arrays by index | counters |
+//! own globals | 16-byte cells, from `Vm::GLOBALS_OFFSET` on                      |
+//! ```
+//!
+//! Everything here stays where it is for as long as its store lives: icode holds addresses of it.
+//! This file knows no store: it is the picture that `store/` keeps up to date.
+
+use std::sync::atomic::AtomicU32;
+
+/// The block of an instance. Its own globals follow it.
+#[derive(Debug)]
+#[repr(C, align(16))]
+pub struct Vm {
+    /// Where the run goes on: complete at every exit, like the five registers behind it.
+    pub ip: *const u8,
+    /// The first parameter of the running frame.
+    pub fp: *mut u64,
+    /// The accumulator of integers and references.
+    pub acc: u64,
+    /// Calls and back edges until the driver wants control.
+    pub budget: i64,
+    /// The accumulator of floats.
+    pub facc: f64,
+    /// Why the dispatch returned, as a number.
+    pub exit: u64,
+    /// The accumulator of vectors.
+    pub vacc: [u64; 2],
+    /// What an exit tells the driver.
+    pub payload: u64,
+    /// The address of the last fault, as the kernel gave it.
+    pub fault_address: u64,
+    /// The base of memory 0, dangling where there is none.
+    pub mem0: *mut u8,
+    /// The size of memory 0, 0 where there is none.
+    pub mem0_bytes: u64,
+    /// No frame may reach above this.
+    pub stack_limit: *mut u64,
+    /// Functions of the store by reference value. Entry 0 is a slot whose type no call has.
+    pub functions: *const *mut FuncSlot,
+    /// Functions by index of the module, imported ones first.
+    pub local_functions: *const *mut FuncSlot,
+    /// Tables by index of the module.
+    pub tables: *const *mut TableView,
+    /// Memories by index of the module.
+    pub memories: *const *mut MemoryView,
+    /// Canonical type ids by type index of the module.
+    pub types: *const u32,
+    /// Cells of all globals by index of the module, imported ones first.
+    pub globals: *const *mut u64,
+    /// Not 0 when the run shall stop.
+    pub stop_word: *const AtomicU32,
+    /// Units of fuel that are left.
+    pub fuel: u64,
+    /// The index of the instance in its store.
+    pub instance: u32,
+}
+
+impl Vm {
+    /// Where the own globals begin.
+    pub const GLOBALS_OFFSET: usize = size_of::<Self>();
+
+    /// Size of the cell of a global: a vector fits.
+    pub const GLOBAL_BYTES: usize = 16;
+
+    /// The offset of the cell of own global `index`, imported ones not counted.
+    pub const fn global_offset(index: u32) -> u32 {
+        (Self::GLOBALS_OFFSET + index as usize * Self::GLOBAL_BYTES) as u32
+    }
+}
+
+/// The type id that no function type has.
+pub const NO_TYPE: u32 = u32::MAX;
+
+/// What a function's slot stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum FuncKind {
+    /// A function of an instance.
+    Guest,
+    /// A function of the embedder.
+    Host,
+}
+
+/// A function of the store.
+#[derive(Debug)]
+#[repr(C)]
+pub struct FuncSlot {
+    /// The first record of its icode; a stub until it is translated, another stub for the host's.
+    pub code: *const u8,
+    /// The instance that it belongs to, null for the host's.
+    pub vm: *mut Vm,
+    /// Its canonical type id.
+    pub ty: u32,
+    /// Its index in its module; for the host's the index of the host function.
+    pub index: u32,
+    /// The value of references to it: its index among the functions of the store, never 0.
+    pub reference: u32,
+    /// Whose it is.
+    pub kind: FuncKind,
+}
+
+/// What handlers see of a table.
+#[derive(Debug)]
+#[repr(C)]
+pub struct TableView {
+    /// References. Moves when the table grows.
+    pub elements: *mut u32,
+    /// How many there are.
+    pub len: u32,
+}
+
+/// What handlers see of a memory.
+#[derive(Debug)]
+#[repr(C)]
+pub struct MemoryView {
+    /// The first byte. Never moves.
+    pub base: *mut u8,
+    /// How many bytes are accessible.
+    pub len_bytes: u64,
+    /// 1 if every access at a 32-bit address plus an offset below [`GUARD_BYTES`] either lies in
+    /// the memory or faults, so that no check is needed; else 0.
+    pub guarded: u32,
+}
+
+/// Reserved behind the 4 GiB that a 32-bit address reaches: accesses whose static offset is at
+/// most this, less the access itself, need no check in a guarded memory.
+pub const GUARD_BYTES: u64 = 32 << 20;

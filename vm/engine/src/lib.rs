@@ -11,7 +11,8 @@ pub mod vm;
 pub use brant_isa::Trap;
 pub use config::{Config, Engine, EngineError, SUPPORTED_FEATURES};
 pub use module::{
-    CustomSection, ExportType, ImportType, MAX_MODULE_BYTES, Module, ModuleBytes, ModuleError,
+    CustomSection, ExportType, FileBytes, ImportType, MAX_MODULE_BYTES, Module, ModuleBytes,
+    ModuleError,
 };
 pub use types::{
     ExternType, FuncType, GlobalType, MemoryType, RefType, TableType, ValType, slot_count,

@@ -8,6 +8,7 @@ mod bytes;
 mod const_expr;
 mod custom;
 mod error;
+mod mapped;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -23,6 +24,7 @@ pub(crate) use const_expr::ConstScope;
 pub use custom::CustomSection;
 pub(crate) use custom::Names;
 pub use error::ModuleError;
+pub use mapped::FileBytes;
 
 use crate::config::Engine;
 use crate::types::{ExternType, FuncType, GlobalType, MemoryType, RefType, TableType};

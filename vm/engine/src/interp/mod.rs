@@ -33,3 +33,34 @@
 //!   distance) it stores rdi, rsi to the `ip`, `fp` of the `Vm` in rcx, and returns the exit code
 //!   of an out-of-bounds trap. Exit codes below 256 are `Trap as u64`.
 //! - Icode belongs to an instance (an arena in it), so records hold addresses of the store.
+//!
+//! What the driver (`interp/driver.rs`, coming) offers, and what it asks of the store:
+//!
+//! ```text
+//! pub(crate) struct Icode;                    field of an instance: arena, map from addresses to
+//!                                             functions; `Icode::default()`
+//! pub(crate) fn untranslated() -> *const u8   for `FuncSlot::code` of guest functions; also for the
+//!                                             host's, where it is never run
+//! Vm needs one more field: call_bytes: u64    (size of the record of a call that left the instance)
+//!
+//! pub(crate) trait Services {                 implemented by the store
+//!     fn instance(&mut self, vm: *mut Vm) -> (&Arc<ModuleInner>, &mut Icode, &mut Scratch);
+//!     fn call_host(&mut self, slot: *mut FuncSlot, caller: *mut Vm, window: *mut u64)
+//!         -> Result<Flow, HostError>;         arguments in the slots at `window` (v128: two),
+//!                                             results go to the same slots; may call `driver::call`
+//!                                             with a base above `window + max(params, results) + 2`
+//!     fn operate(&mut self, vm: *mut Vm, operation: Operation, immediates: [u32; 2],
+//!         operands: &mut [u64; 3]) -> Result<Done, Trap>;
+//!                                             one chunk; operands in stack order, rewritten to the
+//!                                             rest; a result in operands[0]; Done::{Yes, More}
+//! }
+//! pub(crate) enum End { Done, Trap(Trap), Host(HostError), Interrupted, OutOfFuel, Blocked,
+//!                       Invalid(ModuleError) }
+//! pub(crate) fn start(services, slot, base: *mut u64) -> *mut Vm    frame on `base`, where the
+//!                                             arguments stand already; what to give to `run`
+//! pub(crate) fn run(services: &mut dyn Services, vm: &mut *mut Vm) -> End
+//!                                             from the state saved in `*vm` to the end; Interrupted,
+//!                                             OutOfFuel, Blocked: run again with the same `vm`. After
+//!                                             Done the results stand at `base`.
+//! pub(crate) fn frames(vm) -> iterator of (*mut Vm, function index, bytecode offset in its body)
+//! ```

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use brant_asm::AssembleOptions;
 
+use super::check;
 use super::exit::Failure;
-use super::input::{Input, Kind};
+use super::input::Input;
 use super::options::Format;
 use super::output::{Content, Output};
-use super::{check, input};
 
 /// Assembles text into bytecode.
 #[derive(clap::Args)]
@@ -34,13 +34,13 @@ pub struct AsmOptions {
 /// Runs the verb.
 pub fn asm(options: &AsmOptions) -> Result<u8, Failure> {
     let input = Input::read(&options.file)?;
-    if input.kind() == Kind::Bytecode {
+    if input.is_bytecode() {
         return Err(Failure::load(format!("`{}` is bytecode already", input.name))
             .with_help(format!("its text: `brant dis {}`", options.file.display())));
     }
     let mut settings = AssembleOptions::default();
     settings.strip_names = options.strip_names;
-    let text = input::without_interpreter_line(&input.bytes);
+    let text = brant::skip_interpreter_line(&input.bytes);
     let bytes = brant_asm::assemble(&text, &settings)
         .map_err(|diagnostics| check::report(&diagnostics, &input, options.format))?;
     let mut output = Output::create(options.output.as_deref(), Content::Bytecode)?;

@@ -6,7 +6,7 @@ use brant::Features;
 use brant_asm::{AssembleOptions, CheckOptions as Settings, Diagnostics};
 
 use super::exit::{Failure, LOAD};
-use super::input::{self, Input};
+use super::input::Input;
 use super::options::Format;
 use super::output;
 
@@ -45,13 +45,13 @@ pub fn check(options: &CheckOptions) -> Result<u8, Failure> {
 
 fn check_file(path: &Path, settings: &Settings, format: Format) -> Result<(), Failure> {
     let input = Input::read(path)?;
-    let bytes = input::without_interpreter_line(&input.bytes);
+    let bytes = brant::skip_interpreter_line(&input.bytes);
     brant_asm::check(&bytes, settings).map_err(|diagnostics| report(&diagnostics, &input, format))
 }
 
 /// The bytecode of a text.
 pub fn assemble(input: &Input, format: Format) -> Result<Vec<u8>, Failure> {
-    let text = input::without_interpreter_line(&input.bytes);
+    let text = brant::skip_interpreter_line(&input.bytes);
     brant_asm::assemble(&text, &AssembleOptions::default())
         .map_err(|diagnostics| report(&diagnostics, input, format))
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use brant_asm::{DisassembleError, DisassembleOptions, Form};
 
 use super::exit::{Failure, LOAD};
-use super::input::{Input, Kind};
+use super::input::Input;
 use super::options::Format;
 use super::output::{Content, Output};
 
@@ -44,7 +44,7 @@ pub struct DisOptions {
 /// Runs the verb.
 pub fn dis(options: &DisOptions) -> Result<u8, Failure> {
     let mut input = Input::read(&options.file)?;
-    if input.kind() == Kind::Text {
+    if !input.is_bytecode() {
         input.bytes = super::check::assemble(&input, options.format)?;
     }
     let mut settings = DisassembleOptions::default();

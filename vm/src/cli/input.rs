@@ -14,18 +14,6 @@ pub struct Input {
     pub bytes: Vec<u8>,
 }
 
-/// What the bytes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A module in the binary format.
-    Bytecode,
-    /// A module in the text format, possibly behind a `#!` line.
-    Text,
-}
-
-/// The first bytes of each module.
-const MAGIC: &[u8] = b"\0asm";
-
 impl Input {
     /// Reads a file, or standard input for `-`.
     pub fn read(path: &Path) -> Result<Input, Failure> {
@@ -43,18 +31,9 @@ impl Input {
         Ok(Input { name, bytes })
     }
 
-    /// Bytecode or text.
-    pub fn kind(&self) -> Kind {
-        kind(&self.bytes)
-    }
-}
-
-/// Bytecode begins with its magic number; everything else is taken for text.
-pub fn kind(bytes: &[u8]) -> Kind {
-    // An empty or cut file is more likely bytecode that never got written than a text.
-    match bytes.starts_with(MAGIC) || (!bytes.is_empty() && MAGIC.starts_with(bytes)) {
-        true => Kind::Bytecode,
-        false => Kind::Text,
+    /// Whether it is bytecode; else it is text.
+    pub fn is_bytecode(&self) -> bool {
+        brant::is_bytecode(&self.bytes)
     }
 }
 
@@ -88,40 +67,5 @@ pub fn cause(error: &std::io::Error) -> String {
     match text.split_once(" (os error") {
         Some((words, _)) => words.to_lowercase(),
         None => text,
-    }
-}
-
-/// The text with its first line blank where that names an interpreter, as scripts do (`#!`).
-///
-/// The places of all that follows stay as they are, so messages about them are right.
-pub fn without_interpreter_line(bytes: &[u8]) -> Cow<'_, [u8]> {
-    if !bytes.starts_with(b"#!") {
-        return Cow::Borrowed(bytes);
-    }
-    let end = bytes.iter().position(|&byte| byte == b'\n').unwrap_or(bytes.len());
-    let mut text = bytes.to_vec();
-    text[..end].fill(b' ');
-    Cow::Owned(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kinds_are_told_by_content() {
-        assert_eq!(kind(b"\0asm\x01\0\0\0"), Kind::Bytecode);
-        assert_eq!(kind(b"\0a"), Kind::Bytecode);
-        assert_eq!(kind(b"(module)"), Kind::Text);
-        assert_eq!(kind(b""), Kind::Text);
-        assert_eq!(kind(b"#!/usr/bin/env brant\n(module)"), Kind::Text);
-    }
-
-    #[test]
-    fn an_interpreter_line_leaves_places_alone() {
-        let text = without_interpreter_line(b"#!brant\n(module)");
-        assert_eq!(&*text, b"       \n(module)");
-        assert_eq!(&*without_interpreter_line(b"(module)"), b"(module)");
-        assert_eq!(&*without_interpreter_line(b"#!"), b"  ");
     }
 }

@@ -10,7 +10,7 @@ use wasmparser::BinaryReaderError;
 
 use super::check;
 use super::exit::{Failure, LOAD};
-use super::input::{Input, Kind};
+use super::input::Input;
 use super::options::Format;
 use super::table::{Table, printable};
 use super::units::show_bytes;
@@ -31,7 +31,7 @@ pub struct InspectOptions {
 /// Runs the verb.
 pub fn inspect(options: &InspectOptions) -> Result<u8, Failure> {
     let mut input = Input::read(&options.file)?;
-    if input.kind() == Kind::Text {
+    if !input.is_bytecode() {
         input.bytes = check::assemble(&input, options.format)?;
     }
     let survey = Survey::new(&input.bytes)

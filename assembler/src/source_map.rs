@@ -11,6 +11,13 @@ const STRIDE: usize = 128;
 /// From offsets in the bytecode to places in the text.
 #[derive(Clone, Debug, Default)]
 pub struct SourceMap {
+    /// In the order of the bytecode.
+    parts: Vec<Part>,
+}
+
+/// A map of a part of the bytecode that was built by itself.
+#[derive(Clone, Debug, Default)]
+struct Part {
     /// Entries as (offset difference, zigzag of start difference, length).
     entries: Vec<u8>,
     /// The entry numbered `index * STRIDE`, and where the one after it begins in `entries`.
@@ -25,8 +32,26 @@ struct Anchor {
 }
 
 impl SourceMap {
+    /// Joins maps whose parts of the bytecode follow each other.
+    pub(crate) fn of(builders: impl IntoIterator<Item = SourceMapBuilder>) -> SourceMap {
+        let parts = builders.into_iter().map(|builder| builder.part);
+        SourceMap { parts: parts.filter(|part| !part.anchors.is_empty()).collect() }
+    }
+
     /// The place of the last instruction that begins at or before `offset` in the bytecode.
     pub fn lookup(&self, offset: u64) -> Option<Span> {
+        let part = self.parts.partition_point(|part| part.anchors[0].offset <= offset);
+        self.parts[part.checked_sub(1)?].lookup(offset)
+    }
+
+    /// The number of bytes the map takes.
+    pub fn len_bytes(&self) -> usize {
+        self.parts.iter().map(Part::len_bytes).sum()
+    }
+}
+
+impl Part {
+    fn lookup(&self, offset: u64) -> Option<Span> {
         let anchor = self.anchors.partition_point(|anchor| anchor.offset <= offset);
         let index = anchor.checked_sub(1)?;
         let end = self.anchors.get(index + 1).map_or(self.entries.len(), |next| next.next);
@@ -36,8 +61,7 @@ impl SourceMap {
         Some(span.map_or(first, |(_, span)| span))
     }
 
-    /// The number of bytes the map takes.
-    pub fn len_bytes(&self) -> usize {
+    fn len_bytes(&self) -> usize {
         self.entries.len() + self.anchors.len() * size_of::<Anchor>()
     }
 }
@@ -80,7 +104,7 @@ impl Iterator for Entries<'_> {
 /// Collects a [`SourceMap`] in the order of the bytecode.
 #[derive(Debug, Default)]
 pub struct SourceMapBuilder {
-    map: SourceMap,
+    part: Part,
     last_offset: u64,
     last_start: u32,
     count: usize,
@@ -97,7 +121,7 @@ impl SourceMapBuilder {
         self.number(((start << 1) ^ (start >> 63)) as u64);
         self.number(span.len_bytes() as u64);
         if self.count.is_multiple_of(STRIDE) {
-            self.map.anchors.push(Anchor { offset, span, next: self.map.entries.len() });
+            self.part.anchors.push(Anchor { offset, span, next: self.part.entries.len() });
         }
         self.count += 1;
         self.last_offset = offset;
@@ -106,7 +130,7 @@ impl SourceMapBuilder {
 
     /// Moves every entry by `distance_bytes`: bytecode was put before what has been noted so far.
     pub fn shift(&mut self, distance_bytes: u64) {
-        for anchor in &mut self.map.anchors {
+        for anchor in &mut self.part.anchors {
             anchor.offset += distance_bytes;
         }
         self.last_offset += distance_bytes;
@@ -114,15 +138,15 @@ impl SourceMapBuilder {
 
     /// The finished map.
     pub fn finish(self) -> SourceMap {
-        self.map
+        SourceMap::of([self])
     }
 
     fn number(&mut self, mut value: u64) {
         while value >= 0x80 {
-            self.map.entries.push(value as u8 | 0x80);
+            self.part.entries.push(value as u8 | 0x80);
             value >>= 7;
         }
-        self.map.entries.push(value as u8);
+        self.part.entries.push(value as u8);
     }
 }
 

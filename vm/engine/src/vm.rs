@@ -30,6 +30,8 @@ pub struct Vm {
     pub vacc: [u64; 2],
     /// What an exit tells the driver.
     pub payload: u64,
+    /// The size of the record of a call that left the instance.
+    pub call_bytes: u64,
     /// The address of the last fault, as the kernel gave it.
     pub fault_address: u64,
     /// The base of memory 0, dangling where there is none.
@@ -98,6 +100,8 @@ pub struct FuncSlot {
     pub index: u32,
     /// The value of references to it: its index among the functions of the store, never 0.
     pub reference: u32,
+    /// The size of its frames, 0 until it is translated.
+    pub frame_bytes: u32,
     /// Whose it is.
     pub kind: FuncKind,
 }

@@ -302,13 +302,18 @@ fn stat_of(stat: &rustix::fs::Stat) -> Stat {
         seconds.saturating_mul(1_000_000_000).saturating_add(rest)
     };
     Stat {
-        device: stat.st_dev,
-        inode: stat.st_ino,
+        device: wide(stat.st_dev),
+        inode: wide(stat.st_ino),
         kind: object::kind(FileType::from_raw_mode(stat.st_mode)),
-        link_count: stat.st_nlink as u64,
+        link_count: wide(stat.st_nlink),
         size_bytes: u64::try_from(stat.st_size).unwrap_or(0),
         accessed_ns: ns(stat.st_atime, stat.st_atime_nsec),
         modified_ns: ns(stat.st_mtime, stat.st_mtime_nsec),
         changed_ns: ns(stat.st_ctime, stat.st_ctime_nsec),
     }
+}
+
+/// Some machines count in fewer bits.
+fn wide(number: impl Into<u64>) -> u64 {
+    number.into()
 }

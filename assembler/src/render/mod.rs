@@ -47,7 +47,6 @@ impl Diagnostics {
             // with the place is ours.
             let (title, rest) = rendered.split_once('\n').unwrap_or((&rendered, ""));
             let place = place(diagnostic, &file_name, input);
-            let margin = rest.chars().take_while(|char| *char == ' ').count();
             let margin = rest.chars().take_while(|char| *char == ' ').count().saturating_sub(1);
             let margin = " ".repeat(margin);
             let (blue, reset) = match color {

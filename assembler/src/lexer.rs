@@ -47,8 +47,8 @@ pub(crate) struct Token {
 }
 
 /// The annotations that have a meaning here.
-pub(crate) const ANNOTATIONS: [&[u8]; 5] =
-    [b"custom", b"name", b"producers", b"dylink.0", b"metadata.code.branch_hint"];
+pub(crate) const ANNOTATIONS: [&[u8]; 6] =
+    [b"custom", b"name", b"producers", b"dylink.0", b"data_count", b"metadata.code.branch_hint"];
 
 /// One bit for each class a byte can be in.
 mod class {

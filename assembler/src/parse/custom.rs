@@ -1,5 +1,11 @@
 //! Annotations that make custom sections: `@custom`, `@producers` and `@dylink.0`.
 //!
+//! `(@data_count)`, which is ours, makes the section that says how many data segments there are
+//! even where no instruction needs it: compilers write it, and their modules must come back.
+//!
+//! `(@data_count)`, which is ours, makes the section that says how many data segments there are
+//! even where no instruction needs it: compilers write it, and their modules must come back.
+//!
 //! Spec: Appendix, Custom Sections; the annotations proposal.
 
 use super::{Assembler, Parse};
@@ -39,7 +45,12 @@ const SYMBOL_FLAGS: [(&str, u32); 9] = [
 impl Assembler<'_> {
     /// An annotation behind its name.
     pub(super) fn custom_field(&mut self, open: Span) -> Parse {
-        let custom = match self.lex.annotation(Token { kind: Kind::Annotation, span: open }) {
+        let annotation = self.lex.annotation(Token { kind: Kind::Annotation, span: open });
+        if annotation == b"data_count" {
+            self.sections.needs_data_count = true;
+            return self.close(open, &[]);
+        }
+        let custom = match annotation {
             b"producers" => self.producers()?,
             b"dylink.0" => self.dylink()?,
             _ => self.raw_custom()?,

@@ -98,7 +98,7 @@ impl Assembler<'_> {
 
     fn declare_annotation(&mut self, token: Token) {
         match self.lex.annotation(token) {
-            b"custom" | b"producers" | b"dylink.0" => {
+            b"custom" | b"producers" | b"dylink.0" | b"data_count" => {
                 self.fields.push(Field { kind: FieldKind::Custom, open: token.span });
             }
             _ => {

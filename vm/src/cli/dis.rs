@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use brant_asm::{DisassembleError, DisassembleOptions, Form};
 
 use super::exit::{Failure, LOAD};
-use super::input::Input;
+use super::input::{Input, argument};
 use super::options::Format;
 use super::output::{Content, Output};
 
@@ -66,7 +66,7 @@ pub fn dis(options: &DisOptions) -> Result<u8, Failure> {
 fn malformed(name: &str, offset: usize, message: &str, format: Format) -> Failure {
     match format {
         Format::Text => Failure::load(format!("{name}:{offset:#x}: {message}"))
-            .with_help(format!("`brant check {name}` lists all that is wrong")),
+            .with_help(format!("`brant check {}` lists all that is wrong", argument(name))),
         Format::Json => {
             let value = serde_json::json!({
                 "file": name, "offset": offset, "message": message, "severity": "error",

@@ -39,27 +39,25 @@ impl Input {
 
 /// What messages call a file.
 pub fn name(path: &Path) -> Cow<'_, str> {
-    if path.as_os_str() == "-" { "<stdin>".into() } else { path.to_string_lossy() }
+    if path.as_os_str() == "-" { STDIN.into() } else { path.to_string_lossy() }
 }
 
 /// A file that could not be read, with the likely reason as the next step.
 pub fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {
-    let cause = cause(error);
-    let failure = Failure::load(format!("cannot read `{}`: {cause}", path.display()));
+    let failure = Failure::load(format!("cannot read `{}`: {}", path.display(), cause(error)));
     match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            let word = path.to_str().unwrap_or_default();
-            match super::similar_verb(word) {
-                Some(verb) => {
-                    failure.with_help(format!("there is a verb `{verb}`: `brant {verb}`"))
-                }
-                None => failure.with_help("give the path of a .wasm or .wat file, or a verb"),
-            }
-        }
         std::io::ErrorKind::IsADirectory => failure.with_help("give a file inside it"),
         _ => failure,
     }
 }
+
+/// What to give a verb in order to name the same input again.
+pub fn argument(name: &str) -> &str {
+    if name == STDIN { "-" } else { name }
+}
+
+/// What messages call standard input.
+const STDIN: &str = "<stdin>";
 
 /// The words of the operating system without the number that Rust adds.
 pub fn cause(error: &std::io::Error) -> String {

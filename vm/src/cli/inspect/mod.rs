@@ -10,7 +10,7 @@ use wasmparser::BinaryReaderError;
 
 use super::check;
 use super::exit::{Failure, LOAD};
-use super::input::Input;
+use super::input::{Input, argument};
 use super::options::Format;
 use super::table::{Table, printable};
 use super::units::show_bytes;
@@ -48,7 +48,7 @@ fn malformed(name: &str, error: &BinaryReaderError, format: Format) -> Failure {
     let (offset, message) = (error.offset(), error.message());
     match format {
         Format::Text => Failure::load(format!("{name}:{offset:#x}: {message}"))
-            .with_help(format!("`brant check {name}` lists all that is wrong")),
+            .with_help(format!("`brant check {}` lists all that is wrong", argument(name))),
         Format::Json => {
             let value = json!({
                 "file": name, "offset": offset, "message": message, "severity": "error",

@@ -5,6 +5,7 @@
 
 mod config;
 mod module;
+mod terminate;
 mod types;
 pub mod vm;
 
@@ -14,6 +15,7 @@ pub use module::{
     CustomSection, ExportType, FileBytes, ImportType, MAX_MODULE_BYTES, Module, ModuleBytes,
     ModuleError,
 };
+pub use terminate::exit_on_termination;
 pub use types::{
     ExternType, FuncType, GlobalType, MemoryType, RefType, TableType, ValType, slot_count,
 };

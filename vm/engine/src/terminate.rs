@@ -1,0 +1,38 @@
+//! SIGINT and SIGTERM end the host process with an exit code, as the command line promises.
+//!
+//! For the binary alone: a library has no business with the signals of the program around it.
+//! Nothing is buffered on the way of a guest's output, so nothing is lost by leaving at once, even
+//! from the middle of a call that blocks.
+
+use libc::c_int;
+
+/// What a shell adds to the number of a signal to get an exit code.
+const SIGNAL_CODE_BASE: c_int = 128;
+
+/// From now on SIGINT ends the process with exit code 130 and SIGTERM with 143.
+///
+/// A signal that the parent process has chosen to ignore stays ignored, as `nohup` and shells expect
+/// of programs in the background.
+pub fn exit_on_termination() {
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: all-zero bytes are a valid `sigaction`; both calls get pointers to live ones.
+        // The handler is safe to run at any moment, see there.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            if libc::sigaction(signal, std::ptr::null(), &raw mut action) != 0
+                || action.sa_sigaction == libc::SIG_IGN
+            {
+                continue;
+            }
+            action.sa_sigaction = leave as extern "C" fn(c_int) as usize;
+            action.sa_flags = libc::SA_ONSTACK;
+            libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+        }
+    }
+}
+
+extern "C" fn leave(signal: c_int) {
+    // SAFETY: `_exit` is one of the functions that a handler may call: it takes no lock and runs no
+    // other code of this process.
+    unsafe { libc::_exit(SIGNAL_CODE_BASE + signal) }
+}

@@ -386,18 +386,29 @@ fn character_len(text: &[u8], at: usize) -> usize {
         .map_or(1, char::len_utf8)
 }
 
+/// Marks the bytes of a word that are equal to `byte`; exact up to the first of them.
+#[inline(always)]
+fn equal_bytes(word: u64, byte: u8) -> u64 {
+    let differing = word ^ u64::from_le_bytes([byte; 8]);
+    differing.wrapping_sub(u64::from_le_bytes([1; 8])) & !differing & u64::from_le_bytes([0x80; 8])
+}
+
 /// The first of `(`, `)`, `"` and `;` at or behind `at`.
-#[inline]
+#[inline(always)]
 fn next_structural(text: &[u8], mut at: usize) -> Option<usize> {
-    let structural = |byte: u8| matches!(byte, b'(' | b')' | b'"' | b';');
-    // Sixteen at a time without a branch, which compilers turn into vector compares.
-    while let Some(chunk) = text.get(at..at + 16) {
-        if chunk.iter().fold(false, |found, &byte| found | structural(byte)) {
-            break;
+    while let Some(chunk) = text.get(at..at + 8) {
+        let word = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
+        // The parentheses differ in the lowest bit only.
+        let parentheses = equal_bytes(word | u64::from_le_bytes([1; 8]), b')');
+        let found = parentheses | equal_bytes(word, b'"') | equal_bytes(word, b';');
+        if found != 0 {
+            return Some(at + (found.trailing_zeros() / 8) as usize);
         }
-        at += 16;
+        at += 8;
     }
-    text.get(at..)?.iter().position(|&byte| structural(byte)).map(|found| at + found)
+    let rest = text.get(at..)?;
+    let found = rest.iter().position(|byte| matches!(byte, b'(' | b')' | b'"' | b';'))?;
+    Some(at + found)
 }
 
 /// The end of the block comment that begins at `start`.
@@ -425,14 +436,19 @@ fn comment_end(text: &[u8], start: usize) -> Option<usize> {
 /// The end of the string that begins with the quote at `start`.
 ///
 /// Says nothing about escapes; `None` where the line or the text ends first.
-fn string_end(text: &[u8], start: usize) -> Option<usize> {
-    let mut at = start + 1;
+#[inline]
+pub(crate) fn string_end(text: &[u8], start: usize) -> Option<usize> {
+    let mut from = start + 1;
     loop {
-        match *text.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\n' => return None,
-            b'\\' if text.get(at + 1) != Some(&b'\n') => at += 2,
-            _ => at += 1,
+        let at = from + memchr2(b'"', b'\n', text.get(from..)?)?;
+        if text[at] == b'\n' {
+            return None;
         }
+        // A quote is escaped if the number of backslashes before it is odd.
+        let slashes = text[from..at].iter().rev().take_while(|&&byte| byte == b'\\').count();
+        if slashes.is_multiple_of(2) {
+            return Some(at + 1);
+        }
+        from = at + 1;
     }
 }

@@ -8,42 +8,101 @@ use crate::{Diagnostic, Span};
 pub(crate) fn unescape(text: &[u8], span: Span, out: &mut Vec<u8>) -> Result<(), Box<Diagnostic>> {
     let end = span.end as usize - 1;
     let mut at = span.start as usize + 1;
+    // Most of a large text is data, so bytes are gathered here before they go out together.
+    let mut gathered = [0; GATHERED];
+    let mut len = 0;
     while at < end {
-        let plain = text[at..end].iter().position(|&byte| !is_plain(byte)).unwrap_or(end - at);
-        out.extend_from_slice(&text[at..at + plain]);
-        at += plain;
-        if at == end {
-            break;
+        if len > GATHERED - 8 {
+            out.extend_from_slice(&gathered[..len]);
+            len = 0;
         }
-        if text[at] != b'\\' {
-            return Err(Box::new(control_character(text, at)));
-        }
-        // Data is mostly `\hh`.
-        if let (Some(high), Some(low)) = (hex(text[at + 1]), text.get(at + 2).and_then(|&b| hex(b)))
-        {
-            out.push(high << 4 | low);
-            at += 3;
+        if let Some(word) = text.get(at..at + 8) {
+            // Data is mostly `\hh`; a string ends with a quote, so this does not reach behind it.
+            if word[0] == b'\\' {
+                let (high, low) = (HEX[usize::from(word[1])], HEX[usize::from(word[2])]);
+                if high | low < 16 {
+                    gathered[len] = high << 4 | low;
+                    len += 1;
+                    at += 3;
+                    continue;
+                }
+            } else {
+                let plain = plain_bytes(u64::from_le_bytes(word.try_into().unwrap_or_default()));
+                if plain > 0 {
+                    // All eight are copied, as many as are plain count.
+                    let plain = plain.min(end - at);
+                    gathered[len..len + 8].copy_from_slice(word);
+                    len += plain;
+                    at += plain;
+                    continue;
+                }
+            }
+        } else if is_plain(text[at]) {
+            gathered[len] = text[at];
+            len += 1;
+            at += 1;
             continue;
         }
-        let byte = match text[at + 1] {
-            b't' => b'\t',
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b'"' => b'"',
-            b'\'' => b'\'',
-            b'\\' => b'\\',
-            b'u' => {
-                let (character, next) = unicode_escape(text, at, end)?;
-                out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-                at = next;
-                continue;
-            }
-            _ => return Err(Box::new(bad_escape(text, at))),
-        };
-        out.push(byte);
-        at += 2;
+        out.extend_from_slice(&gathered[..len]);
+        len = 0;
+        at = rare(text, at, end, out)?;
     }
+    out.extend_from_slice(&gathered[..len]);
     Ok(())
+}
+
+/// How many bytes are gathered.
+const GATHERED: usize = 512;
+
+/// The value of each hexadecimal digit, 255 for other bytes.
+static HEX: [u8; 256] = {
+    let mut table = [255; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if let Some(value) = hex(byte as u8) {
+            table[byte] = value;
+        }
+        byte += 1;
+    }
+    table
+};
+
+/// An escape, or a mistake; gives the offset behind it.
+fn rare(text: &[u8], at: usize, end: usize, out: &mut Vec<u8>) -> Result<usize, Box<Diagnostic>> {
+    if text[at] != b'\\' {
+        return Err(Box::new(control_character(text, at)));
+    }
+    if let (Some(high), Some(low)) = (hex(text[at + 1]), text.get(at + 2).and_then(|&b| hex(b))) {
+        out.push(high << 4 | low);
+        return Ok(at + 3);
+    }
+    let byte = match text[at + 1] {
+        b't' => b'\t',
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b'"' => b'"',
+        b'\'' => b'\'',
+        b'\\' => b'\\',
+        b'u' => {
+            let (character, next) = unicode_escape(text, at, end)?;
+            out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+            return Ok(next);
+        }
+        _ => return Err(Box::new(bad_escape(text, at))),
+    };
+    out.push(byte);
+    Ok(at + 2)
+}
+
+/// How many bytes at the beginning of a word stand for themselves.
+#[inline(always)]
+fn plain_bytes(word: u64) -> usize {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const TOPS: u64 = u64::from_le_bytes([0x80; 8]);
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & TOPS;
+    let control = word.wrapping_sub(ONES * 0x20) & !word & TOPS;
+    let other = control | zero(word ^ ONES * u64::from(b'\\')) | zero(word ^ ONES * 0x7f);
+    (other.trailing_zeros() / 8) as usize
 }
 
 #[inline]
@@ -53,7 +112,7 @@ fn is_plain(byte: u8) -> bool {
 
 /// The value of a hexadecimal digit.
 #[inline]
-pub(crate) fn hex(byte: u8) -> Option<u8> {
+pub(crate) const fn hex(byte: u8) -> Option<u8> {
     match byte {
         b'0'..=b'9' => Some(byte - b'0'),
         b'a'..=b'f' => Some(byte - b'a' + 10),

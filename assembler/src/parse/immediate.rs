@@ -237,8 +237,8 @@ impl Assembler<'_> {
         let start = self.body.code.len();
         let mut count = 0u32;
         loop {
-            let token = self.lex.peek();
-            if count > 0 && !matches!(token.kind, Kind::Number | Kind::Id) {
+            self.lex.skip_space();
+            if count > 0 && !matches!(self.lex.byte(), b'$' | b'0'..=b'9') {
                 break;
             }
             self.label()?;
@@ -256,44 +256,44 @@ impl Assembler<'_> {
 
     #[inline(always)]
     fn i32_immediate(&mut self) -> Parse {
-        self.lex.skip_space();
-        let negative = self.lex.byte() == b'-';
-        let start = self.lex.at;
-        self.lex.at += usize::from(negative);
-        // Nine digits always fit.
-        let value = match self.digits_here() {
-            Some(value) => {
-                let value = i64::from(value);
-                if negative { -value } else { value }
-            }
-            None => {
-                self.lex.at = start;
-                self.integer_immediate(32)?
-            }
+        let value = match self.small_signed() {
+            Some(value) => value,
+            None => i64::from(self.integer(32)? as i32),
         };
         leb::signed(&mut self.body.code, value);
         Ok(())
+    }
+
+    fn i64_immediate(&mut self) -> Parse {
+        let value = match self.small_signed() {
+            Some(value) => value,
+            None => self.integer(64)? as i64,
+        };
+        leb::signed(&mut self.body.code, value);
+        Ok(())
+    }
+
+    /// A short decimal number with or without a minus and nothing else.
+    #[inline(always)]
+    fn small_signed(&mut self) -> Option<i64> {
+        self.lex.skip_space();
+        let start = self.lex.at;
+        let negative = self.lex.byte() == b'-';
+        self.lex.at += usize::from(negative);
+        match self.digits_here() {
+            Some(value) if negative => Some(-i64::from(value)),
+            Some(value) => Some(i64::from(value)),
+            None => {
+                self.lex.at = start;
+                None
+            }
+        }
     }
 
     /// [`Self::small_number`] without space before it.
     #[inline(always)]
     fn digits_here(&mut self) -> Option<u32> {
         if self.lex.byte().is_ascii_digit() { self.small_number() } else { None }
-    }
-
-    fn i64_immediate(&mut self) -> Parse {
-        let value = self.integer_immediate(64)?;
-        leb::signed(&mut self.body.code, value);
-        Ok(())
-    }
-
-    fn integer_immediate(&mut self, bits: u32) -> Parse<i64> {
-        let mut bytes = Vec::with_capacity(8);
-        self.integer_constant(&mut bytes, bits)?;
-        Ok(match bits {
-            32 => i64::from(i32::from_le_bytes(bytes[..4].try_into().unwrap_or_default())),
-            _ => i64::from_le_bytes(bytes[..8].try_into().unwrap_or_default()),
-        })
     }
 
     fn float_immediate(&mut self, len_bytes: usize) -> Parse {
@@ -315,9 +315,11 @@ impl Assembler<'_> {
     }
 
     fn written_memory_argument(&mut self, natural: u8, memory: Option<u32>) -> Parse {
+        self.lex.skip_space();
         let memory = match memory {
             Some(memory) => memory,
-            None => self.take_index(Space::Memory)?.unwrap_or(0),
+            None if matches!(self.lex.byte(), b'$' | b'0'..=b'9') => self.index(Space::Memory)?,
+            None => 0,
         };
         let offset = self.field_of_memory_argument(b"offset=", u64::MAX)?.map_or(0, |(n, _)| n);
         let align = match self.field_of_memory_argument(b"align=", u64::MAX)? {

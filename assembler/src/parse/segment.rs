@@ -252,24 +252,26 @@ impl Assembler<'_> {
     /// Strings and lists of numbers, with the parenthesis that closes the segment.
     fn data_contents(&mut self, open: Span, out: &mut Vec<u8>) -> Parse {
         loop {
-            let token = self.peek();
+            let before = self.lex.at;
+            let token = self.next();
             match token.kind {
                 Kind::String => {
-                    self.next();
                     if let Err(error) = string::unescape(self.text, token.span, out) {
                         self.diagnostics.push(*error);
                     }
                 }
-                Kind::Open => self.data_numbers(out)?,
-                _ => return self.close(open, &["a string"]),
+                Kind::Open => self.data_numbers(token.span, out)?,
+                _ => {
+                    self.lex.at = before;
+                    return self.close(open, &["a string"]);
+                }
             }
         }
     }
 
     /// `(i32 1 2 3)` and so on.
-    fn data_numbers(&mut self, out: &mut Vec<u8>) -> Parse {
+    fn data_numbers(&mut self, open: Span, out: &mut Vec<u8>) -> Parse {
         const KINDS: [&str; 7] = ["i8", "i16", "i32", "i64", "f32", "f64", "v128"];
-        let open = self.next().span;
         let keyword = self.next();
         let word = keyword.span.of(self.text);
         if !KINDS.iter().any(|kind| kind.as_bytes() == word) {
@@ -297,25 +299,30 @@ impl Assembler<'_> {
 
     /// An integer as little-endian bytes.
     pub(crate) fn integer_constant(&mut self, out: &mut Vec<u8>, bits: u32) -> Parse {
+        let value = self.integer(bits)?;
+        out.extend_from_slice(&value.to_le_bytes()[..bits as usize / 8]);
+        Ok(())
+    }
+
+    /// An integer of `bits` bits, signed or unsigned, as two's complement.
+    pub(super) fn integer(&mut self, bits: u32) -> Parse<u64> {
         let token = self.peek();
-        let what = format!("a {bits}-bit integer");
         if token.kind != Kind::Number {
-            return Err(self.unexpected(token, &[&what]));
+            return Err(self.unexpected(token, &[&format!("a {bits}-bit integer")]));
         }
         self.next();
         match number::integer(token.span.of(self.text), bits) {
-            Ok(value) => out.extend_from_slice(&value.to_le_bytes()[..bits as usize / 8]),
-            Err(error) => return Err(self.bad_number(token.span, error, &what)),
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.bad_number(token.span, error, &format!("a {bits}-bit integer"))),
         }
-        Ok(())
     }
 
     /// A float as little-endian bytes.
     pub(crate) fn float_constant(&mut self, out: &mut Vec<u8>, len_bytes: usize) -> Parse {
         let token = self.peek();
-        let what = format!("a {}-bit float", len_bytes * 8);
+        let what = if len_bytes == 4 { "a 32-bit float" } else { "a 64-bit float" };
         if !matches!(token.kind, Kind::Number | Kind::Keyword) {
-            return Err(self.unexpected(token, &[&what]));
+            return Err(self.unexpected(token, &[what]));
         }
         let bytes = token.span.of(self.text);
         let bits = match len_bytes {
@@ -325,11 +332,11 @@ impl Assembler<'_> {
         match bits {
             Ok(bits) => out.extend_from_slice(&bits.to_le_bytes()[..len_bytes]),
             Err(_) if token.kind == Kind::Keyword && !bytes.starts_with(b"nan") => {
-                return Err(self.unexpected(token, &[&what]));
+                return Err(self.unexpected(token, &[what]));
             }
             Err(error) => {
                 self.next();
-                return Err(self.bad_number(token.span, error, &what));
+                return Err(self.bad_number(token.span, error, what));
             }
         }
         self.next();

@@ -4,6 +4,8 @@
 //! are, the answer is an error or a trap, in bounded memory.
 
 mod config;
+mod icode;
+mod interp;
 mod module;
 mod terminate;
 mod types;

@@ -64,3 +64,14 @@
 //!                                             Done the results stand at `base`.
 //! pub(crate) fn frames(vm) -> iterator of (*mut Vm, function index, bytecode offset in its body)
 //! ```
+
+#![allow(dead_code, reason = "the driver joins when the store does: `pub(crate) mod driver;`")]
+
+pub mod access;
+pub mod dispatch;
+pub mod exit;
+pub(crate) mod icode_map;
+pub mod place;
+pub mod regs;
+pub mod step;
+pub(crate) mod stubs;

@@ -1,0 +1,200 @@
+//! Icode: what the interpreter runs. Made from bytecode when a function is first called.
+//!
+//! A function is a stream of 64-bit words: records, of which each begins with its handler's address.
+//!
+//! ```text
+//!  byte  0          8     10    12    14    16
+//!        handler  | a   | b   | c   | d   |             four u16: slots of the frame
+//!        handler  | a   | b   | word      |             memory offset, immediate, displacement
+//!        handler  | constant              |
+//!        handler  | window,params |  -    | slot of the callee  |            call
+//!        handler  | window,params | type  | view of the table   | index |    call_indirect
+//!        handler  | index |  -  | last    | displacements, 4 bytes each ..   br_table
+//!        handler  | op  | base| word      | second immediate    |            done by the driver
+//! ```
+//!
+//! Slots are counted from the frame's start and scaled by the handler; displacements count from the
+//! start of their record, so that a function can be copied to its final place. Records hold addresses
+//! of the instance (slots of functions, views of tables, cells of imported globals): icode belongs to
+//! one instance and never leaves the engine.
+
+#![allow(dead_code, reason = "the driver joins when the store does")]
+
+pub mod choice;
+pub mod code;
+pub mod lower;
+pub mod reader;
+pub mod types;
+mod variants;
+
+use crate::module::ModuleInner;
+use crate::vm::{FuncSlot, MemoryView, TableView, Vm};
+use types::Type;
+
+/// What the pass must know of the module and of the instance that the icode is for.
+pub(crate) struct Context<'a> {
+    module: &'a ModuleInner,
+    vm: *const Vm,
+    /// Whether blocks pay for themselves.
+    counts_fuel: bool,
+    /// Whether NaNs that operations make are the canonical ones.
+    canonical_nans: bool,
+    /// Whether memory 0 has no guard.
+    checked_memory: bool,
+}
+
+impl<'a> Context<'a> {
+    /// For code of `module` that runs in the instance of `vm`.
+    pub(crate) fn new(module: &'a ModuleInner, vm: *const Vm) -> Self {
+        let config = module.engine.config();
+        // SAFETY: the instance has a view for each memory of its module.
+        let guarded = unsafe {
+            !module.memories.is_empty() && (**(*vm).memories).guarded != 0 && cfg!(guard_pages)
+        };
+        Self {
+            module,
+            vm,
+            counts_fuel: config.fuel,
+            canonical_nans: config.deterministic,
+            checked_memory: !guarded,
+        }
+    }
+    fn signature(&self, type_index: u32) -> Signature<'a> {
+        let ty = &self.module.types[type_index as usize];
+        Signature { params: ty.params(), results: ty.results() }
+    }
+    fn type_of_function(&self, function: u32) -> u32 {
+        self.module.functions[function as usize]
+    }
+    fn signature_of_function(&self, function: u32) -> Signature<'a> {
+        self.signature(self.type_of_function(function))
+    }
+    fn slot(&self, function: u32) -> *mut FuncSlot {
+        // SAFETY: the instance has a slot for each function of its module.
+        unsafe { *(*self.vm).local_functions.add(function as usize) }
+    }
+    fn callee(&self, function: u32) -> Callee {
+        let slot = self.slot(function);
+        match function < self.module.imported.functions {
+            true => Callee::Elsewhere(slot),
+            false => Callee::Here(slot),
+        }
+    }
+    fn reference(&self, function: u32) -> u32 {
+        // SAFETY: as in `slot`; slots live as long as the store.
+        unsafe { (*self.slot(function)).reference }
+    }
+    fn global(&self, global: u32) -> (Type, GlobalPlace) {
+        let ty = self.module.globals[global as usize].ty.value;
+        let place = match global.checked_sub(self.module.imported.globals) {
+            Some(own) => GlobalPlace::Own(Vm::global_offset(own)),
+            // SAFETY: the instance has a cell for each global of its module.
+            None => GlobalPlace::Imported(unsafe { *(*self.vm).globals.add(global as usize) }),
+        };
+        (ty, place)
+    }
+    fn table_type(&self, table: u32) -> Type {
+        self.module.tables[table as usize].ty.element.into()
+    }
+    fn table(&self, table: u32) -> *mut TableView {
+        // SAFETY: the instance has a view for each table of its module.
+        unsafe { *(*self.vm).tables.add(table as usize) }
+    }
+    fn memory(&self, memory: u32) -> *mut MemoryView {
+        // SAFETY: the instance has a view for each memory of its module.
+        unsafe { *(*self.vm).memories.add(memory as usize) }
+    }
+    fn canonical_type(&self, type_index: u32) -> u32 {
+        // SAFETY: the instance has an id for each type of its module.
+        unsafe { *(*self.vm).types.add(type_index as usize) }
+    }
+}
+
+/// What a walk writes down when somebody wants to know: sites, and which record is which operator.
+#[derive(Default)]
+pub struct Recorder {
+    /// Records and the operators that they end: word in the buffer, offset in the body.
+    pub records: Vec<(u32, u32)>,
+}
+
+impl Recorder {
+    fn record(&mut self, word: u32, offset: u32) {
+        self.records.push((word, offset));
+    }
+    fn rewind(&mut self, word: u32) {
+        while self.records.last().is_some_and(|record| record.0 >= word) {
+            self.records.pop();
+        }
+    }
+}
+
+/// Parameters and results of a function.
+#[derive(Clone, Copy, Debug)]
+pub struct Signature<'a> {
+    /// Types of the parameters.
+    pub params: &'a [Type],
+    /// Types of the results.
+    pub results: &'a [Type],
+}
+
+/// Who a `call` reaches.
+#[derive(Clone, Copy)]
+pub enum Callee {
+    /// A function of the same instance.
+    Here(*mut FuncSlot),
+    /// An imported function.
+    Elsewhere(*mut FuncSlot),
+}
+
+/// Where the cell of a global is.
+#[derive(Clone, Copy)]
+pub enum GlobalPlace {
+    /// In the `Vm`, at this offset.
+    Own(u32),
+    /// At this address.
+    Imported(*mut u64),
+}
+
+/// Places where a thread can stop and its state is defined. See `docs/ARCHITECTURE.md`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Site {
+    /// The start of the function.
+    Entry,
+    /// The header of a loop.
+    Loop,
+    /// Before a call.
+    Call,
+    /// Behind a call.
+    Return,
+    /// An operation of the driver: memory.grow, bulk memory and tables.
+    Runtime,
+}
+
+/// Operations that the driver does, with their operands in slots.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u16)]
+#[allow(missing_docs, reason = "named after their instructions")]
+pub enum Operation {
+    MemoryGrow,
+    MemoryInit,
+    DataDrop,
+    MemoryCopy,
+    MemoryFill,
+    TableInit,
+    ElemDrop,
+    TableCopy,
+    TableGrow,
+    TableFill,
+}
+
+impl Operation {
+    /// By number.
+    pub fn from_code(code: u16) -> Option<Self> {
+        use Operation::*;
+        let all = [
+            MemoryGrow, MemoryInit, DataDrop, MemoryCopy, MemoryFill, TableInit, ElemDrop,
+            TableCopy, TableGrow, TableFill,
+        ];
+        all.into_iter().find(|&operation| operation as u16 == code)
+    }
+}

@@ -1,12 +1,21 @@
 //! Instructions by name.
 //!
-//! Assembling is mostly finding the names of instructions, so the table is made for that: a name
-//! is two words of eight bytes (longer ones are compared in full), and one multiplication of them
-//! gives a slot of an open hash table.
+//! What there is comes from the table of instructions; here it is put in order for reading text.
+//! Assembling is mostly finding the names of instructions, so a name is two words of eight bytes
+//! (longer ones are compared in full), and one multiplication of them gives a slot of an open hash
+//! table.
 
 use std::sync::LazyLock;
 
-use crate::instruction_list::LIST;
+use brant_isa::{ImmediateKind, Opcode, ROWS, Row};
+
+// Opcodes that the assembler writes without having read a name.
+pub(crate) const IF: u8 = 0x04;
+pub(crate) const ELSE: u8 = 0x05;
+pub(crate) const END: u8 = 0x0b;
+pub(crate) const I32_CONST: u8 = 0x41;
+pub(crate) const I64_CONST: u8 = 0x42;
+pub(crate) const REF_FUNC: u8 = 0xd2;
 
 /// What follows the name of an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +55,10 @@ pub(crate) enum Form {
     MemArgLane(u8),
     Shuffle,
     HeapType,
-    /// `ref.test` and `ref.cast`, whose number is one higher for nullable types.
-    CastType,
+    /// `ref.test` and `ref.cast`, which are other instructions for types that allow null.
+    CastType {
+        nullable: Opcode,
+    },
     BranchOnCast,
     StructField,
     TypeCount,
@@ -58,38 +69,98 @@ pub(crate) enum Form {
     Fence,
 }
 
+/// What follows the name of the instruction of a row; `None` for a row that shares its name with
+/// the one before it, which the form of that one chooses.
+fn form_of(row: &Row) -> Option<Form> {
+    use ImmediateKind as K;
+    let kinds: Vec<ImmediateKind> = row.immediates.iter().map(|immediate| immediate.kind).collect();
+    Some(match (row.opcode, kinds.as_slice()) {
+        (Opcode::If, _) => Form::If,
+        (Opcode::Else, _) => Form::Else,
+        (Opcode::End, _) => Form::End,
+        (Opcode::Select, _) => Form::Select,
+        (_, []) => Form::Plain,
+        (_, [K::Local]) => Form::Local,
+        (_, [K::Global]) => Form::Global,
+        (_, [K::Func]) => Form::Func,
+        (_, [K::Label]) => Form::Label,
+        (_, [K::I32]) => Form::I32,
+        (_, [K::I64]) => Form::I64,
+        (_, [K::F32]) => Form::F32,
+        (_, [K::F64]) => Form::F64,
+        (_, [K::V128]) => Form::V128,
+        (_, [K::MemArg { natural_align_log2 }]) => Form::MemArg(*natural_align_log2),
+        (_, [K::MemArg { natural_align_log2 }, K::Lane { .. }]) => {
+            Form::MemArgLane(*natural_align_log2)
+        }
+        (_, [K::Lane { .. }]) => Form::Lane,
+        (_, [K::Shuffle]) => Form::Shuffle,
+        (_, [K::BlockType]) => Form::Block,
+        (_, [K::BlockType, K::Catches]) => Form::TryTable,
+        (_, [K::LabelTable]) => Form::LabelTable,
+        (_, [K::Type, K::Table]) => Form::CallIndirect,
+        (_, [K::Type]) => Form::Type,
+        (_, [K::Type, K::Type]) => Form::TypeType,
+        (_, [K::Type, K::Field]) => Form::StructField,
+        (_, [K::Type, K::Count]) => Form::TypeCount,
+        (_, [K::Type, K::Data]) => Form::TypeData,
+        (_, [K::Type, K::Elem]) => Form::TypeElem,
+        (_, [K::Tag]) => Form::Tag,
+        (_, [K::Table]) => Form::Table,
+        (_, [K::Table, K::Table]) => Form::TableCopy,
+        (_, [K::Elem, K::Table]) => Form::TableInit,
+        (_, [K::Elem]) => Form::Elem,
+        (_, [K::Memory]) => Form::Memory,
+        (_, [K::Memory, K::Memory]) => Form::MemoryCopy,
+        (_, [K::Data, K::Memory]) => Form::MemoryInit,
+        (_, [K::Data]) => Form::DataDrop,
+        (_, [K::HeapType]) => Form::HeapType,
+        (_, [K::RefType]) => Form::CastType { nullable: nullable_twin(row)? },
+        (_, [K::BranchOnCast]) => Form::BranchOnCast,
+        (_, [K::Zero]) => Form::Fence,
+        // `select` with types and casts to types that allow null.
+        (_, [K::SelectTypes | K::RefTypeNull]) => return None,
+        (_, unknown) => unreachable!("no form for {} with {unknown:?}", row.name),
+    })
+}
+
+/// The instruction of the same name whose type allows null.
+fn nullable_twin(row: &Row) -> Option<Opcode> {
+    let is_twin = |other: &&Row| {
+        other.name == row.name
+            && other.immediates.iter().any(|i| i.kind == ImmediateKind::RefTypeNull)
+    };
+    ROWS.iter().find(is_twin).map(|twin| twin.opcode)
+}
+
 /// An instruction as the assembler sees it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Instruction {
     first: u64,
     second: u64,
     pub name: &'static str,
-    /// The bytes of the opcode; the first `opcode_len` are used.
-    opcode: [u8; 4],
-    opcode_len: u8,
     pub form: Form,
+    /// The first byte of the opcode, so that a short one needs no other memory.
+    lead: u8,
+    opcode: &'static [u8],
 }
 
 impl Instruction {
-    fn new(name: &'static str, prefix: u8, code: u32, form: Form) -> Instruction {
-        let mut opcode = Vec::new();
-        if prefix == 0 {
-            opcode.push(code as u8);
-        } else {
-            opcode.push(prefix);
-            crate::encode::leb::unsigned(&mut opcode, code);
-        }
-        let opcode_len = opcode.len() as u8;
-        opcode.resize(4, 0);
-        let (first, second) = words(name.as_bytes());
-        let opcode = [opcode[0], opcode[1], opcode[2], opcode[3]];
-        Instruction { first, second, name, opcode, opcode_len, form }
+    fn new(row: &Row) -> Option<Instruction> {
+        let (first, second) = words(row.name.as_bytes());
+        let opcode = row.encoding.bytes;
+        let form = form_of(row)?;
+        Some(Instruction { first, second, name: row.name, form, lead: opcode[0], opcode })
     }
 
-    /// The bytes of the opcode.
+    /// Appends the bytes of the opcode.
     #[inline(always)]
-    pub fn opcode(&self) -> &[u8] {
-        &self.opcode[..usize::from(self.opcode_len)]
+    pub fn write(&self, out: &mut Vec<u8>) {
+        if self.opcode.len() == 1 {
+            out.push(self.lead);
+        } else {
+            out.extend_from_slice(self.opcode);
+        }
     }
 }
 
@@ -116,10 +187,7 @@ pub(crate) struct Instructions {
 
 /// The table.
 pub(crate) static INSTRUCTIONS: LazyLock<Instructions> = LazyLock::new(|| {
-    let list: Vec<Instruction> = LIST
-        .iter()
-        .map(|&(name, prefix, code, form)| Instruction::new(name, prefix, code, form))
-        .collect();
+    let list: Vec<Instruction> = ROWS.iter().filter_map(Instruction::new).collect();
     let mut slots = Box::new([0; SLOTS]);
     for (number, instruction) in list.iter().enumerate() {
         let mut slot = slot_of(instruction.first, instruction.second, instruction.name.len());
@@ -174,10 +242,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_is_found() {
-        for name in INSTRUCTIONS.names() {
-            let found = INSTRUCTIONS.by_name(name.as_bytes());
-            assert_eq!(found.map(|instruction| instruction.name), Some(name));
+    fn opcodes_named_here_are_those_of_the_table() {
+        let named = [
+            (IF, Opcode::If),
+            (ELSE, Opcode::Else),
+            (END, Opcode::End),
+            (I32_CONST, Opcode::I32Const),
+            (I64_CONST, Opcode::I64Const),
+            (REF_FUNC, Opcode::RefFunc),
+        ];
+        for (byte, opcode) in named {
+            assert_eq!(opcode.row().encoding.bytes, [byte], "{opcode}");
+        }
+    }
+
+    #[test]
+    fn every_row_is_found_by_its_name() {
+        for row in ROWS {
+            let found = INSTRUCTIONS.by_name(row.name.as_bytes());
+            assert_eq!(found.map(|instruction| instruction.name), Some(row.name));
         }
         for name in ["", "i32.ad", "i32.addd", "i32x4.relaxed_trunc_f32x4_", "zzz"] {
             assert!(INSTRUCTIONS.by_name(name.as_bytes()).is_none(), "{name}");

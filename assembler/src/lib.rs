@@ -14,7 +14,6 @@ mod diagnostic;
 mod dis;
 mod encode;
 mod instruction;
-mod instruction_list;
 mod lexer;
 mod names;
 mod number;

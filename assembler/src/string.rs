@@ -101,7 +101,9 @@ fn plain_bytes(word: u64) -> usize {
     const TOPS: u64 = u64::from_le_bytes([0x80; 8]);
     let zero = |word: u64| word.wrapping_sub(ONES) & !word & TOPS;
     let control = word.wrapping_sub(ONES * 0x20) & !word & TOPS;
-    let other = control | zero(word ^ ONES * u64::from(b'\\')) | zero(word ^ ONES * 0x7f);
+    const BACKSLASHES: u64 = u64::from_le_bytes([b'\\'; 8]);
+    const DELETES: u64 = u64::from_le_bytes([0x7f; 8]);
+    let other = control | zero(word ^ BACKSLASHES) | zero(word ^ DELETES);
     (other.trailing_zeros() / 8) as usize
 }
 

@@ -3,6 +3,8 @@
 //! The forms that make up most of a text have a fast way for their usual spelling, and leave
 //! everything else to the general one.
 
+use brant_isa::Opcode;
+
 use super::{Assembler, Parse};
 use crate::encode::leb;
 use crate::instruction::{Form, Instruction};
@@ -19,8 +21,8 @@ impl Assembler<'_> {
     /// by the caller.
     #[inline(always)]
     pub(super) fn immediates(&mut self, instruction: &Instruction) -> Parse {
-        if !matches!(instruction.form, Form::CastType) {
-            self.body.code.extend_from_slice(instruction.opcode());
+        if !matches!(instruction.form, Form::CastType { .. }) {
+            instruction.write(&mut self.body.code);
         }
         match instruction.form {
             Form::Plain => Ok(()),
@@ -63,7 +65,7 @@ impl Assembler<'_> {
             Form::MemArgLane(natural) => self.memory_argument_and_lane(natural),
             Form::Shuffle => (0..16).try_for_each(|_| self.lane(255)),
             Form::HeapType => self.with_code(|this, code| this.heap_type(code)),
-            Form::CastType => self.cast(instruction),
+            Form::CastType { nullable } => self.cast(instruction, nullable),
             Form::BranchOnCast => self.branch_on_cast(),
             Form::StructField => self.struct_field(),
             Form::TypeCount => {
@@ -436,20 +438,20 @@ impl Assembler<'_> {
         if typed {
             let code = &mut self.body.code;
             code.pop();
-            code.push(0x1c);
+            code.extend_from_slice(Opcode::SelectTyped.row().encoding.bytes);
             leb::unsigned(code, count);
             code.extend_from_slice(&types);
         }
         Ok(())
     }
 
-    fn cast(&mut self, instruction: &Instruction) -> Parse {
+    fn cast(&mut self, instruction: &Instruction, nullable: Opcode) -> Parse {
         let mut heap = Vec::new();
-        let nullable = self.cast_type(&mut heap)?;
+        let is_nullable = self.cast_type(&mut heap)?;
         let code = &mut self.body.code;
-        code.extend_from_slice(instruction.opcode());
-        if let Some(last) = code.last_mut() {
-            *last += u8::from(nullable);
+        match is_nullable {
+            true => code.extend_from_slice(nullable.row().encoding.bytes),
+            false => instruction.write(code),
         }
         code.extend_from_slice(&heap);
         Ok(())

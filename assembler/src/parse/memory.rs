@@ -2,7 +2,7 @@
 //!
 //! Spec: Text Format, Modules, Tables and Memories (and their abbreviations).
 
-use super::types::Limits;
+use super::limits::Limits;
 use super::{Assembler, Parse};
 use crate::Span;
 use crate::encode::SectionId;

@@ -10,13 +10,18 @@
 //!
 //! Spec: Text Format, Modules.
 
+mod block;
 mod body;
 mod custom;
 mod declare;
+mod define;
 mod field;
 mod immediate;
+mod instructions;
 mod labels;
+mod limits;
 mod memory;
+mod mistake;
 mod segment;
 mod types;
 

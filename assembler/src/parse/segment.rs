@@ -8,6 +8,7 @@
 use super::types::FUNCREF;
 use super::{Assembler, Failed, Parse};
 use crate::encode::{SectionId, Subsection, leb};
+use crate::instruction::{END, I32_CONST, I64_CONST, REF_FUNC};
 use crate::lexer::Kind;
 use crate::resolve::Space;
 use crate::{SourceMapBuilder, Span, number, string};
@@ -107,9 +108,9 @@ impl Assembler<'_> {
             let index = self.index(Space::Func)?;
             count += 1;
             if as_expressions {
-                list.push(0xd2);
+                list.push(REF_FUNC);
                 leb::unsigned(&mut list, index);
-                list.push(0x0b);
+                list.push(END);
             } else {
                 leb::unsigned(&mut list, index);
             }
@@ -384,5 +385,5 @@ fn write_mode(out: &mut Vec<u8>, mode: Mode, elements: &Elements) {
 
 /// The expression of an offset of 0.
 fn zero(is_64: bool) -> Vec<u8> {
-    vec![if is_64 { 0x42 } else { 0x41 }, 0, 0x0b]
+    vec![if is_64 { I64_CONST } else { I32_CONST }, 0, END]
 }

@@ -6,11 +6,9 @@
 
 use std::collections::HashMap;
 
-use super::declare::duplicate;
 use super::{Assembler, Header, Parse};
-use crate::encode::{NameMap, SectionId, Subsection, leb};
+use crate::encode::{SectionId, leb};
 use crate::lexer::Kind;
-use crate::names::Names;
 use crate::resolve::Space;
 use crate::{Diagnostic, Span};
 
@@ -45,21 +43,21 @@ const NON_NULL: u8 = 0x64;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Definition {
     /// Where the bytes of the signature are, without the leading 0x60; empty for other types.
-    start: u32,
-    end: u32,
-    params: u32,
-    is_func: bool,
+    pub start: u32,
+    pub end: u32,
+    pub params: u32,
+    pub is_func: bool,
 }
 
 /// The types of a module.
 #[derive(Debug, Default)]
 pub(super) struct Types {
-    definitions: Vec<Definition>,
+    pub definitions: Vec<Definition>,
     /// Bytes of all signatures.
-    bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
     /// The first function type with some bytes.
-    by_bytes: HashMap<Box<[u8]>, u32>,
-    signature: Signature,
+    pub by_bytes: HashMap<Box<[u8]>, u32>,
+    pub signature: Signature,
 }
 
 /// A signature being read: the scratch space of [`Assembler::type_use`].
@@ -72,7 +70,7 @@ pub(super) struct Signature {
     /// The names of parameters that have one.
     pub headers: Vec<(u32, Header)>,
     /// Count and types of parameters, count and types of results.
-    bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
 }
 
 /// `(type x)? (param ...)* (result ...)*`; the inline part is in `types.signature`.
@@ -97,13 +95,13 @@ impl Types {
         definition.is_func.then_some(definition.params)
     }
 
-    fn signature_of(&self, index: u32) -> Option<&[u8]> {
+    pub(super) fn signature_of(&self, index: u32) -> Option<&[u8]> {
         let definition = self.definitions.get(index as usize)?;
         definition.is_func.then(|| &self.bytes[definition.start as usize..definition.end as usize])
     }
 
     /// Adds the signature just read as the next type.
-    fn define_signature(&mut self, lookup: bool) -> u32 {
+    pub(super) fn define_signature(&mut self, lookup: bool) -> u32 {
         let index = self.definitions.len() as u32;
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(&self.signature.bytes);
@@ -371,245 +369,6 @@ impl Assembler<'_> {
         section.bytes.push(0x60);
         section.bytes.extend_from_slice(&self.types.signature.bytes);
         self.types.define_signature(true)
-    }
-}
-
-/// Definitions of types.
-impl Assembler<'_> {
-    /// `(type $id? ...)`, behind the keyword.
-    pub(super) fn type_field(&mut self, open: Span) -> Parse {
-        let mut bytes = Vec::new();
-        self.note_origin(SectionId::Type, open);
-        self.type_definition(&mut bytes, true)?;
-        let section = self.sections.of(SectionId::Type);
-        section.count += 1;
-        section.bytes.extend_from_slice(&bytes);
-        Ok(())
-    }
-
-    /// `(rec (type ...)*)`, behind the keyword.
-    pub(super) fn rec_field(&mut self, open: Span) -> Parse {
-        let mut bytes = Vec::new();
-        let mut count = 0;
-        self.note_origin(SectionId::Type, open);
-        while self.take_form(b"type").is_some() {
-            self.type_definition(&mut bytes, false)?;
-            count += 1;
-        }
-        self.close(open, &["`(type ...)`"])?;
-        let section = self.sections.of(SectionId::Type);
-        section.count += 1;
-        section.bytes.push(0x4e);
-        leb::unsigned(&mut section.bytes, count);
-        section.bytes.extend_from_slice(&bytes);
-        Ok(())
-    }
-
-    /// A type behind its keyword, with the closing parenthesis.
-    fn type_definition(&mut self, out: &mut Vec<u8>, lookup: bool) -> Parse {
-        let open = self.peek().span;
-        let header = self.header()?;
-        let index = self.types.definitions.len() as u32;
-        if let Some(name) = self.given_name(header) {
-            self.names.add(Subsection::Type, index, &name);
-        }
-        let outcome = self.sub_type(out, index, lookup);
-        if self.types.definitions.len() as u32 == index {
-            // So that the types behind a broken one keep their indices.
-            self.types.definitions.push(Definition { start: 0, end: 0, params: 0, is_func: false });
-        }
-        outcome?;
-        self.close(open, &[])
-    }
-
-    fn sub_type(&mut self, out: &mut Vec<u8>, index: u32, lookup: bool) -> Parse {
-        let Some(open) = self.take_form(b"sub") else {
-            return self.composite_type(out, index, lookup);
-        };
-        let is_final = self.take_keyword(b"final");
-        let mut supers = Vec::new();
-        let mut count = 0;
-        while let Some(index) = self.take_index(Space::Type)? {
-            leb::unsigned(&mut supers, index);
-            count += 1;
-        }
-        if !is_final || count > 0 {
-            out.push(if is_final { 0x4f } else { 0x50 });
-            leb::unsigned(out, count);
-            out.extend_from_slice(&supers);
-        }
-        self.composite_type(out, index, lookup)?;
-        self.close(open, &[])
-    }
-
-    fn composite_type(&mut self, out: &mut Vec<u8>, index: u32, lookup: bool) -> Parse {
-        if let Some(open) = self.take_form(b"func") {
-            self.signature(true)?;
-            self.types.define_signature(lookup);
-            out.push(0x60);
-            out.extend_from_slice(&self.types.signature.bytes);
-            let mut names = NameMap::default();
-            for &(param, header) in &self.types.signature.headers {
-                if let Some(name) = self.given_name(header) {
-                    names.add(param, &name);
-                }
-            }
-            self.names.add_map(Subsection::TypeParam, index, &names);
-            return self.close(open, &["`(param ...)`", "`(result ...)`"]);
-        }
-        if let Some(open) = self.take_form(b"array") {
-            out.push(0x5e);
-            self.field_type(out)?;
-            return self.close(open, &[]);
-        }
-        if let Some(open) = self.take_form(b"cont") {
-            out.push(0x5d);
-            let index = self.index(Space::Type)?;
-            leb::signed(out, i64::from(index));
-            return self.close(open, &[]);
-        }
-        let Some(open) = self.take_form(b"struct") else {
-            let token = self.peek();
-            return Err(
-                self.unexpected(token, &["`(func ...)`", "`(struct ...)`", "`(array ...)`"])
-            );
-        };
-        out.push(0x5f);
-        let mut fields = Vec::new();
-        let mut names = NameMap::default();
-        let mut ids = Names::new(self.seed);
-        let mut count = 0;
-        while let Some(open) = self.take_form(b"field") {
-            let header = self.header()?;
-            if header.id.is_some() || header.name.is_some() {
-                if let Some(id) = header.id
-                    && let Err(earlier) = ids.insert(self.text, id, count)
-                {
-                    self.diagnostics.push(duplicate(self.text, id, earlier, Space::Field));
-                }
-                if let Some(name) = self.given_name(header) {
-                    names.add(count, &name);
-                }
-                self.field_type(&mut fields)?;
-                count += 1;
-                self.close_single(open, "field")?;
-                continue;
-            }
-            while self.take(Kind::Close).is_none() {
-                self.field_type(&mut fields)?;
-                count += 1;
-            }
-        }
-        self.struct_fields.push((index, ids));
-        leb::unsigned(out, count);
-        out.extend_from_slice(&fields);
-        self.names.add_map(Subsection::Field, index, &names);
-        self.close(open, &["`(field ...)`"])
-    }
-
-    fn field_type(&mut self, out: &mut Vec<u8>) -> Parse {
-        let mutable = self.take_form(b"mut");
-        match () {
-            () if self.take_keyword(b"i8") => out.push(0x78),
-            () if self.take_keyword(b"i16") => out.push(0x77),
-            () => self.value_type(out)?,
-        }
-        out.push(u8::from(mutable.is_some()));
-        mutable.map_or(Ok(()), |open| self.close(open, &[]))
-    }
-}
-
-/// Types of tables, memories and globals.
-impl Assembler<'_> {
-    /// `i32` or `i64` before limits: whether addresses have 64 bits.
-    pub(super) fn address_type(&mut self) -> bool {
-        !self.take_keyword(b"i32") && self.take_keyword(b"i64")
-    }
-
-    /// `min max?`, appended as flags and numbers.
-    pub(super) fn limits(&mut self, is_64: bool) -> Parse<Limits> {
-        let min = self.unsigned(u64::MAX, "a minimum")?;
-        let max = match self.peek().kind {
-            Kind::Number => Some(self.unsigned(u64::MAX, "a maximum")?),
-            _ => None,
-        };
-        Ok(Limits { is_64, min, max, shared: false, page_size_log2: None })
-    }
-
-    /// A table type.
-    pub(super) fn table_type(&mut self, out: &mut Vec<u8>) -> Parse {
-        let shared = self.take_keyword(b"shared");
-        let is_64 = self.address_type();
-        let limits = Limits { shared, ..self.limits(is_64)? };
-        self.reference_type(out)?;
-        limits.write(out);
-        Ok(())
-    }
-
-    /// A memory type.
-    pub(super) fn memory_type(&mut self, out: &mut Vec<u8>) -> Parse {
-        let is_64 = self.address_type();
-        let limits = self.limits(is_64)?;
-        let shared = self.take_keyword(b"shared");
-        let page_size_log2 = self.page_size()?;
-        Limits { shared, page_size_log2, ..limits }.write(out);
-        Ok(())
-    }
-
-    /// `(pagesize n)?` as a logarithm.
-    pub(super) fn page_size(&mut self) -> Parse<Option<u32>> {
-        let Some(open) = self.take_form(b"pagesize") else { return Ok(None) };
-        let token = self.peek();
-        let size = self.unsigned(u64::from(u32::MAX), "a page size in bytes")?;
-        if !size.is_power_of_two() {
-            let error = Diagnostic::error("invalid-page-size", token.span, "not a power of two");
-            return Err(self.fail(error));
-        }
-        self.close(open, &[])?;
-        Ok(Some(size.ilog2()))
-    }
-
-    /// A global type.
-    pub(super) fn global_type(&mut self, out: &mut Vec<u8>) -> Parse {
-        let (open, shared) = match self.take_form(b"mut") {
-            Some(open) => (Some((open, true)), false),
-            None => match self.take_form(b"shared") {
-                Some(open) => (Some((open, self.take_keyword(b"mut"))), true),
-                None => (None, false),
-            },
-        };
-        self.value_type(out)?;
-        let mutable = open.is_some_and(|(_, mutable)| mutable);
-        out.push(u8::from(mutable) | u8::from(shared) << 1);
-        match open {
-            Some((open, _)) => self.close(open, &[]),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Limits of a table or memory.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub is_64: bool,
-    pub min: u64,
-    pub max: Option<u64>,
-    pub shared: bool,
-    pub page_size_log2: Option<u32>,
-}
-
-impl Limits {
-    /// Flags, minimum, maximum, page size.
-    pub fn write(self, out: &mut Vec<u8>) {
-        let flags = [self.max.is_some(), self.shared, self.is_64, self.page_size_log2.is_some()];
-        out.push(flags.iter().rev().fold(0, |bits, &flag| bits << 1 | u8::from(flag)));
-        leb::unsigned_64(out, self.min);
-        if let Some(max) = self.max {
-            leb::unsigned_64(out, max);
-        }
-        if let Some(log2) = self.page_size_log2 {
-            leb::unsigned(out, log2);
-        }
     }
 }
 

@@ -4,13 +4,13 @@
 //! instruction that is wrong, to see what the operand stack was there.
 
 use wasmparser::{
-    BinaryReaderError, BlockType, FrameKind, FuncToValidate, FuncType, FuncValidator,
-    FuncValidatorAllocations, FunctionBody, ModuleArity, Operator, ValType, ValidatorResources,
-    WasmModuleResources,
+    BinaryReaderError, BlockType, FrameKind, FuncToValidate, FuncValidator,
+    FuncValidatorAllocations, FunctionBody, HeapType, ModuleArity, Operator, ValidatorResources,
 };
 
 use super::Mistake;
-use super::explain::{self, Misfit};
+use super::explain::Misfit;
+use crate::dis::table::Table;
 
 type Body<'a> = FunctionBody<'a>;
 type Function = FuncToValidate<ValidatorResources>;
@@ -47,45 +47,62 @@ impl<'a> Functions<'a> {
 
     /// Goes over the body again up to the mistake.
     fn explain(&self, function: Function, body: &Body<'_>, error: &BinaryReaderError) -> Mistake {
-        let index = function.index;
+        let function_index = function.index;
         let mut mistake = Mistake::new(error);
         let mut validator = function.into_validator(FuncValidatorAllocations::default());
-        if let Some(operator) = run_up_to(&mut validator, body, error.offset()) {
+        let at = run_up_to(&mut validator, body, error.offset());
+        if let Some((offset, operator)) = at {
             let found = operands(&validator);
-            let name = explain::instruction(self.bytes, error.offset() as usize);
+            let frame = validator.get_control_frame(0);
             let misfit = Misfit {
                 message: error.message(),
-                name: name.as_deref(),
+                entry: Table::get().at(self.bytes, offset as usize),
+                index: index_of(&operator),
                 expected: expected(&validator, &operator),
                 found: &found.types,
                 is_unreachable: found.is_unreachable,
                 is_end: matches!(operator, Operator::End | Operator::Else),
+                is_if_without_else: frame.is_some_and(|frame| frame.kind == FrameKind::If)
+                    && matches!(operator, Operator::End),
                 local_count: validator.len_locals(),
                 label_count: validator.control_stack_height(),
+                bytes: self.bytes,
             };
+            mistake.offset = offset;
             mistake.diagnostic = misfit.explain();
             mistake.diagnostic.operand_stack = Some(found.types);
         }
-        let note = match explain::function_name(self.bytes, index) {
-            Some(name) => format!("in function {index}, `{name}`"),
-            None => format!("in function {index}"),
-        };
-        mistake.diagnostic.notes.push(note);
+        mistake.function = Some(function_index);
         mistake
     }
 }
 
-/// Validates a body as long as instructions begin before `offset`; the one that begins there.
-fn run_up_to<'a>(validator: &mut Running, body: &Body<'a>, offset: u64) -> Option<Operator<'a>> {
-    let mut reader = body.get_binary_reader();
-    validator.read_locals(&mut reader).ok()?;
-    reader.set_features(*validator.features());
+/// The index of something of the module or function that an instruction names.
+fn index_of(operator: &Operator<'_>) -> Option<u32> {
+    Some(match operator {
+        Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => *relative_depth,
+        Operator::GlobalGet { global_index } | Operator::GlobalSet { global_index } => {
+            *global_index
+        }
+        Operator::CallIndirect { type_index, .. }
+        | Operator::ReturnCallIndirect { type_index, .. } => *type_index,
+        _ => return None,
+    })
+}
+
+/// Validates a body up to the instruction that holds `offset`; where that begins, and what it is.
+fn run_up_to<'a>(
+    validator: &mut Running, body: &Body<'a>, offset: u64,
+) -> Option<(u64, Operator<'a>)> {
+    validator.read_locals(&mut body.get_binary_reader()).ok()?;
+    let mut reader = body.get_operators_reader().ok()?;
     while !reader.eof() {
         let at = reader.original_position();
-        if at >= offset {
-            return reader.peek_operator(&validator.visitor(at)).ok();
+        let operator = reader.read().ok()?;
+        if reader.original_position() > offset {
+            return Some((at, operator));
         }
-        reader.visit_operator(&mut validator.visitor(at)).ok()?.ok()?;
+        validator.op(at, &operator).ok()?;
     }
     None
 }
@@ -114,79 +131,73 @@ fn operands(validator: &Running) -> Operands {
     Operands { types: types.collect(), is_unreachable: frame.is_some_and(|f| f.unreachable) }
 }
 
-/// The operands that an instruction takes, where its immediates decide that.
+/// Most operands whose types are tried out.
+const TRIED_MAX_COUNT: u32 = 16;
+
+/// The types that are tried, each with instructions that push it.
+const TRIED: [(&str, &[Operator<'static>]); 7] = {
+    const ZERO: Operator<'static> = Operator::I32Const { value: 0 };
+    [
+        ("i32", &[ZERO]),
+        ("i64", &[Operator::I64Const { value: 0 }]),
+        ("f32", &[ZERO, Operator::F32ConvertI32S]),
+        ("f64", &[ZERO, Operator::F64ConvertI32S]),
+        ("v128", &[ZERO, Operator::I32x4Splat]),
+        ("funcref", &[Operator::RefNull { hty: HeapType::FUNC }]),
+        ("externref", &[Operator::RefNull { hty: HeapType::EXTERN }]),
+    ]
+};
+
+/// The operands that an instruction takes, the topmost last.
+///
+/// They are found by trying: behind `unreachable` every missing operand is right, so that one
+/// type after the other can be put on top until the validator takes it.
+/// So there is no second description of what instructions take.
 fn expected(validator: &Running, operator: &Operator<'_>) -> Option<Vec<String>> {
-    let resources = validator.resources();
-    let names = |types: &[ValType]| types.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let function =
-        |index: u32| -> Option<&FuncType> { Some(validator.sub_type_at(index)?.unwrap_func()) };
-    let and_i32 = |mut types: Vec<String>| {
-        types.push("i32".into());
-        types
-    };
-    Some(match operator {
-        Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
-            names(function(resources.type_index_of_function(*function_index)?)?.params())
-        }
-        Operator::CallIndirect { type_index, .. }
-        | Operator::ReturnCallIndirect { type_index, .. } => {
-            and_i32(names(function(*type_index)?.params()))
-        }
-        Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
-            vec![validator.get_local_type(*local_index)?.to_string()]
-        }
-        Operator::GlobalSet { global_index } => {
-            vec![resources.global_at(*global_index)?.content_type.to_string()]
-        }
-        Operator::Block { blockty } | Operator::Loop { blockty } => {
-            names(&block_types(validator, *blockty, Side::Params)?)
-        }
-        Operator::If { blockty } => {
-            and_i32(names(&block_types(validator, *blockty, Side::Params)?))
-        }
-        Operator::End | Operator::Else => {
-            let frame = validator.get_control_frame(0)?;
-            names(&block_types(validator, frame.block_type, Side::Results)?)
-        }
-        Operator::Return => {
-            let outermost = validator.control_stack_height().checked_sub(1)?;
-            let frame = validator.get_control_frame(outermost as usize)?;
-            names(&block_types(validator, frame.block_type, Side::Results)?)
-        }
-        Operator::Br { relative_depth } => names(&label_types(validator, *relative_depth)?),
-        Operator::BrIf { relative_depth } => {
-            and_i32(names(&label_types(validator, *relative_depth)?))
-        }
-        Operator::BrTable { targets } => {
-            and_i32(names(&label_types(validator, targets.default())?))
-        }
-        _ => return None,
-    })
+    if matches!(operator, Operator::End | Operator::Else) {
+        let frame = validator.get_control_frame(0)?;
+        return results(validator, frame.block_type);
+    }
+    if matches!(operator, Operator::Select) {
+        // Its types depend on each other.
+        return None;
+    }
+    let mut arity = validator.clone();
+    let (count, _) = operator.operator_arity(&arity.visitor(0))?;
+    if count > TRIED_MAX_COUNT {
+        return None;
+    }
+    let mut base = validator.clone();
+    base.op(0, &Operator::Unreachable).ok()?;
+    // What is known from the top of the stack downwards, as positions in `TRIED`.
+    let mut known: Vec<usize> = Vec::new();
+    let mut names = Vec::new();
+    for _ in 0..count {
+        let fits = |candidate: &usize| {
+            let mut trial = base.clone();
+            let pushed = std::iter::once(candidate).chain(known.iter().rev());
+            let mut pushes = pushed.flat_map(|at| TRIED[*at].1);
+            pushes.all(|push| trial.op(0, push).is_ok()) && trial.op(0, operator).is_ok()
+        };
+        let fitting: Vec<usize> = (0..TRIED.len()).filter(fits).collect();
+        known.push(*fitting.first()?);
+        names.push(match fitting[..] {
+            [one] => TRIED[one].0.to_owned(),
+            _ => "any".to_owned(),
+        });
+    }
+    names.reverse();
+    Some(names)
 }
 
-/// What a branch to a label takes with it.
-fn label_types(validator: &Running, depth: u32) -> Option<Vec<ValType>> {
-    let frame = validator.get_control_frame(depth as usize)?;
-    let side = if frame.kind == FrameKind::Loop { Side::Params } else { Side::Results };
-    block_types(validator, frame.block_type, side)
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Params,
-    Results,
-}
-
-fn block_types(validator: &Running, block: BlockType, side: Side) -> Option<Vec<ValType>> {
-    Some(match (block, side) {
-        (BlockType::Empty, _) | (BlockType::Type(_), Side::Params) => Vec::new(),
-        (BlockType::Type(result), Side::Results) => vec![result],
-        (BlockType::FuncType(index), _) => {
+/// What a block must leave.
+fn results(validator: &Running, block: BlockType) -> Option<Vec<String>> {
+    Some(match block {
+        BlockType::Empty => Vec::new(),
+        BlockType::Type(result) => vec![result.to_string()],
+        BlockType::FuncType(index) => {
             let function = validator.sub_type_at(index)?.unwrap_func();
-            match side {
-                Side::Params => function.params().to_vec(),
-                Side::Results => function.results().to_vec(),
-            }
+            function.results().iter().map(ToString::to_string).collect()
         }
     })
 }

@@ -42,8 +42,16 @@ pub fn check(input: &[u8], options: &CheckOptions) -> Result<(), Diagnostics> {
         validate(input, options, &mut |mistake| {
             // A place in bytes is the first byte of what is wrong.
             let at = (mistake.offset as usize).min(input.len());
-            diagnostics.push(mistake.into_diagnostic(Span::new(at, (at + 1).min(input.len()))));
+            let function = mistake.function;
+            let mut diagnostic = mistake.into_diagnostic(Span::new(at, (at + 1).min(input.len())));
+            diagnostic.notes.extend(function.map(|index| explain::function_note(input, index)));
+            diagnostics.push(diagnostic);
         });
+        if let Some(framing) = explain::framing(input)
+            && !diagnostics.is_empty()
+        {
+            return Err(framing.into());
+        }
     } else {
         let (bytes, map) = assemble_with_map(input, &AssembleOptions::default())?;
         validate(&bytes, options, &mut |mistake| {
@@ -64,6 +72,8 @@ fn place(map: &SourceMap, offset: u64, text: &[u8]) -> Span {
 struct Mistake {
     /// Where in the bytecode.
     offset: u64,
+    /// The function it is in.
+    function: Option<u32>,
     /// All but the place.
     diagnostic: Diagnostic,
 }
@@ -72,7 +82,7 @@ impl Mistake {
     /// A mistake that only has wasmparser's words.
     fn new(error: &BinaryReaderError) -> Self {
         let diagnostic = explain::message(error.message());
-        Self { offset: error.offset(), diagnostic }
+        Self { offset: error.offset(), function: None, diagnostic }
     }
 
     fn into_diagnostic(self, span: Span) -> Diagnostic {
@@ -115,6 +125,10 @@ fn validate(bytes: &[u8], options: &CheckOptions, report: &mut dyn FnMut(Mistake
             Ok(_) => {}
             Err(error) => {
                 let mistake = Mistake::new(&error);
+                if matches!(payload, Payload::Version { .. }) {
+                    report(mistake);
+                    return;
+                }
                 if trust.segments || !explain::is_about_segments(&mistake.diagnostic) {
                     report(mistake);
                 }

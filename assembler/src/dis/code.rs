@@ -5,13 +5,15 @@
 //! names.
 
 use super::Module;
+use brant_isa::{ImmediateKind as Kind, Opcode};
+
 use super::fields::{LocalList, put_named_signature};
 use super::fold::Fold;
 use super::names::{Identifiers, Nested, Space};
 use super::number;
 use super::reader::{Fault, Reader};
 use super::sink::Sink;
-use super::table::{Entry, Form, Kind, Table};
+use super::table::{Entry, Form, Table};
 use super::types::{put_heap_type, put_index, put_name_annotation, put_value_type};
 
 /// Nesting of a function's instructions in the text: inside `(module (func`.
@@ -194,52 +196,35 @@ impl<'a> Code<'a> {
         &mut self, sink: &mut Sink<'_>, module: &Module<'_>, entry: &Entry, reader: &mut Reader<'_>,
     ) -> Result<(), Fault> {
         let names = &module.names;
-        match entry.kinds {
-            [Kind::Data, Kind::Memory] => {
-                self.needs_data_count = true;
-                let data = reader.u32("a data index")?;
-                put_unless_zero(
-                    sink,
-                    module,
-                    Space::Memory,
-                    reader.u32("a memory index")?,
-                    "",
-                    " ",
-                );
-                put_index(sink, names, Space::Data, data);
-                return Ok(());
-            }
-            [Kind::Elem, Kind::Table] => {
-                let segment = reader.u32("an element index")?;
-                put_unless_zero(sink, module, Space::Table, reader.u32("a table index")?, "", " ");
-                put_index(sink, names, Space::Elem, segment);
-                return Ok(());
-            }
-            [Kind::Type, Kind::Table] => {
+        let kinds = entry.immediates();
+        let segment = match kinds.first().map(|first| first.kind) {
+            Some(Kind::Data) if kinds.len() == 2 => Some((Space::Data, Space::Memory)),
+            Some(Kind::Elem) if kinds.len() == 2 => Some((Space::Elem, Space::Table)),
+            _ => None,
+        };
+        if let Some((segments, space)) = segment {
+            self.needs_data_count |= segments == Space::Data;
+            let segment = reader.u32("the index of a segment")?;
+            put_unless_zero(sink, module, space, reader.u32("an index")?, "", " ");
+            put_index(sink, names, segments, segment);
+            return Ok(());
+        }
+        match entry.opcode {
+            Opcode::CallIndirect | Opcode::ReturnCallIndirect => {
                 let index = reader.u32("a type index")?;
                 put_unless_zero(sink, module, Space::Table, reader.u32("a table index")?, "", " ");
                 module.uses.put(sink, index);
-                return Ok(());
             }
-            [kind @ (Kind::Memory | Kind::Table), Kind::Memory | Kind::Table] => {
-                let to = reader.u32("an index")?;
-                let from = reader.u32("an index")?;
-                if to != 0 || from != 0 {
-                    let space = if *kind == Kind::Memory { Space::Memory } else { Space::Table };
-                    sink.put_byte(b' ');
-                    put_index(sink, names, space, to);
-                    sink.put_byte(b' ');
-                    put_index(sink, names, space, from);
+            Opcode::MemoryCopy => put_two(sink, module, Space::Memory, reader)?,
+            Opcode::TableCopy => put_two(sink, module, Space::Table, reader)?,
+            _ => {
+                for (position, immediate) in kinds.iter().enumerate() {
+                    if position > 0 {
+                        sink.put_byte(b' ');
+                    }
+                    self.put_immediate(sink, module, entry, immediate.kind, reader)?;
                 }
-                return Ok(());
             }
-            _ => {}
-        }
-        for (position, kind) in entry.kinds.iter().enumerate() {
-            if position > 0 {
-                sink.put_byte(b' ');
-            }
-            self.put_immediate(sink, module, entry, *kind, reader)?;
         }
         Ok(())
     }
@@ -250,8 +235,8 @@ impl<'a> Code<'a> {
     ) -> Result<(), Fault> {
         let names = &module.names;
         match kind {
-            Kind::Block => self.put_block(sink, module, reader)?,
-            Kind::TryTable => self.put_try_table(sink, module, reader)?,
+            Kind::BlockType => self.put_block(sink, module, reader)?,
+            Kind::Catches => self.put_catches(sink, module, reader)?,
             Kind::Label => {
                 let label = reader.u32("a label")?;
                 self.put_label(sink, label);
@@ -279,7 +264,7 @@ impl<'a> Code<'a> {
                 self.put_local(sink, local);
             }
             Kind::Field | Kind::Count => sink.put_u32(reader.u32("a number")?),
-            Kind::MemArg(_) => put_memory_argument(sink, module, entry, reader)?,
+            Kind::MemArg { .. } => put_memory_argument(sink, module, entry, reader)?,
             Kind::I32 => sink.put_i64(reader.signed(32, "a constant")?),
             Kind::I64 => sink.put_i64(reader.signed(64, "a constant")?),
             Kind::F32 => number::put_f32(sink, u32::from_le_bytes(reader.array("a constant")?)),
@@ -293,7 +278,7 @@ impl<'a> Code<'a> {
                     number::put_hex_digits(sink, lane);
                 }
             }
-            Kind::Lane => sink.put_u32(u32::from(reader.byte("a lane")?)),
+            Kind::Lane { .. } => sink.put_u32(u32::from(reader.byte("a lane")?)),
             Kind::Shuffle => {
                 for (position, lane) in reader.array::<16>("lanes")?.into_iter().enumerate() {
                     sink.put(if position > 0 { " " } else { "" });
@@ -309,8 +294,8 @@ impl<'a> Code<'a> {
                 sink.put_byte(b')');
             }
             Kind::HeapType => put_heap_type(sink, names, reader)?,
-            Kind::Cast => put_cast_type(sink, module, false, reader)?,
-            Kind::CastNull => put_cast_type(sink, module, true, reader)?,
+            Kind::RefType => put_cast_type(sink, module, false, reader)?,
+            Kind::RefTypeNull => put_cast_type(sink, module, true, reader)?,
             Kind::BranchOnCast => {
                 let at = reader.position();
                 let flags = reader.byte("flags of a cast")?;
@@ -324,7 +309,7 @@ impl<'a> Code<'a> {
                 sink.put_byte(b' ');
                 put_cast_type(sink, module, flags & 2 != 0, reader)?;
             }
-            Kind::ZeroByte => {
+            Kind::Zero => {
                 let at = reader.position();
                 if reader.byte("a zero")? != 0 {
                     return Err(Reader::fault(at, "zero byte expected"));
@@ -438,10 +423,9 @@ impl<'a> Code<'a> {
         Ok(())
     }
 
-    fn put_try_table(
+    fn put_catches(
         &mut self, sink: &mut Sink<'_>, module: &Module<'_>, reader: &mut Reader<'_>,
     ) -> Result<(), Fault> {
-        self.put_block(sink, module, reader)?;
         // The labels of catches count from outside of the block.
         self.depth -= 1;
         let own = self.open.pop();
@@ -482,6 +466,21 @@ pub(super) fn at_end(body: &Reader<'_>) -> Result<(), Fault> {
     }
     let message = format!("{} bytes behind the end of the body", body.left());
     Err(Reader::fault(body.position(), message))
+}
+
+/// Puts the indices of a copy, which the text leaves away where both are 0.
+fn put_two(
+    sink: &mut Sink<'_>, module: &Module<'_>, space: Space, reader: &mut Reader<'_>,
+) -> Result<(), Fault> {
+    let to = reader.u32("an index")?;
+    let from = reader.u32("an index")?;
+    if to != 0 || from != 0 {
+        sink.put_byte(b' ');
+        put_index(sink, &module.names, space, to);
+        sink.put_byte(b' ');
+        put_index(sink, &module.names, space, from);
+    }
+    Ok(())
 }
 
 /// Puts an offset as a comment.
@@ -536,7 +535,7 @@ fn put_memory_argument(
             sink.put_u64(offset);
         }
     }
-    if align != u32::from(entry.align) {
+    if align != u32::from(entry.align_log2) {
         sink.put_padded(b" align=", 7);
         sink.put_u64(1 << align);
     }

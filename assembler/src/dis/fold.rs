@@ -11,6 +11,8 @@
 use std::cell::RefCell;
 use std::io;
 
+use brant_isa::Opcode;
+
 use super::Module;
 use super::code::{Code, at_end, put_offset};
 use super::outline::Outline;
@@ -181,13 +183,12 @@ impl<'s> Fold<'s> {
         let start = self.scratch.position() as u32;
         code.put_instruction(&mut self.scratch, module, entry, body)?;
         let text = (start, self.scratch.position() as u32);
-        let name = entry.name();
-        let is_if = name == "if";
-        let is_block = entry.form == Form::Block || name == "try_table";
+        let is_if = entry.opcode == Opcode::If;
+        let is_block = entry.form == Form::Block || entry.opcode == Opcode::TryTable;
         let arity = if is_block {
             block_arity(&module.outline, immediates)
         } else if entry.pops == VARIES || entry.pushes == VARIES {
-            self.arity(&module.outline, name, immediates)
+            self.arity(&module.outline, entry.opcode, immediates)
         } else {
             (u32::from(entry.pops), u32::from(entry.pushes))
         };
@@ -212,7 +213,7 @@ impl<'s> Fold<'s> {
             has_else: false,
         });
         if is_block {
-            let label_arity = if name == "loop" { arity.0 } else { arity.1 };
+            let label_arity = if entry.opcode == Opcode::Loop { arity.0 } else { arity.1 };
             let is_value = arity == (0, 1);
             let waiting = self.waiting.len();
             self.frames.push(Frame { node, waiting, label_arity, is_value });
@@ -223,7 +224,7 @@ impl<'s> Fold<'s> {
     }
 
     /// What an instruction takes and leaves where its immediates decide that.
-    fn arity(&self, outline: &Outline<'_>, name: &str, immediates: Reader<'_>) -> (u32, u32) {
+    fn arity(&self, outline: &Outline<'_>, opcode: Opcode, immediates: Reader<'_>) -> (u32, u32) {
         let mut immediates = immediates;
         let mut number = || immediates.u32("an index").unwrap_or(u32::MAX);
         let label = |depth: u32| {
@@ -234,29 +235,31 @@ impl<'s> Fold<'s> {
             let signature = outline.signature(index);
             signature.map_or((0, 0), |signature| (signature.param_count, signature.result_count))
         };
-        match name {
-            "call" | "return_call" => {
+        match opcode {
+            Opcode::Call | Opcode::ReturnCall => {
                 let index = outline.function_types.get(number() as usize).copied();
                 let (params, results) = signature(index.unwrap_or(u32::MAX));
-                (params, if name == "call" { results } else { 0 })
+                (params, if opcode == Opcode::Call { results } else { 0 })
             }
-            "call_indirect" | "return_call_indirect" | "call_ref" | "return_call_ref" => {
+            Opcode::CallIndirect | Opcode::CallRef => {
                 let (params, results) = signature(number());
-                let is_tail = name.starts_with("return");
-                (params.saturating_add(1), if is_tail { 0 } else { results })
+                (params.saturating_add(1), results)
             }
-            "br" => (label(number()), 0),
-            "br_if" => {
+            Opcode::ReturnCallIndirect | Opcode::ReturnCallRef => {
+                (signature(number()).0.saturating_add(1), 0)
+            }
+            Opcode::Br => (label(number()), 0),
+            Opcode::BrIf => {
                 let arity = label(number());
                 (arity.saturating_add(1), arity)
             }
-            "br_table" => {
+            Opcode::BrTable => {
                 let targets = number();
                 (0..targets).for_each(|_| _ = number());
                 (label(number()).saturating_add(1), 0)
             }
-            "return" => (self.frames.first().map_or(0, |frame| frame.label_arity), 0),
-            "throw" => {
+            Opcode::Return => (self.frames.first().map_or(0, |frame| frame.label_arity), 0),
+            Opcode::Throw => {
                 let index = outline.tag_types.get(number() as usize).copied();
                 (signature(index.unwrap_or(u32::MAX)).0, 0)
             }

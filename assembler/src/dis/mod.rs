@@ -14,14 +14,13 @@ mod code;
 mod custom;
 mod fields;
 mod fold;
-mod names;
+pub(crate) mod names;
 mod number;
-mod outline;
+pub(crate) mod outline;
 mod reader;
-mod rows;
 mod sink;
-mod strings;
-mod table;
+pub(crate) mod strings;
+pub(crate) mod table;
 mod types;
 
 use std::cell::RefCell;

@@ -15,7 +15,7 @@ use super::strings;
 
 /// The index spaces whose items can have names, in the order of their subsections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Space {
+pub(crate) enum Space {
     Func,
     Type,
     Table,
@@ -31,7 +31,7 @@ const SPACE_COUNT: usize = 8;
 
 /// What becomes of the name section.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Treatment {
+pub(crate) enum Treatment {
     /// It is printed as bytes, if there is one.
     #[default]
     Bytes,
@@ -41,7 +41,7 @@ pub(super) enum Treatment {
 
 /// The identifiers of one index space.
 #[derive(Default)]
-pub(super) struct Identifiers<'a> {
+pub(crate) struct Identifiers<'a> {
     /// All identifiers one after another, as they stand in the text, `$` included.
     text: Vec<u8>,
     /// Items with a name in ascending order, and where the identifier of each begins in `text`;
@@ -132,7 +132,7 @@ impl Taken<'_> {
 
 /// All names of a module.
 #[derive(Default)]
-pub(super) struct Names<'a> {
+pub(crate) struct Names<'a> {
     pub module: Option<&'a str>,
     spaces: [Identifiers<'a>; SPACE_COUNT],
     /// Names of locals and of labels: one list for each function, read as functions are printed.
@@ -178,7 +178,7 @@ impl<'a> Names<'a> {
 
 /// Names in two levels: for each function a map.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Nested<'a> {
+pub(crate) struct Nested<'a> {
     maps: Option<Reader<'a>>,
     left: u32,
     /// The function whose map comes next.

@@ -19,7 +19,7 @@ const FUNCTIONS_MAX_COUNT: u32 = 1_000_000;
 /// The kinds of sections, numbered as in bytecode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum SectionKind {
+pub(crate) enum SectionKind {
     Custom,
     Type,
     Import,
@@ -78,13 +78,13 @@ impl SectionKind {
 }
 
 /// One section: its kind and its contents.
-pub(super) struct Section<'a> {
+pub(crate) struct Section<'a> {
     pub kind: SectionKind,
     pub contents: Reader<'a>,
 }
 
 /// The sections of a module, one after another.
-pub(super) struct Sections<'a> {
+pub(crate) struct Sections<'a> {
     reader: Reader<'a>,
     /// One more than the rank of the last section that was no custom one.
     next_rank: usize,
@@ -136,7 +136,7 @@ impl<'a> Sections<'a> {
 
 /// What the rest of the text needs to know in advance.
 #[derive(Default)]
-pub(super) struct Outline<'a> {
+pub(crate) struct Outline<'a> {
     /// For each type its parameters and results; `None` where it is no function type.
     pub signatures: Vec<Option<Signature>>,
     /// For each function its type; imported ones first.
@@ -165,7 +165,7 @@ pub(super) struct Outline<'a> {
 
 /// The shape of a function type.
 #[derive(Clone, Copy)]
-pub(super) struct Signature {
+pub(crate) struct Signature {
     /// Where the list of parameters begins in the module (its count).
     pub offset: usize,
     pub param_count: u32,

@@ -8,11 +8,11 @@
 use super::DisassembleError;
 
 /// What goes wrong inside the disassembler; boxed so that the good path stays in registers.
-pub(super) type Fault = Box<DisassembleError>;
+pub(crate) type Fault = Box<DisassembleError>;
 
 /// A window into the module's bytes with a position.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     /// The module up to the end of this window.
     bytes: &'a [u8],
     /// Offset of the next byte, counted from the start of the module.

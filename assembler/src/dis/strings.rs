@@ -90,6 +90,17 @@ pub(super) fn push_identifier(text: &mut Vec<u8>, name: &str) {
     text.push(b'"');
 }
 
+/// Longest name in a message.
+const SHOWN_MAX_CHARS: usize = 80;
+
+/// A name short enough for a message.
+pub(crate) fn shorten(name: &str) -> String {
+    match name.char_indices().nth(SHOWN_MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
+    }
+}
+
 /// Whether a byte may stand in an identifier without quotes.
 fn is_identifier_byte(byte: u8) -> bool {
     byte.is_ascii_graphic()

@@ -5,50 +5,15 @@
 
 use std::sync::LazyLock;
 
+use brant_isa::{Immediate, ImmediateKind, Opcode, ROWS, Row};
+
 use super::reader::{Fault, Reader};
-use super::rows::ROWS;
 
 /// Room for a name; the longest has 36 bytes.
 const TEXT_BYTES: usize = 40;
 
-/// An operand count that the row does not decide.
-pub(super) const VARIES: u8 = u8::MAX;
-
-/// What an immediate is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Block,
-    Label,
-    LabelTable,
-    TryTable,
-    Func,
-    Type,
-    Table,
-    Memory,
-    Global,
-    Local,
-    Data,
-    Elem,
-    Tag,
-    Field,
-    Count,
-    MemArg(u8),
-    I32,
-    I64,
-    F32,
-    F64,
-    V128,
-    Lane,
-    Shuffle,
-    SelectTypes,
-    HeapType,
-    /// A heap type where the text has a reference type, which is nullable or not.
-    Cast,
-    CastNull,
-    BranchOnCast,
-    /// A byte that is always zero.
-    ZeroByte,
-}
+/// An operand count that immediates or the context decide.
+pub(crate) const VARIES: u8 = u8::MAX;
 
 /// How an instruction is put: a path of its own for the frequent ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,17 +35,17 @@ pub(super) enum Form {
 
 /// One instruction.
 #[derive(Clone)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// The name, and a space where an immediate always follows.
-    pub text: [u8; TEXT_BYTES],
-    pub text_length: u8,
-    pub form: Form,
+    pub(super) text: [u8; TEXT_BYTES],
+    pub(super) text_length: u8,
+    pub(super) form: Form,
     /// Base-2 logarithm of the natural alignment.
-    pub align: u8,
+    pub(super) align_log2: u8,
     /// How many operands it takes and leaves, or [`VARIES`].
-    pub pops: u8,
-    pub pushes: u8,
-    pub kinds: &'static [Kind],
+    pub(super) pops: u8,
+    pub(super) pushes: u8,
+    pub(crate) opcode: Opcode,
 }
 
 impl Entry {
@@ -88,61 +53,146 @@ impl Entry {
         text: [0; TEXT_BYTES],
         text_length: 0,
         form: Form::Unknown,
-        align: 0,
+        align_log2: 0,
         pops: VARIES,
         pushes: VARIES,
-        kinds: &[],
+        opcode: Opcode::Unreachable,
     };
 
-    fn new(name: &str, kinds: &'static [Kind], pops: u8, pushes: u8) -> Self {
-        let mut align = 0;
-        let (form, has_space) = match kinds {
-            [] => (Form::Plain, false),
-            [Kind::Local] => (Form::Local, true),
-            [Kind::Label] => (Form::Label, true),
-            [Kind::I32] => (Form::I32, true),
-            [Kind::MemArg(log2)] => {
-                align = *log2;
-                (Form::MemArg, false)
-            }
-            [Kind::Block] => (Form::Block, false),
-            [first, ..] => {
-                if let Kind::MemArg(log2) = first {
-                    align = *log2;
-                }
-                let optional = matches!(
-                    first,
-                    Kind::MemArg(_)
-                        | Kind::Memory
-                        | Kind::Table
-                        | Kind::Block
-                        | Kind::TryTable
-                        | Kind::ZeroByte
-                );
-                (Form::Listed, !optional)
-            }
+    fn new(row: &Row) -> Self {
+        use ImmediateKind as Kind;
+        let first = row.immediates.first().map(|immediate| immediate.kind);
+        let is_only = row.immediates.len() == 1;
+        let form = match (row.opcode, first) {
+            (Opcode::Else, _) => Form::Else,
+            (Opcode::End, _) => Form::End,
+            (_, None) => Form::Plain,
+            (_, Some(Kind::Local)) if is_only => Form::Local,
+            (_, Some(Kind::Label)) if is_only => Form::Label,
+            (_, Some(Kind::I32)) if is_only => Form::I32,
+            (_, Some(Kind::MemArg { .. })) if is_only => Form::MemArg,
+            (_, Some(Kind::BlockType)) if is_only => Form::Block,
+            _ => Form::Listed,
         };
-        let form = match name {
-            "else" => Form::Else,
-            "end" => Form::End,
-            _ => form,
+        let align_log2 = match first {
+            Some(Kind::MemArg { natural_align_log2 }) => natural_align_log2,
+            _ => 0,
         };
-        let mut text = [0; TEXT_BYTES];
-        text[..name.len()].copy_from_slice(name.as_bytes());
-        text[name.len()] = b' ';
-        let text_length = name.len() as u8 + u8::from(has_space);
-        Entry { text, text_length, form, align, pops, pushes, kinds }
+        // These put their own space, because the text may leave them out.
+        let is_optional = matches!(
+            first,
+            None | Some(
+                Kind::MemArg { .. } | Kind::Memory | Kind::Table | Kind::BlockType | Kind::Zero
+            )
+        );
+        let mut text = [b' '; TEXT_BYTES];
+        text[..row.name.len()].copy_from_slice(row.name.as_bytes());
+        let text_length = row.name.len() as u8 + u8::from(!is_optional);
+        let (pops, pushes) = arity(row);
+        Entry { text, text_length, form, align_log2, pops, pushes, opcode: row.opcode }
     }
 
     /// The name.
-    pub fn name(&self) -> &str {
-        let text = &self.text[..usize::from(self.text_length)];
-        std::str::from_utf8(text).unwrap_or_default().trim_end()
+    pub(crate) fn name(&self) -> &'static str {
+        self.opcode.name()
+    }
+
+    /// What follows the name, in the order of the bytecode.
+    pub(super) fn immediates(&self) -> &'static [Immediate] {
+        self.opcode.row().immediates
+    }
+
+    /// The natural alignment in bytes, if it has one.
+    pub(crate) fn natural_align_bytes(&self) -> Option<u32> {
+        match self.immediates().first()?.kind {
+            ImmediateKind::MemArg { natural_align_log2 } => Some(1 << natural_align_log2),
+            _ => None,
+        }
+    }
+
+    /// How many lanes it can choose from, if it chooses.
+    pub(crate) fn lane_count(&self) -> Option<u8> {
+        self.immediates().iter().find_map(|immediate| match immediate.kind {
+            ImmediateKind::Lane { count } => Some(count),
+            ImmediateKind::Shuffle => Some(32),
+            _ => None,
+        })
+    }
+}
+
+/// How many operands an instruction takes and leaves.
+///
+/// Operators say it in their rows; what the others do is only known here, because only the
+/// folded form asks for it.
+fn arity(row: &Row) -> (u8, u8) {
+    use Opcode as O;
+    if row.show.is_some() {
+        return (row.operand_kinds.len() as u8, u8::from(row.result_kind.is_some()));
+    }
+    match row.opcode {
+        O::Unreachable | O::Nop | O::DataDrop | O::ElemDrop | O::AtomicFence => (0, 0),
+        O::LocalGet
+        | O::GlobalGet
+        | O::RefNull
+        | O::RefFunc
+        | O::MemorySize
+        | O::TableSize
+        | O::I32Const
+        | O::I64Const
+        | O::F32Const
+        | O::F64Const
+        | O::V128Const
+        | O::StructNewDefault => (0, 1),
+        O::Drop | O::LocalSet | O::GlobalSet | O::ThrowRef => (1, 0),
+        O::LocalTee
+        | O::RefIsNull
+        | O::RefAsNonNull
+        | O::MemoryGrow
+        | O::TableGet
+        | O::StructGet
+        | O::StructGetS
+        | O::StructGetU
+        | O::ArrayNewDefault
+        | O::ArrayLen
+        | O::RefTest
+        | O::RefTestNull
+        | O::RefCast
+        | O::RefCastNull
+        | O::AnyConvertExtern
+        | O::ExternConvertAny
+        | O::RefI31
+        | O::I31GetS
+        | O::I31GetU => (1, 1),
+        O::TableSet | O::StructSet => (2, 0),
+        O::RefEq
+        | O::TableGrow
+        | O::ArrayNew
+        | O::ArrayNewData
+        | O::ArrayNewElem
+        | O::ArrayGet
+        | O::ArrayGetS
+        | O::ArrayGetU
+        | O::MemoryAtomicNotify => (2, 1),
+        O::MemoryInit
+        | O::MemoryCopy
+        | O::MemoryFill
+        | O::TableInit
+        | O::TableCopy
+        | O::TableFill
+        | O::ArraySet => (3, 0),
+        O::Select | O::SelectTyped | O::MemoryAtomicWait32 | O::MemoryAtomicWait64 => (3, 1),
+        O::ArrayFill | O::ArrayInitData | O::ArrayInitElem => (4, 0),
+        O::ArrayCopy => (5, 0),
+        _ if row.name.contains(".atomic.load") => (1, 1),
+        _ if row.name.contains(".atomic.store") => (2, 0),
+        _ if row.name.contains(".cmpxchg") => (3, 1),
+        _ if row.name.contains(".atomic.rmw") => (2, 1),
+        _ => (VARIES, VARIES),
     }
 }
 
 /// All instructions by their code.
-pub(super) struct Table {
+pub(crate) struct Table {
     plain: Box<[Entry; 256]>,
     /// Those behind the prefixes 0xfb to 0xfe.
     prefixed: [Vec<Entry>; 4],
@@ -155,24 +205,23 @@ static TABLE: LazyLock<Table> = LazyLock::new(Table::new);
 
 impl Table {
     /// The table, made once for the process.
-    pub fn get() -> &'static Table {
+    pub(crate) fn get() -> &'static Table {
         &TABLE
     }
 
     fn new() -> Self {
         let mut plain = Box::new([const { Entry::UNKNOWN }; 256]);
         let mut prefixed: [Vec<Entry>; 4] = Default::default();
-        for &(prefix, code, name, kinds, pops, pushes) in ROWS {
-            let entry = Entry::new(name, kinds, pops, pushes);
-            let code = code as usize;
-            match prefix.and_then(|prefix: u8| prefix.checked_sub(PREFIX_FIRST)) {
-                None => plain[code] = entry,
+        for row in ROWS {
+            let code = row.encoding.code as usize;
+            match row.encoding.prefix.and_then(|prefix| prefix.checked_sub(PREFIX_FIRST)) {
+                None => plain[code] = Entry::new(row),
                 Some(prefix) => {
                     let entries = &mut prefixed[usize::from(prefix)];
                     if entries.len() <= code {
                         entries.resize(code + 1, Entry::UNKNOWN);
                     }
-                    entries[code] = entry;
+                    entries[code] = Entry::new(row);
                 }
             }
         }
@@ -182,9 +231,14 @@ impl Table {
         Table { plain, prefixed }
     }
 
+    /// The instruction at an offset of a module.
+    pub(crate) fn at(&self, bytes: &[u8], offset: usize) -> Option<&Entry> {
+        self.decode(&mut Reader::at(bytes, offset)).ok()
+    }
+
     /// Reads the code of an instruction.
     #[inline(always)]
-    pub fn decode(&self, reader: &mut Reader<'_>) -> Result<&Entry, Fault> {
+    pub(super) fn decode(&self, reader: &mut Reader<'_>) -> Result<&Entry, Fault> {
         let byte = reader.byte("an instruction")?;
         let entry = &self.plain[usize::from(byte)];
         match entry.form {

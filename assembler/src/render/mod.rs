@@ -156,7 +156,9 @@ fn details(diagnostic: &Diagnostic) -> Vec<String> {
     if !diagnostic.expected.is_empty() && diagnostic.label.is_empty() {
         details.push(format!("expected {}", list(&diagnostic.expected)));
     }
-    if let Some(stack) = &diagnostic.operand_stack {
+    if let Some(stack) = &diagnostic.operand_stack
+        && (diagnostic.code == "type-mismatch" || !stack.is_empty())
+    {
         details.push(format!("operand stack before it: {}", types(stack)));
     }
     details.extend(diagnostic.notes.iter().cloned());

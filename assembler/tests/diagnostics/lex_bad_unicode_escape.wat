@@ -1,0 +1,2 @@
+(module
+  (func (export "\u{d800}")))

@@ -1,0 +1,2 @@
+;; ÿþ a comment
+(module)

@@ -1,0 +1,3 @@
+(module
+  (; a comment (; inside ;)
+  (func))

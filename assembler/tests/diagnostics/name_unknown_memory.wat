@@ -1,0 +1,4 @@
+(module
+  (memory $main 1)
+  (func (result i32)
+    memory.size $mian))

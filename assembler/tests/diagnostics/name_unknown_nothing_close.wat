@@ -1,0 +1,3 @@
+(module
+  (func
+    call $something_else_entirely))

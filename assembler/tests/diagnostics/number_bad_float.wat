@@ -1,0 +1,3 @@
+(module
+  (func (result f64)
+    f64.const 1.5e))

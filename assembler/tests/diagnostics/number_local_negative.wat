@@ -1,0 +1,4 @@
+(module
+  (func (param i32)
+    local.get -1
+    drop))

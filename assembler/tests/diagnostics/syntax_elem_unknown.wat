@@ -1,0 +1,3 @@
+(module
+  (table 1 funcref)
+  (elem (i32.const 0) fun 0))

@@ -1,0 +1,5 @@
+(module
+  (func
+    nop
+    end
+    end))

@@ -1,0 +1,4 @@
+(module
+  (func $first
+    nop))
+  (func $second nop))

@@ -1,0 +1,4 @@
+(module
+  (func
+    local.get
+    drop))

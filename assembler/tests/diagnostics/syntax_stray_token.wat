@@ -1,0 +1,3 @@
+(module
+  nop
+  (func))

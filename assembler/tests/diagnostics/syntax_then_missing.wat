@@ -1,0 +1,3 @@
+(module
+  (func (param i32)
+    (if (local.get 0) (nop))))

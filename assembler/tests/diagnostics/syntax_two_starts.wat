@@ -1,0 +1,4 @@
+(module
+  (func $a)
+  (start $a)
+  (start $a))

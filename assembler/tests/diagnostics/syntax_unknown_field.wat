@@ -1,0 +1,3 @@
+(module
+  (fucn $f)
+  (memry 1))

@@ -1,0 +1,3 @@
+(module
+  (func (param $x int) (result i23)
+    unreachable))

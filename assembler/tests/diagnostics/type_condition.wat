@@ -1,0 +1,4 @@
+(module
+  (func (param i64)
+    (if (local.get 0)
+      (then nop))))

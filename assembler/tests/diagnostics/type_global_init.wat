@@ -1,0 +1,2 @@
+(module
+  (global $g i32 (i64.const 1)))

@@ -1,0 +1,5 @@
+(module
+  (func (result i32)
+    (block (result i32)
+      (i32.const 1)
+      (i32.const 2))))

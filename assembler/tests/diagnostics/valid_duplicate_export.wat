@@ -1,0 +1,3 @@
+(module
+  (func $a (export "run"))
+  (func $b (export "run")))

@@ -1,0 +1,2 @@
+(module
+  (export "memory" (memory 0)))

@@ -1,0 +1,3 @@
+(module
+  (func
+    (block (br 2))))

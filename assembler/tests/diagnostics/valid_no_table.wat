@@ -1,0 +1,3 @@
+(module
+  (func
+    (call_indirect (i32.const 0))))

@@ -50,6 +50,11 @@ impl Buffer {
     pub fn set_handler(&mut self, record: Word, handler: Handler) {
         self.words[record as usize] = handler as usize as u64;
     }
+    /// Puts another record of 16 bytes in the place of one.
+    pub fn replace(&mut self, record: Word, handler: Handler, fields: [u16; 4]) {
+        self.set_handler(record, handler);
+        self.words[record as usize + 1] = pack(fields);
+    }
     /// Sets the u16 at byte `at` of a record.
     pub fn set_field(&mut self, record: Word, at: usize, value: u16) {
         let word = &mut self.words[record as usize + at / 8];

@@ -40,6 +40,9 @@ pub enum BlockType {
     Signature(u32),
 }
 
+const END: u8 = 0x0B;
+const RETURN: u8 = 0x0F;
+
 /// No fixup: the end of a list.
 const NONE: u32 = u32::MAX;
 
@@ -72,6 +75,8 @@ pub struct Fixup {
     from: Word,
     /// The next one of the same label.
     next: u32,
+    /// Whether the record is an unconditional jump, which may become something else.
+    is_jump: bool,
 }
 
 impl Label {
@@ -183,7 +188,7 @@ impl<'a> Lower<'a> {
         let label = self.scratch.labels[depth];
         let from = self.scratch.stack.len() - self.result_count(label.ty);
         self.spill_from(from);
-        self.jump(depth, To::End);
+        self.jump(depth);
         self.begin_else();
     }
 
@@ -219,14 +224,49 @@ impl<'a> Lower<'a> {
         self.scratch.labels.pop();
         self.unwind(&label);
         self.push_results(label.ty);
-        let joins = label.to_end != NONE || label.to_else != NONE;
-        self.bind(label.to_end);
+        let to_end = self.return_early(&label);
+        let joins = to_end != NONE || label.to_else != NONE;
+        self.bind(to_end);
         // An `if` without `else` has equal parameters and results, in the same slots.
         self.bind(label.to_else);
         if joins || !reachable {
             self.forget_accumulators();
             self.start_block();
         }
+    }
+
+    /// Turns jumps to the end of `label`, if a return follows there, into returns; gives the rest.
+    fn return_early(&mut self, label: &Label) -> u32 {
+        let results = self.results_of_function();
+        let at_end = self.scratch.labels.len() == 1 && self.reader.peek() == END;
+        let returns = at_end || self.reader.peek() == RETURN;
+        if !returns || self.result_count(label.ty) != results.len() || self.counts_fuel() {
+            return label.to_end;
+        }
+        let (header, base) = (self.header as u16, label.base as u16);
+        type B = Slot<{ at::B }>;
+        let (handler, fields) = match results {
+            [] => (handler::<Return>(), [header, 0, 0, 0]),
+            [ty] => match ty.class() {
+                Class::Int => (handler::<ReturnOne<i64, B>>(), [header, base, 0, 0]),
+                Class::Float => (handler::<ReturnOne<f64, B>>(), [header, base, 0, 0]),
+                Class::Vector => (handler::<ReturnOne<V128, B>>(), [header, base, 0, 0]),
+            },
+            _ => return label.to_end,
+        };
+        let (mut list, mut rest) = (label.to_end, NONE);
+        while list != NONE {
+            let fixup = &mut self.scratch.fixups[list as usize];
+            let next = fixup.next;
+            if fixup.is_jump {
+                self.code.replace(fixup.from, handler, fields);
+            } else {
+                fixup.next = rest;
+                rest = list;
+            }
+            list = next;
+        }
+        rest
     }
 
     /// Forgets the operands of a block.
@@ -286,7 +326,7 @@ impl<'a> Lower<'a> {
             return;
         }
         self.carry(&label);
-        self.jump(depth, To::End);
+        self.jump(depth);
     }
 
     /// Moves the values that a branch to `label` carries to where they are wanted.
@@ -445,16 +485,16 @@ impl<'a> Lower<'a> {
     }
 
     /// Emits a jump to a label.
-    fn jump(&mut self, depth: usize, to: To) {
+    fn jump(&mut self, depth: usize) {
         let back = self.scratch.labels[depth].kind == LabelKind::Loop;
         let record = match back {
             true => self.emit(handler::<Jump<Back>>(), [0; 4]),
             false => self.emit(handler::<Jump<Forward>>(), [0; 4]),
         };
         let at = record * 8 + at::WORD as u32;
-        match to {
-            To::End => self.aim(record, at, depth),
-            To::Else => self.fixup(record, at, depth, to),
+        self.aim(record, at, depth);
+        if !back && let Some(fixup) = self.scratch.fixups.last_mut() {
+            fixup.is_jump = true;
         }
     }
 
@@ -478,7 +518,7 @@ impl<'a> Lower<'a> {
             To::Else => &mut label.to_else,
         };
         let next = std::mem::replace(list, new);
-        self.scratch.fixups.push(Fixup { at, from, next });
+        self.scratch.fixups.push(Fixup { at, from, next, is_jump: false });
     }
 
     /// Lets all jumps of a list lead here.
@@ -487,7 +527,7 @@ impl<'a> Lower<'a> {
             self.forget_accumulators();
         }
         while list != NONE {
-            let Fixup { at, from, next } = self.scratch.fixups[list as usize];
+            let Fixup { at, from, next, .. } = self.scratch.fixups[list as usize];
             self.code.set_u32(at, (self.code.here() - from) * 8);
             list = next;
         }

@@ -241,6 +241,10 @@ impl<'a> Lower<'a> {
         }
     }
 
+    fn counts_fuel(&self) -> bool {
+        self.context.counts_fuel
+    }
+
     /// Writes the price of the block that ends here.
     fn end_block(&mut self) {
         if let Some((record, price)) = self.fuel.take() {

@@ -110,7 +110,8 @@ pub(crate) fn most_similar<'n>(
         .take(COMPARED)
         .filter(|name| name.len().abs_diff(wanted.len()) <= distance_allowed)
         .map(|name| (strsim::damerau_levenshtein(wanted, name), name))
-        .filter(|(distance, _)| *distance <= distance_allowed && *distance < wanted.len().max(2))
+        // At least half of the letters must be right.
+        .filter(|(distance, _)| *distance <= distance_allowed && *distance * 2 <= wanted.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }
@@ -149,6 +150,9 @@ pub(crate) fn unknown(
         (_, 0) => format!("no {noun} in this module has an identifier"),
         (Space::Label, _) => format!("the labels open here are {}", list.join(", ")),
         (Space::Local, _) => format!("the locals of this function are {}", list.join(", ")),
+        (Space::Memory, 1) => format!("the memory of this module is {}", list.join(", ")),
+        (Space::Memory, _) => format!("the memories of this module are {}", list.join(", ")),
+        (_, 1) => format!("the only {noun} with an identifier is {}", list.join(", ")),
         (_, _) => format!("the {noun}s of this module are {}", list.join(", ")),
     };
     let more = if count > LISTED { format!(" and {} more", count - LISTED) } else { String::new() };

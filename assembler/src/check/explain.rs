@@ -155,7 +155,10 @@ fn advice(expected: &[String], found: &[String], is_end: bool) -> Option<String>
             [one] => format!("one more {one}"),
             more => format!("{} more", types(more)),
         };
-        return Some(format!("push {what} before it"));
+        return Some(match is_end {
+            true => format!("leave {what}"),
+            false => format!("push {what} before it"),
+        });
     }
     let is_different = |(expected, found): &(&String, &String)| {
         expected != found && *expected != "any" && *found != "any"
@@ -285,8 +288,8 @@ const MEANINGS: &[Meaning] = &[
         Some("functions are declared, but there is no section with their bodies"),
         None,
     ),
-    meaning("illegal opcode", "unknown-instruction", Some("unknown instruction"), None),
-    meaning("subopcode", "unknown-instruction", Some("unknown instruction"), None),
+    meaning("illegal opcode", "unknown-instruction", None, None),
+    meaning("subopcode", "unknown-instruction", None, None),
     meaning("unexpected end", "malformed-bytecode", Some("the bytes end too early"), None),
     meaning("invalid var_", "malformed-bytecode", Some("malformed number"), None),
     meaning("malformed", "malformed-bytecode", None, None),
@@ -302,11 +305,15 @@ pub(super) fn message(message: &str) -> Diagnostic {
     };
     let words = match meaning.words {
         Some(words) => words,
-        None if meaning.code == "type-mismatch" => message,
+        None if matches!(meaning.code, "type-mismatch" | "unknown-instruction") => message,
         None => message.split_once(": ").map_or(message, |(first, _)| first),
     };
     let mut diagnostic = Diagnostic::error(meaning.code, Span::at(0), words);
     diagnostic.help = meaning.help.map(str::to_owned);
+    if meaning.code == "unknown-instruction" {
+        let code = message.replace("illegal opcode: ", "");
+        diagnostic.message = format!("unknown instruction {}", code.replace("unknown ", ""));
+    }
     if meaning.code == "type-mismatch" {
         // Without an instruction it is a constant expression.
         diagnostic.label = message.trim_start_matches("type mismatch: ").to_owned();

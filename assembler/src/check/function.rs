@@ -52,18 +52,19 @@ impl<'a> Functions<'a> {
         let mut validator = function.into_validator(FuncValidatorAllocations::default());
         let at = run_up_to(&mut validator, body, error.offset());
         if let Some((offset, operator)) = at {
+            let operator = operator.as_ref();
             let found = operands(&validator);
             let frame = validator.get_control_frame(0);
             let misfit = Misfit {
                 message: error.message(),
                 entry: Table::get().at(self.bytes, offset as usize),
-                index: index_of(&operator),
-                expected: expected(&validator, &operator),
+                index: operator.and_then(index_of),
+                expected: operator.and_then(|operator| expected(&validator, operator)),
                 found: &found.types,
                 is_unreachable: found.is_unreachable,
-                is_end: matches!(operator, Operator::End | Operator::Else),
+                is_end: matches!(operator, Some(Operator::End | Operator::Else)),
                 is_if_without_else: frame.is_some_and(|frame| frame.kind == FrameKind::If)
-                    && matches!(operator, Operator::End),
+                    && matches!(operator, Some(Operator::End)),
                 local_count: validator.len_locals(),
                 label_count: validator.control_stack_height(),
                 bytes: self.bytes,
@@ -90,17 +91,18 @@ fn index_of(operator: &Operator<'_>) -> Option<u32> {
     })
 }
 
-/// Validates a body up to the instruction that holds `offset`; where that begins, and what it is.
+/// Validates a body up to the instruction that holds `offset`; where that begins, and what it is
+/// if it can be read.
 fn run_up_to<'a>(
     validator: &mut Running, body: &Body<'a>, offset: u64,
-) -> Option<(u64, Operator<'a>)> {
+) -> Option<(u64, Option<Operator<'a>>)> {
     validator.read_locals(&mut body.get_binary_reader()).ok()?;
     let mut reader = body.get_operators_reader().ok()?;
     while !reader.eof() {
         let at = reader.original_position();
-        let operator = reader.read().ok()?;
+        let Ok(operator) = reader.read() else { return Some((at, None)) };
         if reader.original_position() > offset {
-            return Some((at, operator));
+            return Some((at, Some(operator)));
         }
         validator.op(at, &operator).ok()?;
     }

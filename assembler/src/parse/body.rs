@@ -153,7 +153,9 @@ impl Assembler<'_> {
         self.locals(params)?;
         self.body.needs_data_count = false;
         self.instructions(false)?;
+        let close = self.peek().span;
         self.close(open, &["an instruction"])?;
+        self.body.origins_push(self.mapped, close);
         self.body.code.push(END);
         self.names.add_map(Subsection::Local, func, &self.body.local_names);
         self.names.add_map(Subsection::Label, func, &self.body.label_names);

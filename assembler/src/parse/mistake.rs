@@ -41,6 +41,20 @@ impl Assembler<'_> {
     #[cold]
     pub(super) fn unknown_instruction(&mut self, folded: Option<Span>) {
         let token = self.next();
+        let word = token.span.of(self.text);
+        if let Some(open) = folded
+            && FIELDS.contains(&word)
+        {
+            let word = String::from_utf8_lossy(word);
+            let message = format!("`({word} ...)` inside a function");
+            let error = Diagnostic::error("misplaced-field", open.to(token.span), message)
+                .with_label("a field of the module cannot begin here")
+                .with_help("close the function before it: a `)` is missing above");
+            self.diagnostics.push(error);
+            self.lex.at = open.end as usize;
+            self.lex.skip_form();
+            return;
+        }
         if token.kind == Kind::Keyword {
             let error = self.unknown_instruction_error(token);
             self.diagnostics.push(error);
@@ -90,6 +104,10 @@ impl Assembler<'_> {
                     "a function has, in this order: `(export)`, `(import)`, `(type)`, `(param)`, \
                      `(result)`, `(local)`, instructions",
                 );
+            }
+            "offset" | "align" => {
+                return error
+                    .with_help(format!("write `{written}=` and the number without spaces"));
             }
             "then" => return error.with_help("`(then ...)` stands only in a folded `(if ...)`"),
             _ => {}
@@ -183,6 +201,10 @@ impl Assembler<'_> {
         }
     }
 }
+
+/// Fields of a module that have no meaning inside a function.
+const FIELDS: [&[u8]; 9] =
+    [b"func", b"global", b"memory", b"table", b"data", b"elem", b"start", b"tag", b"rec"];
 
 /// Whether only spaces stand before a token on its line.
 fn is_line_start(text: &[u8], span: Span) -> bool {

@@ -143,7 +143,26 @@ impl<'a> Assembler<'a> {
         }
         self.diagnostics.sort();
         self.diagnostics.list.dedup();
+        self.drop_consequences();
         Err(self.diagnostics)
+    }
+
+    /// Leaves out what only follows from another mistake: behind a string without an end, strings
+    /// begin where they should end, and a field inside a function is a parenthesis too few.
+    fn drop_consequences(&mut self) {
+        let is = |code: &'static str| move |error: &Diagnostic| error.code == code;
+        let first_string = self.diagnostics.list.iter().position(is("unclosed-string"));
+        let swallows =
+            first_string.is_some() || self.diagnostics.list.iter().any(is("misplaced-field"));
+        let mut at = 0;
+        self.diagnostics.list.retain(|error| {
+            at += 1;
+            match error.code {
+                "unclosed-parenthesis" => !swallows,
+                "unclosed-string" => first_string == Some(at - 1),
+                _ => true,
+            }
+        });
     }
 
     fn module_name(&mut self, header: Header) {
@@ -319,12 +338,43 @@ impl Assembler<'_> {
         let shown = shorten(&String::from_utf8_lossy(span.of(self.text)));
         self.fail(match error {
             NumberError::Malformed => {
-                Diagnostic::error("malformed-number", span, format!("malformed number `{shown}`"))
-                    .expecting(what)
+                let error = Diagnostic::error(
+                    "malformed-number",
+                    span,
+                    format!("malformed number `{shown}`"),
+                )
+                .expecting(what);
+                match shown {
+                    _ if shown.contains("__") || shown.ends_with('_') => {
+                        error.with_help("one `_` may stand between two digits")
+                    }
+                    _ if shown.contains('.') && what.contains("integer") => {
+                        error.with_help("an integer has no fraction; `f32` and `f64` have one")
+                    }
+                    _ if shown.starts_with(['-', '+']) && what.contains("index") => {
+                        error.with_help("an index has no sign")
+                    }
+                    _ => error,
+                }
             }
             NumberError::OutOfRange => {
-                Diagnostic::error("number-out-of-range", span, format!("`{shown}` is out of range"))
-                    .expecting(what)
+                let error = Diagnostic::error(
+                    "number-out-of-range",
+                    span,
+                    format!("`{shown}` is out of range"),
+                )
+                .expecting(what);
+                match what {
+                    _ if shown.contains("nan:") => {
+                        error.with_help("the payload of a `nan` fits its fraction and is not 0")
+                    }
+                    "a 32-bit integer" => error.with_help("32 bits hold -2147483648 to 4294967295"),
+                    "a 64-bit integer" => {
+                        error.with_help("64 bits hold -9223372036854775808 to 18446744073709551615")
+                    }
+                    "a 32-bit float" => error.with_help("`f64` has a wider range"),
+                    _ => error,
+                }
             }
         })
     }
@@ -353,7 +403,12 @@ impl Assembler<'_> {
             }
             _ => {
                 let what = format!("a {} index or identifier", space.noun());
-                Err(self.unexpected(token, &[&what]))
+                let mut error = self.unexpected_token(token, &[&what]);
+                let identifier = [b"$", token.span.of(self.text)].concat();
+                if self.spaces.of(space).names.find(self.text, &identifier[1..]).is_some() {
+                    error = error.suggesting(String::from_utf8_lossy(&identifier));
+                }
+                Err(self.fail(error))
             }
         }
     }
@@ -394,11 +449,18 @@ impl Assembler<'_> {
         let mut diagnostic = match token.kind {
             Kind::Bad => return self.lex.explain(token),
             Kind::End => Diagnostic::error("unexpected-end", token.span, "the text ends too early"),
+            _ if token.span.of(self.text) == b"$" => {
+                Diagnostic::error("malformed-identifier", token.span, "empty identifier")
+                    .with_help("a name must follow `$` directly")
+            }
             _ => {
                 let shown = shorten(&String::from_utf8_lossy(token.span.of(self.text)));
                 Diagnostic::error("unexpected-token", token.span, format!("unexpected `{shown}`"))
             }
         };
+        if token.kind == Kind::Reserved && token.span.of(self.text).contains(&b'"') {
+            diagnostic.help = Some("a space is missing before or behind the string".to_owned());
+        }
         diagnostic.expected = expected.iter().map(|what| what.to_string()).collect();
         diagnostic
     }

@@ -153,7 +153,10 @@ fn places(diagnostic: &Diagnostic, file_name: &str, input: &[u8]) -> Vec<Element
 /// Remarks below the source: what was expected, the operand stack, notes.
 fn details(diagnostic: &Diagnostic) -> Vec<String> {
     let mut details = Vec::new();
-    if !diagnostic.expected.is_empty() && diagnostic.label.is_empty() {
+    if !diagnostic.expected.is_empty()
+        && diagnostic.label.is_empty()
+        && diagnostic.suggestion.is_none()
+    {
         details.push(format!("expected {}", list(&diagnostic.expected)));
     }
     if let Some(stack) = &diagnostic.operand_stack
@@ -186,9 +189,16 @@ pub(crate) fn types(stack: &[String]) -> String {
     }
 }
 
+/// Most things that are listed as expected.
+const LISTED_MAX_COUNT: usize = 10;
+
 /// `a`, `a or b`, `a, b or c`.
 fn list(items: &[String]) -> String {
     match items {
+        _ if items.len() > LISTED_MAX_COUNT => {
+            let shown = LISTED_MAX_COUNT - 2;
+            format!("{} or one of {} more", items[..shown].join(", "), items.len() - shown)
+        }
         [] => String::new(),
         [one] => one.clone(),
         [most @ .., last] => format!("{} or {last}", most.join(", ")),

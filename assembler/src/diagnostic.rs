@@ -146,6 +146,14 @@ impl Diagnostics {
         }
     }
 
+    /// Counts a mistake that would be left out anyway; whether it was. Some messages are costly
+    /// to make, and a hostile text has many mistakes.
+    pub(crate) fn is_full(&mut self) -> bool {
+        let full = self.list.len() >= Diagnostics::LIMIT;
+        self.omitted += usize::from(full);
+        full
+    }
+
     /// Whether nothing was found.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()

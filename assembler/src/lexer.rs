@@ -260,16 +260,18 @@ impl<'a> Lexer<'a> {
         match self.byte() {
             b'(' => match self.byte_at(at + 1) {
                 // A comment or an annotation that was not skipped is not closed, or has a meaning.
-                b';' => Token { kind: Kind::Bad, span: Span::new(at, at + 2) },
+                // Behind one that is not closed there is nothing but what it swallows.
+                b';' => Token { kind: Kind::Bad, span: Span::new(at, self.text.len()) },
                 b'@' => {
                     let name = self.reserved(at + 1);
-                    let kind = match name.kind {
-                        Kind::Reserved if self.annotation_name(name.span).is_some() => {
-                            Kind::Annotation
+                    let (kind, end) = match self.is_annotation_name(name) {
+                        true if self.annotation_name(name.span).is_some() => {
+                            (Kind::Annotation, name.span.end as usize)
                         }
-                        _ => Kind::Bad,
+                        true => (Kind::Bad, self.text.len()),
+                        false => (Kind::Bad, at + 2),
                     };
-                    Token { kind, span: Span { start: at as u32, end: name.span.end } }
+                    Token { kind, span: Span::new(at, end) }
                 }
                 _ => one(Kind::Open),
             },
@@ -318,7 +320,11 @@ impl<'a> Lexer<'a> {
     ///
     /// The contents are not looked at, but for comments, strings and parentheses.
     pub fn skip_form(&mut self) -> Option<usize> {
-        let mut depth = 1u32;
+        self.skip_forms(1)
+    }
+
+    /// The same for a number of forms that are open here.
+    pub fn skip_forms(&mut self, mut depth: u32) -> Option<usize> {
         loop {
             self.at = next_structural(self.text, self.at)?;
             match self.byte() {
@@ -352,12 +358,27 @@ impl<'a> Lexer<'a> {
         let start = token.span.start as usize;
         match self.byte_at(start) {
             b'(' if self.byte_at(start + 1) == b';' => {
-                Diagnostic::error("unclosed-comment", token.span, "this comment is not closed")
+                let span = Span::new(start, start + 2);
+                Diagnostic::error("unclosed-comment", span, "this comment is not closed")
                     .with_label("opened here")
                     .with_help("block comments nest: each `(;` needs its own `;)`")
             }
-            b'(' => Diagnostic::error("malformed-annotation", token.span, "malformed annotation")
-                .with_label("not closed, or without a name"),
+            b'(' => {
+                let name = self.reserved(start + 1);
+                let span = Span::new(start, (name.span.end as usize).max(start + 2));
+                let error = match self.is_annotation_name(name) {
+                    true => {
+                        let message = "this annotation is not closed";
+                        Diagnostic::error("malformed-annotation", span, message)
+                            .with_label("opened here")
+                    }
+                    false => {
+                        Diagnostic::error("malformed-annotation", span, "malformed annotation")
+                            .with_label("a name must follow `(@` at once")
+                    }
+                };
+                error.expecting("`(@name ...)`")
+            }
             b'"' => crate::string::explain(self.text, start),
             byte => {
                 let end = start + character_len(self.text, start);

@@ -94,20 +94,22 @@ impl Spaces {
 /// How many candidates a message lists.
 const LISTED: usize = 8;
 
-/// How many names are compared for a suggestion, so that a hostile text with many mistakes and
-/// many names stays linear.
-const COMPARED: usize = 20_000;
+/// How many names are compared for a suggestion; the later mistakes of a text compare fewer, so
+/// that a hostile text with many mistakes and many names costs little.
+const COMPARED: usize = 50_000;
+
+/// Longer names get no suggestion.
+const COMPARED_LEN: usize = 64;
 
 /// The most similar of some names, if one is near enough to be a misspelling.
 pub(crate) fn most_similar<'n>(
     wanted: &str, names: impl Iterator<Item = &'n str>,
 ) -> Option<&'n str> {
-    if wanted.len() > 200 {
+    if wanted.len() > COMPARED_LEN {
         return None;
     }
     let distance_allowed = 1 + wanted.len() / 4;
     names
-        .take(COMPARED)
         .filter(|name| name.len().abs_diff(wanted.len()) <= distance_allowed)
         .map(|name| (strsim::damerau_levenshtein(wanted, name), name))
         // At least half of the letters must be right.
@@ -117,10 +119,11 @@ pub(crate) fn most_similar<'n>(
 }
 
 /// The complaint about an identifier that stands for nothing; `defined` are the tokens of those
-/// that do.
+/// that do, and `earlier` is the number of complaints before this one.
 #[cold]
 pub(crate) fn unknown(
     text: &[u8], id: Span, space: Space, defined: impl Iterator<Item = Span> + Clone,
+    earlier: usize,
 ) -> Diagnostic {
     let noun = space.noun();
     let shown = shorten(&String::from_utf8_lossy(id.of(text)));
@@ -128,7 +131,8 @@ pub(crate) fn unknown(
         Diagnostic::error("unknown-identifier", id, format!("unknown {noun} `{shown}`"));
     let written: Vec<(String, Span)> = defined
         .clone()
-        .take(COMPARED)
+        .take(COMPARED / (1 + earlier))
+        .filter(|span| span.len_bytes() <= 2 * COMPARED_LEN)
         .map(|span| (String::from_utf8_lossy(&name_of(text, span)).into_owned(), span))
         .collect();
     let wanted = String::from_utf8_lossy(&name_of(text, id)).into_owned();

@@ -159,10 +159,8 @@ impl Sections {
         }
         custom(&mut out, Place::After(SectionId::Data));
         custom(&mut out, Place::AfterLast);
-        if !customs.iter().any(|custom| custom.name == b"name")
-            && let Some(contents) = names.finish()
-        {
-            write_custom(&mut out, b"name", &contents);
+        if !customs.iter().any(|custom| custom.name == b"name") {
+            names.write(&mut out);
         }
         Ok((out, SourceMap::of([map, self.code_map, data_map])))
     }

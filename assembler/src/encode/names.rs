@@ -94,28 +94,51 @@ impl NameSection {
         }
     }
 
-    /// The contents of the custom section behind its name, if there is anything to say.
-    pub fn finish(mut self) -> Option<Vec<u8>> {
-        let mut out = Vec::new();
-        for (subsection, number) in ORDER {
-            let map = std::mem::take(&mut self.maps[subsection as usize]);
-            let mut count = Vec::new();
-            let bytes = match (subsection, &mut self.module) {
-                (Subsection::Module, Some(name)) => {
-                    leb::unsigned(&mut count, name.len() as u32);
-                    std::mem::take(name)
-                }
-                _ if map.count == 0 => continue,
-                _ => {
-                    leb::unsigned(&mut count, map.count);
-                    map.bytes
-                }
-            };
+    /// Appends the custom section, if there is anything to say.
+    ///
+    /// Subsections are given up as they are written: the names of a large module are large.
+    pub fn write(mut self, out: &mut Vec<u8>) {
+        const NAME: &[u8] = b"\x04name";
+        let counts = ORDER.map(|(subsection, _)| self.count_bytes(subsection));
+        let mut size = 0;
+        for ((subsection, _), count) in ORDER.into_iter().zip(&counts) {
+            if let Some(count) = count {
+                let len = count.len() + self.bytes(subsection).len();
+                size += 1 + leb::unsigned_len(len as u32) + len;
+            }
+        }
+        if size == 0 {
+            return;
+        }
+        out.push(0);
+        leb::unsigned(out, (NAME.len() + size) as u32);
+        out.extend_from_slice(NAME);
+        for ((subsection, number), count) in ORDER.into_iter().zip(counts) {
+            let Some(count) = count else { continue };
+            let bytes = std::mem::take(self.bytes(subsection));
             out.push(number);
-            leb::unsigned(&mut out, (count.len() + bytes.len()) as u32);
+            leb::unsigned(out, (count.len() + bytes.len()) as u32);
             out.extend_from_slice(&count);
             out.extend_from_slice(&bytes);
         }
-        if out.is_empty() { None } else { Some(out) }
+    }
+
+    /// What a subsection holds behind its count.
+    fn bytes(&mut self, subsection: Subsection) -> &mut Vec<u8> {
+        match (subsection, &mut self.module) {
+            (Subsection::Module, Some(name)) => name,
+            _ => &mut self.maps[subsection as usize].bytes,
+        }
+    }
+
+    /// The count of a subsection that is there; for the module's name its length.
+    fn count_bytes(&self, subsection: Subsection) -> Option<Vec<u8>> {
+        let count = match (subsection, &self.module) {
+            (Subsection::Module, Some(name)) => name.len() as u32,
+            _ => Some(self.maps[subsection as usize].count).filter(|&count| count > 0)?,
+        };
+        let mut bytes = Vec::new();
+        leb::unsigned(&mut bytes, count);
+        Some(bytes)
     }
 }

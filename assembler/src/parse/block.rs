@@ -165,7 +165,7 @@ impl Assembler<'_> {
         if let Some(frame) = self.body.frames.last() {
             error = error.and_label(frame.open, "the block begins here");
         }
-        if let Some(label) = label {
+        if let Some(label) = label.filter(|label| label.len_bytes() <= 64) {
             error = error.suggesting(String::from_utf8_lossy(label.of(self.text)));
         }
         self.diagnostics.push(error);

@@ -37,6 +37,8 @@ pub(super) struct Body {
     /// Offsets in `code` and values of branch hints.
     pub hints: Vec<(u32, u8)>,
     pub next_hint: Option<(u8, Span)>,
+    /// The folded `if` that was complained of last.
+    pub complained_of: Span,
 }
 
 /// Something that is open.
@@ -103,6 +105,7 @@ impl Body {
             signatures: Vec::new(),
             hints: Vec::new(),
             next_hint: None,
+            complained_of: Span::default(),
         }
     }
 

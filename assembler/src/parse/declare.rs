@@ -64,7 +64,9 @@ impl Assembler<'_> {
                 Kind::Annotation => self.declare_annotation(token),
                 Kind::Close if open.is_some() => return,
                 Kind::End => {
-                    if let Some(open) = open {
+                    if let Some(open) = open
+                        && !self.swallowed
+                    {
                         self.diagnostics.push(unclosed(token.span, open));
                     }
                     return;
@@ -80,18 +82,20 @@ impl Assembler<'_> {
         let word = keyword.span.of(self.text);
         let known = KEYWORDS.iter().find(|(name, _)| name.as_bytes() == word);
         let Some((_, kind)) = known else {
-            let names = KEYWORDS.map(|(name, _)| name);
-            let error = self.unknown_keyword(keyword, "module field", &names);
-            self.diagnostics.push(error);
-            self.skip_field(open.span, open.span);
+            if !self.diagnostics.is_full() {
+                let names = KEYWORDS.map(|(name, _)| name);
+                let error = self.unknown_keyword(keyword, "module field", &names);
+                self.diagnostics.push(error);
+            }
+            self.skip_field(open.span, open.span, 1);
             return;
         };
         self.next();
         let head = open.span.to(keyword.span);
         let field = Field { kind: *kind, open: head };
         // A head that cannot be read is read again, with complaints, by the second pass.
-        self.declare_head(field, defined);
-        if self.skip_field(open.span, head) {
+        let depth = self.declare_head(field, defined);
+        if self.skip_field(open.span, head, depth) {
             self.fields.push(field);
         }
     }
@@ -106,11 +110,12 @@ impl Assembler<'_> {
                 self.diagnostics.push(error);
             }
         }
-        self.skip_field(token.span, token.span);
+        self.skip_field(token.span, token.span, 1);
     }
 
     /// Something that is no form: complains, and skips all of its kind.
     fn stray(&mut self, token: Token) {
+        self.swallowed |= token.kind == Kind::Bad && token.span.end as usize == self.text.len();
         let mut error = self.unexpected_token(token, &["a module field, such as `(func ...)`"]);
         if token.kind == Kind::Close {
             error = error
@@ -122,48 +127,51 @@ impl Assembler<'_> {
         }
     }
 
-    /// Moves behind the form that is open; whether it is whole.
-    fn skip_field(&mut self, open: Span, head: Span) -> bool {
+    /// Moves behind a field of which so many forms are open; whether it is whole.
+    fn skip_field(&mut self, open: Span, head: Span, depth: u32) -> bool {
         let from = self.lex.at;
-        if self.lex.skip_form().is_some() {
+        if !self.careful && self.lex.skip_forms(depth).is_some() {
             return true;
         }
+        // From here on every field is searched for its end, so that each is gone over once.
+        self.careful = true;
         self.lex.at = from;
-        self.recover_field(open, head);
-        false
+        self.find_field_end(open, head, depth)
     }
 
-    /// Finds where a field that has no end should have ended, and says what is wrong.
+    /// Finds where a field ends, or should have ended; whether it is whole.
     ///
     /// A new field at the beginning of a line, not deeper than this one began, is taken for the
     /// next one.
     #[cold]
-    fn recover_field(&mut self, open: Span, head: Span) {
-        let mut opens = vec![open];
+    fn find_field_end(&mut self, open: Span, head: Span, depth: u32) -> bool {
+        let mut opens = vec![open; depth as usize];
         let limit = column(self.text, open.start as usize);
-        let mut bad = false;
-        loop {
+        let mut whole = true;
+        while !opens.is_empty() {
             let at = self.lex.at;
             let token = self.next();
             match token.kind {
                 Kind::Open | Kind::Annotation => {
                     let start = token.span.start as usize;
-                    if column(self.text, start).is_some_and(|indent| Some(indent) <= limit)
-                        && is_field(&self.lex)
-                    {
+                    let indent = column(self.text, start);
+                    if indent.is_some() && indent <= limit && is_field(&self.lex) {
                         self.lex.at = at;
                         break;
                     }
                     opens.push(token.span);
+                    // The types of a group, which `declare_rec` leaves to this where it is careful.
+                    let in_group = opens.len() == 2 && head.of(self.text).ends_with(b"rec");
+                    if in_group && self.take_keyword(b"type") {
+                        self.declare_one(Space::Type);
+                    }
                 }
                 Kind::Close => {
                     opens.pop();
-                    if opens.is_empty() {
-                        return;
-                    }
                 }
                 Kind::Bad => {
-                    bad = true;
+                    self.swallowed |= token.span.end as usize == self.text.len();
+                    whole = false;
                     let error = self.lex.explain(token);
                     self.diagnostics.push(error);
                 }
@@ -171,17 +179,19 @@ impl Assembler<'_> {
                 _ => {}
             }
         }
+        let Some(innermost) = opens.last() else { return whole };
         // What was swallowed by a string or comment without an end may have held parentheses.
-        if !bad && let Some(innermost) = opens.last() {
+        if whole {
             let error = unclosed(Span::at(self.lex.at), *innermost);
             let error =
                 if *innermost == open { error } else { error.and_label(head, "in this field") };
             self.diagnostics.push(error);
         }
+        false
     }
 
-    /// Enters what a field defines.
-    fn declare_head(&mut self, field: Field, defined: &mut Option<&'static str>) {
+    /// Enters what a field defines; gives the number of forms that are open where it stops.
+    fn declare_head(&mut self, field: Field, defined: &mut Option<&'static str>) -> u32 {
         let space = match field.kind {
             FieldKind::Type => Space::Type,
             FieldKind::Func => Space::Func,
@@ -193,22 +203,17 @@ impl Assembler<'_> {
             FieldKind::Data => Space::Data,
             FieldKind::Rec => return self.declare_rec(),
             FieldKind::Import => return self.declare_import(field.open, *defined),
-            FieldKind::Export | FieldKind::Start | FieldKind::Custom => return,
+            FieldKind::Export | FieldKind::Start | FieldKind::Custom => return 1,
         };
         self.declare_one(space);
         if matches!(field.kind, FieldKind::Type | FieldKind::Elem | FieldKind::Data) {
-            return;
+            return 1;
         }
-        self.skip_name();
-        while self.peek_form() == Some(b"export") {
-            self.next();
-            if self.lex.skip_form().is_none() {
-                return;
-            }
-        }
+        self.skip_string_form(|this| this.take(Kind::Annotation).is_some());
+        while self.skip_string_form(|this| this.take_form(b"export").is_some()) {}
         if self.peek_form() == Some(b"import") {
             self.check_import_order(field.open, *defined);
-            return;
+            return 1;
         }
         if field.kind != FieldKind::Tag {
             *defined = Some(space.noun());
@@ -217,13 +222,14 @@ impl Assembler<'_> {
         let inline = match field.kind {
             FieldKind::Table => Space::Elem,
             FieldKind::Memory => Space::Data,
-            _ => return,
+            _ => return 1,
         };
         self.take_keyword(b"shared");
         self.address_type();
         if self.peek().kind != Kind::Number {
             self.spaces.of_mut(inline).count += 1;
         }
+        1
     }
 
     /// Enters the definition whose identifier may stand here.
@@ -241,27 +247,34 @@ impl Assembler<'_> {
         }
     }
 
-    /// Skips a `@name` annotation.
-    fn skip_name(&mut self) {
-        if self.peek().kind == Kind::Annotation {
-            self.next();
-            self.lex.skip_form();
+    /// Skips a form that holds one string, if it begins as `begin` wants; whether it does.
+    fn skip_string_form(&mut self, begin: impl FnOnce(&mut Self) -> bool) -> bool {
+        let from = self.lex.at;
+        let whole =
+            begin(self) && self.take(Kind::String).is_some() && self.take(Kind::Close).is_some();
+        if !whole {
+            self.lex.at = from;
         }
+        whole
     }
 
-    fn declare_rec(&mut self) {
-        while self.take_form(b"type").is_some() {
+    fn declare_rec(&mut self) -> u32 {
+        while !self.careful && self.take_form(b"type").is_some() {
             self.declare_one(Space::Type);
+            let from = self.lex.at;
             if self.lex.skip_form().is_none() {
-                return;
+                self.careful = true;
+                self.lex.at = from;
+                return 2;
             }
         }
+        1
     }
 
-    fn declare_import(&mut self, open: Span, defined: Option<&'static str>) {
+    fn declare_import(&mut self, open: Span, defined: Option<&'static str>) -> u32 {
         self.check_import_order(open, defined);
         if self.take(Kind::String).is_none() || self.take(Kind::String).is_none() {
-            return;
+            return 1;
         }
         let space = match self.peek_form() {
             Some(b"func") => Space::Func,
@@ -269,13 +282,12 @@ impl Assembler<'_> {
             Some(b"memory") => Space::Memory,
             Some(b"global") => Space::Global,
             Some(b"tag") => Space::Tag,
-            _ => return,
+            _ => return 1,
         };
         self.next();
         self.next();
         self.declare_one(space);
-        // The rest of the inner form; the caller skips the outer one.
-        self.lex.skip_form();
+        2
     }
 
     fn check_import_order(&mut self, open: Span, defined: Option<&'static str>) {

@@ -191,9 +191,11 @@ impl Assembler<'_> {
         if let Some(index) = self.body.locals.find(self.text, &name) {
             return Ok(index);
         }
-        let ids = self.body.locals.ids();
-        let error = resolve::unknown(self.text, token.span, Space::Local, ids);
-        self.diagnostics.push(error);
+        if !self.diagnostics.is_full() {
+            let (ids, earlier) = (self.body.locals.ids(), self.diagnostics.list.len());
+            let error = resolve::unknown(self.text, token.span, Space::Local, ids, earlier);
+            self.diagnostics.push(error);
+        }
         Ok(0)
     }
 
@@ -228,9 +230,11 @@ impl Assembler<'_> {
         if let Some(depth) = self.body.labels.find(self.text, &name) {
             return Ok(depth);
         }
-        let ids = self.body.labels.ids();
-        let error = resolve::unknown(self.text, token.span, Space::Label, ids);
-        self.diagnostics.push(error);
+        if !self.diagnostics.is_full() {
+            let (ids, earlier) = (self.body.labels.ids(), self.diagnostics.list.len());
+            let error = resolve::unknown(self.text, token.span, Space::Label, ids, earlier);
+            self.diagnostics.push(error);
+        }
         Ok(0)
     }
 
@@ -488,9 +492,12 @@ impl Assembler<'_> {
                 Some(field) => field,
                 None => {
                     let ids: Vec<Span> = fields.map_or(Vec::new(), |fields| fields.ids().collect());
-                    let ids = ids.iter().copied();
-                    let error = resolve::unknown(self.text, token.span, Space::Field, ids);
-                    self.diagnostics.push(error);
+                    if !self.diagnostics.is_full() {
+                        let (ids, earlier) = (ids.iter().copied(), self.diagnostics.list.len());
+                        let error =
+                            resolve::unknown(self.text, token.span, Space::Field, ids, earlier);
+                        self.diagnostics.push(error);
+                    }
                     0
                 }
             }

@@ -274,13 +274,7 @@ impl Assembler<'_> {
                 FrameKind::Folded => self.write_aside(frame),
                 FrameKind::Arm => {}
                 FrameKind::FoldedIf(..) => {
-                    let error = Diagnostic::error(
-                        "missing-then",
-                        frame.open,
-                        "this `if` has no `(then ...)`",
-                    )
-                    .expecting("`(then ...)`");
-                    self.diagnostics.push(error);
+                    self.missing_then(frame);
                     self.body.aside.truncate(frame.aside as usize);
                 }
                 _ => {

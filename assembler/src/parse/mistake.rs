@@ -12,6 +12,16 @@ use crate::{Diagnostic, Span};
 
 impl Assembler<'_> {
     #[cold]
+    pub(super) fn missing_then(&mut self, frame: Frame) {
+        // It may be what another complaint is about.
+        if self.diagnostics.list.iter().any(|earlier| earlier.span.start >= frame.open.start) {
+            return;
+        }
+        let error = Diagnostic::error("missing-then", frame.open, "this `if` has no `(then ...)`");
+        self.diagnostics.push(error.expecting("`(then ...)`"));
+    }
+
+    #[cold]
     pub(super) fn unclosed_block(&mut self, frame: Frame, close: Span) {
         let word = String::from_utf8_lossy(frame.open.of(self.text)).into_owned();
         let error =
@@ -56,8 +66,10 @@ impl Assembler<'_> {
             return;
         }
         if token.kind == Kind::Keyword {
-            let error = self.unknown_instruction_error(token);
-            self.diagnostics.push(error);
+            if !self.diagnostics.is_full() {
+                let error = self.unknown_instruction_error(token);
+                self.diagnostics.push(error);
+            }
         } else {
             let error = self.unexpected_token(token, &["an instruction"]);
             self.diagnostics.push(error);
@@ -126,6 +138,10 @@ impl Assembler<'_> {
     /// Complains about an instruction without parentheses directly in a folded `if`.
     #[cold]
     pub(super) fn flat_in_folded_if(&mut self, frame: Frame) {
+        // One complaint is enough for all of them.
+        if std::mem::replace(&mut self.body.complained_of, frame.open) == frame.open {
+            return;
+        }
         let token = self.peek();
         let expected: &[&str] = match frame.kind {
             FrameKind::FoldedIf(..) => &["a folded condition", "`(then ...)`"],

@@ -58,6 +58,10 @@ pub(crate) struct Assembler<'a> {
     struct_fields: Vec<(u32, Names)>,
     types: Types,
     fields: Vec<Field>,
+    /// Whether a form without an end was met, so that forms are no longer trusted to have one.
+    careful: bool,
+    /// Whether a comment or string without an end took the rest of the text.
+    swallowed: bool,
     sections: Sections,
     names: NameSection,
     body: Body,
@@ -86,6 +90,8 @@ impl<'a> Assembler<'a> {
             struct_fields: Vec::new(),
             types: Types::default(),
             fields: Vec::new(),
+            careful: false,
+            swallowed: false,
             sections: Sections::default(),
             names: NameSection::default(),
             body: Body::new(seed),
@@ -423,8 +429,11 @@ impl Assembler<'_> {
 
     #[cold]
     fn unknown_id(&mut self, id: Span, space: Space) {
-        let error = resolve::unknown(self.text, id, space, self.spaces.of(space).names.ids());
-        self.diagnostics.push(error);
+        if !self.diagnostics.is_full() {
+            let (ids, earlier) = (self.spaces.of(space).names.ids(), self.diagnostics.list.len());
+            let error = resolve::unknown(self.text, id, space, ids, earlier);
+            self.diagnostics.push(error);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod config;
 mod icode;
 mod interp;
+mod memory;
 mod module;
 mod terminate;
 mod types;
@@ -13,6 +14,7 @@ pub mod vm;
 
 pub use brant_isa::Trap;
 pub use config::{Config, Engine, EngineError, SUPPORTED_FEATURES};
+pub use memory::{GuestMemory, OutOfBounds};
 pub use module::{
     CustomSection, ExportType, FileBytes, ImportType, MAX_MODULE_BYTES, Module, ModuleBytes,
     ModuleError,

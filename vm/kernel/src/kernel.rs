@@ -1,0 +1,284 @@
+//! The kernel of one process: its tables, and the way of a call through them.
+
+use std::fmt;
+
+use brant_engine::{GuestMemory, OutOfBounds};
+
+use crate::descriptor::{Binding, Descriptor, DescriptorTable, FdFlags, Object};
+use crate::errno::Errno;
+use crate::host::{Answer, Clock, Direction, Handle, Host, Interest, Kind, Opened, Stream, Woken};
+use crate::manifest::Manifest;
+use crate::rights::Rights;
+use crate::run_state::{Parked, RunState};
+use crate::syscall::{CALLS, Syscall};
+
+/// How a system call ended, as the driver of the guest sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is complete; the guest gets this number.
+    Done(Errno),
+    /// It would block. It is parked in [`Kernel::run_state`]; made again with the same arguments it
+    /// goes on from there, best after [`Kernel::wait`].
+    Block,
+    /// The process ends with this code.
+    Exit(i32),
+}
+
+/// What keeps a call from completing; inside of the kernel.
+pub(crate) enum Stopped {
+    Errno(Errno),
+    Block(Wait),
+    Exit(i32),
+}
+
+/// What a call waits for.
+pub(crate) struct Wait {
+    pub waits_for: Vec<(Handle, Direction)>,
+    pub deadline_ns: Option<u64>,
+    pub progress_bytes: u64,
+}
+
+pub(crate) type CallResult = Result<(), Stopped>;
+
+impl From<Errno> for Stopped {
+    fn from(errno: Errno) -> Stopped {
+        Stopped::Errno(errno)
+    }
+}
+impl From<OutOfBounds> for Stopped {
+    fn from(_: OutOfBounds) -> Stopped {
+        Stopped::Errno(Errno::Fault)
+    }
+}
+
+/// Why a process cannot begin: the manifest grants what is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartError {
+    /// What was asked for.
+    pub what: String,
+    /// What the host said.
+    pub errno: Errno,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.errno)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// The virtual system of one process.
+pub struct Kernel {
+    pub(crate) host: Box<dyn Host>,
+    pub(crate) manifest: Manifest,
+    pub(crate) descriptors: DescriptorTable,
+    pub(crate) run_state: RunState,
+    pub(crate) disk_bytes: u64,
+    counts: [u64; CALLS.len()],
+}
+
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kernel")
+            .field("manifest", &self.manifest)
+            .field("descriptors", &self.descriptors)
+            .field("run_state", &self.run_state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Kernel {
+    /// Opens what the manifest grants: streams are 0 to 2, then come the mounts, then the listeners.
+    ///
+    /// # Errors
+    /// A mount or an address that the host does not have.
+    pub fn new(manifest: Manifest, host: Box<dyn Host>) -> Result<Kernel, StartError> {
+        let mut kernel = Kernel {
+            host,
+            descriptors: DescriptorTable::new(manifest.limits.descriptors),
+            manifest,
+            run_state: RunState::Running,
+            disk_bytes: 0,
+            counts: [0; CALLS.len()],
+        };
+        kernel.open_streams();
+        kernel.open_mounts()?;
+        kernel.open_listeners()?;
+        Ok(kernel)
+    }
+
+    fn open_streams(&mut self) {
+        for (number, stream) in
+            [Stream::Input, Stream::Output, Stream::Error].into_iter().enumerate()
+        {
+            // A stream that is closed outside is closed inside.
+            let Ok(Opened { handle, kind, terminal }) = self.host.stream(stream) else {
+                self.descriptors.skip();
+                continue;
+            };
+            let inserted = self.descriptors.insert(Descriptor {
+                handle,
+                object: Object::Stream,
+                // A device that is no terminal must not be taken for one, which guests know by the
+                // kind and by the missing right to seek.
+                kind: match (terminal, kind) {
+                    (true, _) => Kind::CharacterDevice,
+                    (false, Kind::CharacterDevice) => Kind::Unknown,
+                    (false, kind) => kind,
+                },
+                rights: Rights::STREAM,
+                inheriting: Rights::NONE,
+                flags: FdFlags::default(),
+                offset: 0,
+                preopen: None,
+                binding: Binding::Stream(number as u32),
+            });
+            if inserted.is_err() {
+                let _ = self.host.close(handle);
+                self.descriptors.skip();
+            }
+        }
+    }
+
+    fn open_mounts(&mut self) -> Result<(), StartError> {
+        for mount in self.manifest.mounts.clone() {
+            let fail = |errno| StartError { what: mount.host.display().to_string(), errno };
+            let handle = self.host.mount(&mount.host, mount.access).map_err(fail)?;
+            let descriptor = Descriptor {
+                handle,
+                object: Object::Directory,
+                kind: Kind::Directory,
+                rights: Rights::DIRECTORY,
+                inheriting: Rights::BELOW_MOUNT,
+                flags: FdFlags::default(),
+                offset: 0,
+                preopen: Some(mount.guest.clone()),
+                binding: Binding::Mount(mount.guest.clone()),
+            };
+            self.descriptors.insert(descriptor).map_err(fail)?;
+        }
+        Ok(())
+    }
+
+    fn open_listeners(&mut self) -> Result<(), StartError> {
+        for (number, address) in self.manifest.listeners.clone().into_iter().enumerate() {
+            let fail = |errno| StartError { what: address.clone(), errno };
+            let handle = self.host.listen(&address).map_err(fail)?;
+            let descriptor = Descriptor {
+                handle,
+                object: Object::Listener,
+                kind: Kind::StreamSocket,
+                rights: Rights::LISTENER,
+                inheriting: Rights::CONNECTION,
+                flags: FdFlags::default(),
+                offset: 0,
+                preopen: None,
+                binding: Binding::Listener(number as u32),
+            };
+            self.descriptors.insert(descriptor).map_err(fail)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a system call. `args` are the guest's, an i32 zero-extended; missing ones are 0.
+    pub fn syscall(
+        &mut self, call: Syscall, memory: &mut GuestMemory<'_>, args: &[u64],
+    ) -> Outcome {
+        // A call that goes on was counted when it began.
+        if !matches!(&self.run_state, RunState::Parked(parked) if parked.call == call) {
+            self.run_state = RunState::Running;
+            self.counts[call as usize] += 1;
+        }
+        match call.run(self, memory, args) {
+            Ok(()) => self.complete(Outcome::Done(Errno::Success)),
+            Err(Stopped::Errno(errno)) => self.complete(Outcome::Done(errno)),
+            Err(Stopped::Exit(code)) => self.complete(Outcome::Exit(code)),
+            Err(Stopped::Block(wait)) => {
+                let began_ns = match &self.run_state {
+                    RunState::Parked(parked) => parked.began_ns,
+                    RunState::Running => self.host.now_ns(Clock::Monotonic).unwrap_or(0),
+                };
+                self.run_state = RunState::Parked(Parked {
+                    call,
+                    progress_bytes: wait.progress_bytes,
+                    began_ns,
+                    waits_for: wait.waits_for,
+                    deadline_ns: wait.deadline_ns,
+                });
+                Outcome::Block
+            }
+        }
+    }
+
+    fn complete(&mut self, outcome: Outcome) -> Outcome {
+        if !matches!(self.run_state, RunState::Running) {
+            self.run_state = RunState::Running;
+        }
+        outcome
+    }
+
+    /// Waits in the host until the parked call can go on, until `deadline_ns` on the monotonic
+    /// clock, or until the host's waker is used. Returns at once if no call is parked.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub fn wait(&mut self, deadline_ns: Option<u64>) -> Answer<Woken> {
+        let RunState::Parked(parked) = &self.run_state else { return Ok(Woken::Ready) };
+        let interest = |&(object, direction)| Interest { object, direction, ready: None };
+        let mut interests: Vec<_> = parked.waits_for.iter().map(interest).collect();
+        let deadline_ns = match (deadline_ns, parked.deadline_ns) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        self.host.wait(&mut interests, deadline_ns)
+    }
+
+    /// Whether a call is parked, and how far it has come.
+    pub fn run_state(&self) -> &RunState {
+        &self.run_state
+    }
+
+    /// The call that is being gone on with, if it is `call`.
+    pub(crate) fn parked(&self, call: Syscall) -> Option<&Parked> {
+        match &self.run_state {
+            RunState::Parked(parked) if parked.call == call => Some(parked),
+            _ => None,
+        }
+    }
+
+    /// The open descriptors.
+    pub fn descriptors(&self) -> &DescriptorTable {
+        &self.descriptors
+    }
+
+    /// What the process was given.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// How often each call was made, in the order of [`CALLS`].
+    pub fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
+    /// Bytes written to files so far.
+    pub fn disk_bytes(&self) -> u64 {
+        self.disk_bytes
+    }
+
+    /// The system below.
+    pub fn host(&mut self) -> &mut dyn Host {
+        &mut *self.host
+    }
+
+    /// Counts bytes that will go to a file.
+    pub(crate) fn charge_disk(&mut self, bytes: u64) -> Result<(), Errno> {
+        let sum = self.disk_bytes.saturating_add(bytes);
+        if sum > self.manifest.limits.disk_bytes {
+            return Err(Errno::NoSpace);
+        }
+        self.disk_bytes = sum;
+        Ok(())
+    }
+}

@@ -1,0 +1,20 @@
+//! The system calls of WASI preview 1, one file for each topic.
+//!
+//! Each call is a method of [`Kernel`](crate::Kernel) that takes the guest's own numbers, looks into
+//! the tables, asks the host, and only then writes to guest memory. A call that is not complete says
+//! so as data and is made again; see [`RunState`](crate::RunState).
+//! Spec: WASI preview 1 (`wasi_snapshot_preview1`), one section for each call.
+
+mod args_env;
+mod clock;
+mod descriptor;
+mod directory;
+mod file;
+mod io;
+mod path;
+mod poll;
+mod process;
+mod socket;
+mod table;
+
+pub use table::{CALLS, Call, Group, MODULE, Param, ParamKind, Syscall, page};

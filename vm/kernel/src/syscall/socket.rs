@@ -1,0 +1,163 @@
+//! Sockets that were there from the start, and the connections they take.
+
+use brant_engine::GuestMemory;
+
+use crate::descriptor::{Binding, Descriptor, FdFlags, Object};
+use crate::errno::Errno;
+use crate::host::{Direction, Handle, Receive, Shutdown, Truncated};
+use crate::kernel::{CallResult, Kernel, Stopped, Wait};
+use crate::rights::Rights;
+use crate::syscall::Syscall;
+use crate::syscall::descriptor::fd_flags;
+use crate::syscall::io::{Buffers, park_if_again};
+
+/// The bits of `riflags`.
+const PEEK: u32 = 1;
+const WAIT_ALL: u32 = 2;
+/// The bit of `roflags`: the rest of a message was lost.
+const TRUNCATED: u16 = 1;
+
+impl Kernel {
+    /// The connection `fd`, if it has `rights`, and whether it shall not wait.
+    fn connection(&self, fd: u32, rights: Rights) -> Result<(Handle, bool), Errno> {
+        let descriptor = self.descriptors.get(fd)?;
+        match descriptor.object {
+            Object::Connection if descriptor.rights.contains(rights) => {
+                Ok((descriptor.handle, descriptor.flags.contains(FdFlags::NONBLOCK)))
+            }
+            Object::Connection => Err(Errno::NotCapable),
+            Object::Listener => Err(Errno::NotConnected),
+            _ => Err(Errno::NotSocket),
+        }
+    }
+
+    /// `sock_accept(fd, flags, connection)`: takes the next connection; waits for it unless the
+    /// listener is nonblocking.
+    ///
+    /// Errors: badf, notsock, notcapable, inval for flags but nonblock, mfile, again, fault.
+    /// Spec: `sock_accept`.
+    pub(crate) fn sock_accept(
+        &mut self, memory: &mut GuestMemory<'_>, fd: u32, flags: u32, connection: u32,
+    ) -> CallResult {
+        let flags = fd_flags(flags)?;
+        if flags.0 & !FdFlags::NONBLOCK.0 != 0 {
+            return Err(Errno::Invalid.into());
+        }
+        let listener = self.descriptors.get(fd)?;
+        if listener.object != Object::Listener {
+            return Err(Errno::NotSocket.into());
+        }
+        if !listener.rights.contains(Rights::SOCK_ACCEPT) {
+            return Err(Errno::NotCapable.into());
+        }
+        let (handle, inheriting) = (listener.handle, listener.inheriting);
+        let nonblock = listener.flags.contains(FdFlags::NONBLOCK);
+        memory.slice(u64::from(connection), 4)?;
+        self.descriptors.check_room()?;
+        let accepted = match self.host.accept(handle) {
+            Err(Errno::Again) if !nonblock => {
+                let waits_for = vec![(handle, Direction::Read)];
+                let wait = Wait { waits_for, deadline_ns: None, progress_bytes: 0 };
+                return Err(Stopped::Block(wait));
+            }
+            accepted => accepted?,
+        };
+        let number = self.descriptors.insert(Descriptor {
+            handle: accepted.handle,
+            object: Object::Connection,
+            kind: accepted.kind,
+            rights: inheriting,
+            inheriting: Rights::NONE,
+            flags,
+            offset: 0,
+            preopen: None,
+            binding: Binding::Connection,
+        })?;
+        Ok(memory.write_u32(u64::from(connection), number)?)
+    }
+
+    /// `sock_recv(fd, ri_data, ri_data_len, ri_flags, ro_data_len, ro_flags)`: receives.
+    ///
+    /// Errors: badf, notsock, notconn, notcapable, inval for unknown flags, again, fault, and the
+    /// host's. Spec: `sock_recv`.
+    #[allow(clippy::too_many_arguments, reason = "the specification has as many")]
+    pub(crate) fn sock_recv(
+        &mut self, memory: &mut GuestMemory<'_>, fd: u32, ri_data: u32, ri_data_len: u32,
+        ri_flags: u32, ro_data_len: u32, ro_flags: u32,
+    ) -> CallResult {
+        if ri_flags > PEEK | WAIT_ALL {
+            return Err(Errno::Invalid.into());
+        }
+        let (handle, nonblock) = self.connection(fd, Rights::FD_READ)?;
+        let buffers = Buffers::check(memory, ri_data, ri_data_len)?;
+        memory.slice(u64::from(ro_data_len), 4)?;
+        memory.slice(u64::from(ro_flags), 2)?;
+        let how = Receive { peek: ri_flags & PEEK != 0, wait_all: ri_flags & WAIT_ALL != 0 };
+        let host = &mut self.host;
+        let mut flags = 0;
+        let received = buffers.fill(memory, |buffer, _| {
+            let (count, truncated) = host.receive(handle, buffer, how)?;
+            if truncated == Truncated::Yes {
+                flags = TRUNCATED;
+            }
+            Ok(count)
+        });
+        let done = park_if_again(received, handle, Direction::Read, nonblock, 0)?;
+        memory.write_u32(u64::from(ro_data_len), done as u32)?;
+        Ok(memory.write_u16(u64::from(ro_flags), flags)?)
+    }
+
+    /// `sock_send(fd, si_data, si_data_len, si_flags, so_data_len)`: sends.
+    ///
+    /// Errors: badf, notsock, notconn, notcapable, inval for any flag, again, pipe, fault, and the
+    /// host's. Spec: `sock_send`.
+    pub(crate) fn sock_send(
+        &mut self, memory: &mut GuestMemory<'_>, fd: u32, si_data: u32, si_data_len: u32,
+        si_flags: u32, so_data_len: u32,
+    ) -> CallResult {
+        if si_flags != 0 {
+            return Err(Errno::Invalid.into());
+        }
+        let (handle, nonblock) = self.connection(fd, Rights::FD_WRITE)?;
+        let buffers = Buffers::check(memory, si_data, si_data_len)?;
+        memory.slice(u64::from(so_data_len), 4)?;
+        let before = self.parked(Syscall::SockSend).map_or(0, |parked| parked.progress_bytes);
+        let host = &mut self.host;
+        let done = match buffers.drain(memory, before, |batch, _| host.send(handle, batch)) {
+            Err((done, Stopped::Errno(errno)))
+                if done > 0 && (errno != Errno::Again || nonblock) =>
+            {
+                done
+            }
+            Err((done, stopped)) => {
+                park_if_again(Err(stopped), handle, Direction::Write, nonblock, done)?
+            }
+            Ok(done) if done < buffers.bytes && !nonblock => {
+                let waits_for = vec![(handle, Direction::Write)];
+                return Err(Stopped::Block(Wait {
+                    waits_for,
+                    deadline_ns: None,
+                    progress_bytes: done,
+                }));
+            }
+            Ok(done) => done,
+        };
+        Ok(memory.write_u32(u64::from(so_data_len), done as u32)?)
+    }
+
+    /// `sock_shutdown(fd, how)`: ends reading (1), writing (2) or both.
+    ///
+    /// Errors: badf, notsock, notconn, notcapable, inval. Spec: `sock_shutdown`.
+    pub(crate) fn sock_shutdown(
+        &mut self, _: &mut GuestMemory<'_>, fd: u32, how: u32,
+    ) -> CallResult {
+        let (handle, _) = self.connection(fd, Rights::SOCK_SHUTDOWN)?;
+        let what = match how {
+            1 => Shutdown::Read,
+            2 => Shutdown::Write,
+            3 => Shutdown::Both,
+            _ => return Err(Errno::Invalid.into()),
+        };
+        Ok(self.host.shut_down(handle, what)?)
+    }
+}

@@ -1,0 +1,325 @@
+//! All calls, one row each: from a row come the types for the linker, the way to the method, how a
+//! trace prints it, and `docs/SYSCALLS.md`.
+
+use brant_engine::GuestMemory;
+
+use crate::kernel::{CallResult, Kernel};
+
+/// The module that guests import the calls from.
+pub const MODULE: &str = "wasi_snapshot_preview1";
+
+/// Topics, for filters of a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names are the topics")]
+pub enum Group {
+    Args,
+    Clock,
+    File,
+    Path,
+    Poll,
+    Process,
+    Random,
+    Socket,
+}
+
+impl Group {
+    /// The name as an option of the command line takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Group::Args => "args",
+            Group::Clock => "clock",
+            Group::File => "file",
+            Group::Path => "path",
+            Group::Poll => "poll",
+            Group::Process => "process",
+            Group::Random => "random",
+            Group::Socket => "socket",
+        }
+    }
+}
+
+/// What a parameter means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are those of the specification")]
+pub enum ParamKind {
+    Fd,
+    /// An address in guest memory that the call fills with more than a number.
+    Pointer,
+    Size,
+    /// Address of a text; its length follows.
+    Text,
+    TextLen,
+    /// Address of a list of buffers; their number follows.
+    Buffers,
+    BufferCount,
+    ClockId,
+    Advice,
+    Whence,
+    LookupFlags,
+    OpenFlags,
+    FdFlags,
+    FstFlags,
+    Rights,
+    Timestamp,
+    FileSize,
+    FileDelta,
+    Cookie,
+    ExitCode,
+    Signal,
+    ReceiveFlags,
+    SendFlags,
+    ShutdownFlags,
+    /// Address of a u32 result.
+    OutU32,
+    /// Address of a u16 result.
+    OutU16,
+    /// Address of a u64 result.
+    OutU64,
+}
+
+impl ParamKind {
+    /// Whether it is an i64; else it is an i32.
+    pub const fn is_wide(self) -> bool {
+        matches!(
+            self,
+            ParamKind::Rights
+                | ParamKind::Timestamp
+                | ParamKind::FileSize
+                | ParamKind::FileDelta
+                | ParamKind::Cookie
+        )
+    }
+}
+
+/// A parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Param {
+    /// Its name in the specification.
+    pub name: &'static str,
+    /// What it means.
+    pub kind: ParamKind,
+}
+
+/// A row.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// Which call.
+    pub syscall: Syscall,
+    /// The name that guests import.
+    pub name: &'static str,
+    /// Its topic.
+    pub group: Group,
+    /// Its parameters.
+    pub params: &'static [Param],
+    /// Whether it returns an errno; else it never returns.
+    pub returns: bool,
+    /// What it does, in one sentence, and how far it is supported.
+    pub summary: &'static str,
+}
+
+/// A parameter's number as the method takes it.
+trait FromArg {
+    fn from_arg(arg: u64) -> Self;
+}
+impl FromArg for u32 {
+    fn from_arg(arg: u64) -> u32 {
+        arg as u32
+    }
+}
+impl FromArg for u64 {
+    fn from_arg(arg: u64) -> u64 {
+        arg
+    }
+}
+impl FromArg for i64 {
+    fn from_arg(arg: u64) -> i64 {
+        arg as i64
+    }
+}
+
+macro_rules! calls {
+    ($($name:ident $variant:ident $group:ident ($($param:ident : $kind:ident),*) $returns:ident $summary:literal)*) => {
+        /// A system call.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Syscall {
+            $(#[doc = concat!("`", stringify!($name), "`: ", $summary)] $variant,)*
+        }
+
+        /// All calls, indexed by [`Syscall`].
+        pub static CALLS: [Call; [$(stringify!($name)),*].len()] = [$(Call {
+            syscall: Syscall::$variant,
+            name: stringify!($name),
+            group: Group::$group,
+            params: &[$(Param { name: stringify!($param), kind: ParamKind::$kind }),*],
+            returns: calls!(@returns $returns),
+            summary: $summary,
+        }),*];
+
+        impl Syscall {
+            /// Calls the method of the kernel.
+            pub(crate) fn run(self, kernel: &mut Kernel, memory: &mut GuestMemory<'_>, args: &[u64]) -> CallResult {
+                let mut args = args.iter().copied();
+                match self {
+                    $(Syscall::$variant => {
+                        $(let $param = FromArg::from_arg(args.next().unwrap_or(0));)*
+                        kernel.$name(memory, $($param),*)
+                    })*
+                }
+            }
+        }
+    };
+    (@returns errno) => { true };
+    (@returns never) => { false };
+}
+
+calls! {
+    args_get ArgsGet Args (argv: Pointer, argv_buf: Pointer) errno
+        "Writes the arguments."
+    args_sizes_get ArgsSizesGet Args (argc: OutU32, argv_buf_size: OutU32) errno
+        "Gives the number of arguments and of their bytes."
+    environ_get EnvironGet Args (environ: Pointer, environ_buf: Pointer) errno
+        "Writes the environment."
+    environ_sizes_get EnvironSizesGet Args (environ_count: OutU32, environ_buf_size: OutU32) errno
+        "Gives the number of variables and of their bytes."
+    clock_res_get ClockResGet Clock (id: ClockId, resolution: OutU64) errno
+        "Gives the smallest step of a clock."
+    clock_time_get ClockTimeGet Clock (id: ClockId, precision: Timestamp, time: OutU64) errno
+        "Gives the time of a clock."
+    fd_advise FdAdvise File (fd: Fd, offset: FileSize, len: FileSize, advice: Advice) errno
+        "Tells how a range of a file will be used."
+    fd_allocate FdAllocate File (fd: Fd, offset: FileSize, len: FileSize) errno
+        "Makes sure that a range of a file has room."
+    fd_close FdClose File (fd: Fd) errno
+        "Closes a descriptor."
+    fd_datasync FdDatasync File (fd: Fd) errno
+        "Brings a file's bytes to the disk."
+    fd_fdstat_get FdFdstatGet File (fd: Fd, stat: Pointer) errno
+        "Gives kind, flags and rights of a descriptor."
+    fd_fdstat_set_flags FdFdstatSetFlags File (fd: Fd, flags: FdFlags) errno
+        "Sets append and nonblock; the flags of synchronous writes are fixed when a file is opened."
+    fd_fdstat_set_rights FdFdstatSetRights File (fd: Fd, rights_base: Rights, rights_inheriting: Rights) errno
+        "Gives up rights."
+    fd_filestat_get FdFilestatGet File (fd: Fd, stat: Pointer) errno
+        "Gives what is known of an open file."
+    fd_filestat_set_size FdFilestatSetSize File (fd: Fd, size: FileSize) errno
+        "Cuts or grows a file."
+    fd_filestat_set_times FdFilestatSetTimes File (fd: Fd, atim: Timestamp, mtim: Timestamp, fst_flags: FstFlags) errno
+        "Sets the times of an open file."
+    fd_pread FdPread File (fd: Fd, iovs: Buffers, iovs_len: BufferCount, offset: FileSize, nread: OutU32) errno
+        "Reads at an offset."
+    fd_prestat_get FdPrestatGet File (fd: Fd, prestat: Pointer) errno
+        "Tells whether a descriptor was there from the start."
+    fd_prestat_dir_name FdPrestatDirName File (fd: Fd, path: Pointer, path_len: Size) errno
+        "Gives the name of a mount."
+    fd_pwrite FdPwrite File (fd: Fd, iovs: Buffers, iovs_len: BufferCount, offset: FileSize, nwritten: OutU32) errno
+        "Writes at an offset."
+    fd_read FdRead File (fd: Fd, iovs: Buffers, iovs_len: BufferCount, nread: OutU32) errno
+        "Reads; waits for a stream that has nothing yet."
+    fd_readdir FdReaddir File (fd: Fd, buf: Pointer, buf_len: Size, cookie: Cookie, bufused: OutU32) errno
+        "Lists a directory."
+    fd_renumber FdRenumber File (fd: Fd, to: Fd) errno
+        "Puts a descriptor in the place of another."
+    fd_seek FdSeek File (fd: Fd, offset: FileDelta, whence: Whence, newoffset: OutU64) errno
+        "Moves the offset."
+    fd_sync FdSync File (fd: Fd) errno
+        "Brings a file's bytes and times to the disk."
+    fd_tell FdTell File (fd: Fd, offset: OutU64) errno
+        "Gives the offset."
+    fd_write FdWrite File (fd: Fd, iovs: Buffers, iovs_len: BufferCount, nwritten: OutU32) errno
+        "Writes; waits for a stream that has no room."
+    path_create_directory PathCreateDirectory Path (fd: Fd, path: Text, path_len: TextLen) errno
+        "Makes a directory."
+    path_filestat_get PathFilestatGet Path (fd: Fd, flags: LookupFlags, path: Text, path_len: TextLen, stat: Pointer) errno
+        "Gives what is known of a file."
+    path_filestat_set_times PathFilestatSetTimes Path (fd: Fd, flags: LookupFlags, path: Text, path_len: TextLen, atim: Timestamp, mtim: Timestamp, fst_flags: FstFlags) errno
+        "Sets the times of a file."
+    path_link PathLink Path (old_fd: Fd, old_flags: LookupFlags, old_path: Text, old_path_len: TextLen, new_fd: Fd, new_path: Text, new_path_len: TextLen) errno
+        "Gives a file a second name; symbolic links are never followed."
+    path_open PathOpen Path (fd: Fd, dirflags: LookupFlags, path: Text, path_len: TextLen, oflags: OpenFlags, rights_base: Rights, rights_inheriting: Rights, fdflags: FdFlags, opened: OutU32) errno
+        "Opens a file or directory."
+    path_readlink PathReadlink Path (fd: Fd, path: Text, path_len: TextLen, buf: Pointer, buf_len: Size, bufused: OutU32) errno
+        "Reads a symbolic link."
+    path_remove_directory PathRemoveDirectory Path (fd: Fd, path: Text, path_len: TextLen) errno
+        "Removes an empty directory."
+    path_rename PathRename Path (fd: Fd, old_path: Text, old_path_len: TextLen, new_fd: Fd, new_path: Text, new_path_len: TextLen) errno
+        "Renames a file or directory."
+    path_symlink PathSymlink Path (old_path: Text, old_path_len: TextLen, fd: Fd, new_path: Text, new_path_len: TextLen) errno
+        "Makes a symbolic link; targets that are absolute or leave the mount are refused."
+    path_unlink_file PathUnlinkFile Path (fd: Fd, path: Text, path_len: TextLen) errno
+        "Removes a name that is no directory."
+    poll_oneoff PollOneoff Poll (subscriptions: Pointer, events: Pointer, nsubscriptions: Size, nevents: OutU32) errno
+        "Waits for clocks and descriptors, at most 4096 at a time."
+    proc_exit ProcExit Process (code: ExitCode) never
+        "Ends the process."
+    proc_raise ProcRaise Process (signal: Signal) errno
+        "Does what the signal does where nobody handles it."
+    random_get RandomGet Random (buf: Pointer, buf_len: Size) errno
+        "Writes random bytes."
+    sched_yield SchedYield Process () errno
+        "Lets others run."
+    sock_accept SockAccept Socket (fd: Fd, flags: FdFlags, connection: OutU32) errno
+        "Takes the next connection of a listener; waits for it."
+    sock_recv SockRecv Socket (fd: Fd, ri_data: Buffers, ri_data_len: BufferCount, ri_flags: ReceiveFlags, ro_data_len: OutU32, ro_flags: OutU16) errno
+        "Receives; waits for data."
+    sock_send SockSend Socket (fd: Fd, si_data: Buffers, si_data_len: BufferCount, si_flags: SendFlags, so_data_len: OutU32) errno
+        "Sends; waits for room."
+    sock_shutdown SockShutdown Socket (fd: Fd, how: ShutdownFlags) errno
+        "Ends directions of a connection."
+}
+
+impl Syscall {
+    /// The call that guests import under `name`.
+    pub fn from_name(name: &str) -> Option<Syscall> {
+        CALLS.iter().find(|call| call.name == name).map(|call| call.syscall)
+    }
+
+    /// Its row.
+    pub fn row(self) -> &'static Call {
+        &CALLS[self as usize]
+    }
+}
+
+/// The page `docs/SYSCALLS.md`.
+pub fn page() -> String {
+    let mut page = String::from(
+        "# System calls\n\n\
+         Made from the table in `vm/kernel/src/syscall/table.rs` by the test that checks this page; `BLESS=1 cargo test -p brant-kernel` writes it again.\n\n\
+         A guest imports these from `wasi_snapshot_preview1` (and from `wasi_unstable` nothing).\n\
+         All 46 calls of WASI preview 1 are there; the last column says what each does, and where brant does less or other than the specification allows.\n\
+         A call that would block parks the thread as data and is made again when it can go on.\n\
+         Pointers that lie outside of guest memory give `fault`, and nothing has happened then.\n\n\
+         | call | topic | parameters | what it does |\n|---|---|---|---|\n",
+    );
+    for call in &CALLS {
+        let params: Vec<_> = call
+            .params
+            .iter()
+            .map(|param| {
+                format!("{}: {}", param.name, if param.kind.is_wide() { "i64" } else { "i32" })
+            })
+            .collect();
+        page.push_str(&format!(
+            "| `{}` | {} | {} | {} |\n",
+            call.name,
+            call.group.name(),
+            params.join(", "),
+            call.summary
+        ));
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_46_calls_are_there_once() {
+        assert_eq!(CALLS.len(), 46);
+        for (index, call) in CALLS.iter().enumerate() {
+            assert_eq!(call.syscall as usize, index);
+            assert_eq!(Syscall::from_name(call.name), Some(call.syscall));
+        }
+    }
+}

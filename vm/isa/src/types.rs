@@ -163,6 +163,13 @@ macro_rules! int {
 }
 int!(i8 u8 I8, i16 u16 I16, i32 u32 I32, i64 u64 I64);
 
+/// A NaN of the quiet kind for a NaN, anything else as it is. Not `x + 0.0`: LLVM drops that where it
+/// knows that `x` is not -0.
+#[inline(always)]
+fn quiet<T: Copy + PartialOrd + std::ops::Add<Output = T>>(x: T) -> T {
+    if x.partial_cmp(&x).is_none() { x + x } else { x }
+}
+
 macro_rules! float {
     ($($t:ident $u:ident $kind:ident $whole:literal $to_s:ident $to_u:ident),*) => {$(
         impl Ty for $t {
@@ -187,30 +194,30 @@ macro_rules! float {
             #[inline(always)] fn copysign(self, b: Self) -> Self { $t::copysign(self, b) }
             // Rounding without a library call, which is what Rust's own methods are at the baseline of
             // x86-64. Adding and subtracting 2^(digits - 1) rounds as the addition does: ties to even.
-            // From there on every float is whole, and `self + 0.0` only makes a NaN quiet.
+            // From there on every float is whole, and a NaN is made quiet.
             #[inline(always)]
             fn nearest(self) -> Self {
                 let size = $t::abs(self);
-                if size < $whole { $t::copysign((size + $whole) - $whole, self) } else { self + 0.0 }
+                if size < $whole { $t::copysign((size + $whole) - $whole, self) } else { quiet(self) }
             }
             #[inline(always)]
             fn trunc(self) -> Self {
                 let size = $t::abs(self);
                 let rounded = (size + $whole) - $whole;
                 let down = if rounded > size { rounded - 1.0 } else { rounded };
-                if size < $whole { $t::copysign(down, self) } else { self + 0.0 }
+                if size < $whole { $t::copysign(down, self) } else { quiet(self) }
             }
             #[inline(always)]
             fn ceil(self) -> Self {
                 let rounded = Float::nearest(self);
                 let up = if rounded < self { rounded + 1.0 } else { rounded };
-                $t::copysign(up, self)
+                quiet($t::copysign(up, self))
             }
             #[inline(always)]
             fn floor(self) -> Self {
                 let rounded = Float::nearest(self);
                 let down = if rounded > self { rounded - 1.0 } else { rounded };
-                $t::copysign(down, self)
+                quiet($t::copysign(down, self))
             }
             // Rust's `min` drops NaN and may return either zero; Wasm does neither.
             #[inline(always)]

@@ -74,6 +74,9 @@ impl Lower<'_> {
         self.site(Site::Call);
         self.emit(here, [window, params, 0, 0]);
         self.code.extra(slot);
+        if kind == CallKind::Tail {
+            self.code.extra(u64::from(self.header));
+        }
         self.after_call(signature, kind);
     }
 

@@ -52,7 +52,8 @@ impl Lower<'_> {
         let [a, b] = test.sources;
         let Source::Constant(bits) = b else { return test };
         let ty = choice::operand_type(test.opcode);
-        if choice::short_immediate(bits, ty).is_some_and(|x| i16::try_from(x).is_ok()) {
+        let fits = choice::short_immediate(bits, ty).is_some_and(|x| i16::try_from(x).is_ok());
+        if fits && ty.class() == Class::Int {
             return test;
         }
         test.sources[1] = match a {

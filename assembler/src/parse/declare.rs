@@ -62,7 +62,12 @@ impl Assembler<'_> {
             match token.kind {
                 Kind::Open => self.declare_form(token, &mut defined),
                 Kind::Annotation => self.declare_annotation(token),
-                Kind::Close if open.is_some() => return,
+                Kind::Close if open.is_some() => {
+                    if !self.is_field_form() {
+                        return;
+                    }
+                    self.diagnostics.push(closed_too_early(token.span));
+                }
                 Kind::End => {
                     if let Some(open) = open
                         && !self.swallowed
@@ -111,6 +116,12 @@ impl Assembler<'_> {
             }
         }
         self.skip_field(token.span, token.span, 1);
+    }
+
+    /// Whether a field begins here.
+    fn is_field_form(&self) -> bool {
+        let word = self.peek_form().unwrap_or_default();
+        KEYWORDS.iter().any(|(name, _)| name.as_bytes() == word)
     }
 
     /// Something that is no form: complains, and skips all of its kind.
@@ -339,6 +350,13 @@ pub(super) fn duplicate(text: &[u8], id: Span, earlier: Span, space: Space) -> D
     let noun = space.noun();
     Diagnostic::error("duplicate-identifier", id, format!("duplicate {noun} identifier `{shown}`"))
         .and_label(earlier, "first defined here")
+}
+
+/// The complaint about a parenthesis that closes a module before its last field.
+fn closed_too_early(close: Span) -> Diagnostic {
+    Diagnostic::error("unexpected-token", close, "unexpected `)`")
+        .with_label("this closes the module, but more fields follow")
+        .with_help("take it away, or look for one too many before it")
 }
 
 /// The complaint about a form without an end.

@@ -52,7 +52,9 @@ impl Assembler<'_> {
         let outcome = self.sub_type(out, index, lookup);
         if self.types.definitions.len() as u32 == index {
             // So that the types behind a broken one keep their indices.
-            self.types.definitions.push(Definition { start: 0, end: 0, params: 0, is_func: false });
+            let is_broken = outcome.is_err();
+            let other = Definition { start: 0, end: 0, params: 0, is_func: false, is_broken };
+            self.types.definitions.push(other);
         }
         outcome?;
         self.close(open, &[])

@@ -61,6 +61,7 @@ impl Assembler<'_> {
                 .with_label("a field of the module cannot begin here")
                 .with_help("close the function before it: a `)` is missing above");
             self.diagnostics.push(error);
+            self.misgrouped |= is_line_start(self.text, open);
             self.lex.at = open.end as usize;
             self.lex.skip_form();
             return;

@@ -60,6 +60,8 @@ pub(crate) struct Assembler<'a> {
     fields: Vec<Field>,
     /// Whether a form without an end was met, so that forms are no longer trusted to have one.
     careful: bool,
+    /// Whether a field was found inside another one.
+    misgrouped: bool,
     /// Whether a comment or string without an end took the rest of the text.
     swallowed: bool,
     sections: Sections,
@@ -91,6 +93,7 @@ impl<'a> Assembler<'a> {
             types: Types::default(),
             fields: Vec::new(),
             careful: false,
+            misgrouped: false,
             swallowed: false,
             sections: Sections::default(),
             names: NameSection::default(),
@@ -101,7 +104,22 @@ impl<'a> Assembler<'a> {
     }
 
     /// Assembles a file: `(module ...)`, or its fields alone.
-    pub fn file(mut self) -> Result<(Vec<u8>, SourceMap), Diagnostics> {
+    ///
+    /// If a field turns up inside another one, some parenthesis is missing and another too many:
+    /// the text is read again, and the borders of fields are sought by their place in lines.
+    pub fn file(self) -> Result<(Vec<u8>, SourceMap), Diagnostics> {
+        let mut again = Assembler::new(self.text, self.lex.at, self.options, self.mapped);
+        let mut misgrouped = false;
+        let outcome = self.file_once(&mut misgrouped);
+        if misgrouped && outcome.is_err() {
+            again.careful = true;
+            let careful = again.file_once(&mut false);
+            return if careful.is_err() { careful } else { outcome };
+        }
+        outcome
+    }
+
+    fn file_once(mut self, misgrouped: &mut bool) -> Result<(Vec<u8>, SourceMap), Diagnostics> {
         let first = self.lex.peek();
         if self.take_form(b"module").is_some() {
             let header = self.header();
@@ -117,6 +135,8 @@ impl<'a> Assembler<'a> {
         } else {
             self.declare(None);
         }
+        self.contents();
+        *misgrouped = self.misgrouped;
         self.finish()
     }
 
@@ -126,12 +146,12 @@ impl<'a> Assembler<'a> {
         self.module_name(header);
         self.declare(Some(open));
         let end = self.lex.at;
+        self.contents();
         (self.finish().map(|(bytes, _)| bytes), end)
     }
 
-    /// The second pass and the end.
+    /// What follows the second pass.
     fn finish(mut self) -> Result<(Vec<u8>, SourceMap), Diagnostics> {
-        self.contents();
         if self.diagnostics.is_empty() {
             let sections = std::mem::take(&mut self.sections);
             let names = match self.options.strip_names {

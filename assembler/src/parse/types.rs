@@ -47,6 +47,8 @@ pub(super) struct Definition {
     pub end: u32,
     pub params: u32,
     pub is_func: bool,
+    /// It could not be read; nothing more is to be said about it.
+    pub is_broken: bool,
 }
 
 /// The types of a module.
@@ -111,6 +113,7 @@ impl Types {
             end,
             params: self.signature.params,
             is_func: true,
+            is_broken: false,
         });
         if lookup {
             let bytes = self.signature.bytes.as_slice();
@@ -332,7 +335,10 @@ impl Assembler<'_> {
         let Some((index, span)) = used.index else { return Ok(self.inline_type()) };
         if used.inline {
             let same = self.types.signature_of(index) == Some(&self.types.signature.bytes);
-            if !same {
+            let definition = self.types.definitions.get(index as usize);
+            let broken = definition.is_some_and(|definition| definition.is_broken);
+            // Types that were lost shift the indices of those behind them.
+            if !same && !broken && !self.careful {
                 self.diagnostics.push(self.inline_mismatch(index, span));
             }
         }

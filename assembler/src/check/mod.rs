@@ -102,9 +102,9 @@ fn validate(bytes: &[u8], options: &CheckOptions, report: &mut dyn FnMut(Mistake
     let mut parser = Parser::new(0);
     parser.set_features(options.features);
     let mut functions = function::Functions::new(bytes);
-    // What a broken section should have declared is unknown to all that follows: mistakes that
-    // may come from there are not reported.
-    let mut trust = Trust::default();
+    // What a broken section of segments should have declared is unknown to all that follows:
+    // mistakes that may come from there are not reported.
+    let mut segments_are_known = true;
     for payload in parser.parse_all(bytes) {
         let payload = match payload {
             Ok(payload) => payload,
@@ -114,9 +114,9 @@ fn validate(bytes: &[u8], options: &CheckOptions, report: &mut dyn FnMut(Mistake
             }
         };
         match validator.payload(&payload) {
-            Ok(ValidPayload::Func(function, body)) if trust.indices => {
+            Ok(ValidPayload::Func(function, body)) => {
                 functions.validate(function, &body, &mut |mistake| {
-                    if trust.segments || !explain::is_about_segments(&mistake.diagnostic) {
+                    if segments_are_known || !explain::is_about_segments(&mistake.diagnostic) {
                         report(mistake);
                     }
                 });
@@ -125,44 +125,24 @@ fn validate(bytes: &[u8], options: &CheckOptions, report: &mut dyn FnMut(Mistake
             Ok(_) => {}
             Err(error) => {
                 let mistake = Mistake::new(&error);
-                if matches!(payload, Payload::Version { .. }) {
+                if segments_are_known || !explain::is_about_segments(&mistake.diagnostic) {
                     report(mistake);
+                }
+                // Without types and index spaces nothing else can be judged, and the validator
+                // is not made to go on.
+                if !defines_no_indices(&payload) {
                     return;
                 }
-                if trust.segments || !explain::is_about_segments(&mistake.diagnostic) {
-                    report(mistake);
-                }
-                trust.lose(&payload);
+                segments_are_known = false;
             }
         }
     }
 }
 
-/// What can still be believed after a broken section.
-struct Trust {
-    /// Types and index spaces are complete.
-    indices: bool,
-    /// Element and data segments are, and so are references to functions.
-    segments: bool,
-}
-
-impl Default for Trust {
-    fn default() -> Self {
-        Self { indices: true, segments: true }
-    }
-}
-
-impl Trust {
-    fn lose(&mut self, broken: &Payload<'_>) {
-        match broken {
-            Payload::ExportSection(_)
-            | Payload::StartSection { .. }
-            | Payload::ElementSection(_)
-            | Payload::DataCountSection { .. }
-            | Payload::DataSection(_)
-            | Payload::End(_) => self.segments = false,
-            Payload::CustomSection(_) => {}
-            _ => self.indices = false,
-        }
-    }
+/// Whether a section can be broken and function bodies be judged all the same.
+fn defines_no_indices(payload: &Payload<'_>) -> bool {
+    matches!(
+        payload,
+        Payload::ExportSection(_) | Payload::StartSection { .. } | Payload::ElementSection(_)
+    )
 }

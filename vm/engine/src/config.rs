@@ -25,18 +25,12 @@ pub struct Config {
 pub const SUPPORTED_FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::TAIL_CALL)
     .union(WasmFeatures::EXTENDED_CONST)
-    .union(WasmFeatures::MULTI_MEMORY)
-    .union(WasmFeatures::RELAXED_SIMD)
-    .union(WasmFeatures::THREADS)
-    .union(WasmFeatures::MEMORY64);
+    .union(WasmFeatures::MULTI_MEMORY);
 
 impl Default for Config {
     fn default() -> Self {
         Self {
-            features: WasmFeatures::WASM2
-                .union(WasmFeatures::TAIL_CALL)
-                .union(WasmFeatures::EXTENDED_CONST)
-                .union(WasmFeatures::MULTI_MEMORY),
+            features: SUPPORTED_FEATURES,
             signal_handlers: true,
             fuel: false,
             deterministic: false,

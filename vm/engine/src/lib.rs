@@ -4,23 +4,48 @@
 //! are, the answer is an error or a trap, in bounded memory.
 
 mod config;
+mod error;
+mod func;
+mod global;
+mod host;
 mod icode;
+mod instance;
 mod interp;
 mod memory;
 mod module;
+mod run;
+mod signal;
+mod stack;
+mod stop;
+mod store;
+mod table;
 mod terminate;
+mod thread;
+mod trap;
 mod types;
+mod val;
 pub mod vm;
 
 pub use brant_isa::Trap;
 pub use config::{Config, Engine, EngineError, SUPPORTED_FEATURES};
-pub use memory::{GuestMemory, OutOfBounds};
+pub use error::{InstantiateError, RunError};
+pub use func::Func;
+pub use global::Global;
+pub use host::{Caller, Flow, HostError};
+pub use instance::{Extern, Instance};
+pub use memory::{GuestMemory, Memory, OutOfBounds, WASM_PAGE_BYTES};
 pub use module::{
     CustomSection, ExportType, FileBytes, ImportType, MAX_MODULE_BYTES, Module, ModuleBytes,
     ModuleError,
 };
+pub use stop::{HostMistake, HostPanic, Stop};
+pub use store::{Interrupt, LimitError, Limits, Resource, Store};
+pub use table::Table;
 pub use terminate::exit_on_termination;
+pub use thread::Thread;
+pub use trap::{FrameInfo, MAX_FRAMES, SourceFrame, TrapReport};
 pub use types::{
     ExternType, FuncType, GlobalType, MemoryType, RefType, TableType, ValType, slot_count,
 };
+pub use val::{ExternRef, Val};
 pub use wasmparser::WasmFeatures;

@@ -65,11 +65,13 @@
 //! pub(crate) fn frames(vm) -> iterator of (*mut Vm, function index, bytecode offset in its body)
 //! ```
 
-#![allow(dead_code, reason = "the driver joins when the store does: `pub(crate) mod driver;`")]
+#![allow(dead_code, reason = "some of it is for tools that are not there yet")]
 
 pub mod access;
 pub mod dispatch;
+pub(crate) mod driver;
 pub mod exit;
+pub(crate) mod frames;
 pub(crate) mod icode_map;
 pub mod place;
 pub mod regs;

@@ -1,5 +1,229 @@
-//! How the host reaches guest memory.
+//! Linear memories: reserved once, accessible as far as they have grown, never moved.
+//!
+//! ```text
+//! guarded   | accessible | no access ......... 4 GiB | 32 MiB |   no access is checked
+//! checked   | accessible | no access .. maximum |                 every access is checked
+//! ```
+//!
+//! A memory is guarded if its addresses have 32 bits, faults arrive as signals and there is enough
+//! address space. Where the space is limited a memory reserves half of what is left, and growth
+//! beyond that fails as the guest's `memory.grow` may.
 
 mod guest;
+mod reservation;
 
 pub use guest::{GuestMemory, OutOfBounds};
+use reservation::{HugePages, address_space_left_bytes};
+pub(crate) use reservation::{Reservation, host_page_bytes};
+
+use crate::config::Config;
+use crate::store::{Budget, LimitError, Resource, Stable, Store, StoreInner};
+use crate::types::MemoryType;
+use crate::vm::{GUARD_BYTES, MemoryView, Vm};
+
+/// Size of a page of WebAssembly.
+pub const WASM_PAGE_BYTES: u64 = 1 << 16;
+
+/// What a guarded memory reserves.
+#[cfg(guard_pages)]
+pub(crate) const RESERVED_32_BYTES: u64 = REACH_32_BYTES + GUARD_BYTES;
+
+/// What a 32-bit address reaches.
+const REACH_32_BYTES: u64 = 1 << 32;
+
+/// No memory with 64-bit addresses reserves more, so that many of them fit into the address space.
+const MAX_RESERVED_BYTES: u64 = 64 << 30;
+
+/// Memories above this size use huge pages; for smaller ones they would cost more than they save.
+const HUGE_PAGES_FROM_BYTES: u64 = 64 << 20;
+
+/// The smallest size at which the kernel could use a huge page unasked.
+const HUGE_PAGE_BYTES: u64 = 2 << 20;
+
+/// A linear memory of a store.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Memory {
+    pub(crate) store: u64,
+    pub(crate) index: u32,
+}
+
+/// The content of a memory.
+pub(crate) struct MemoryInner {
+    pub view: MemoryView,
+    pub ty: MemoryType,
+    area: Reservation,
+    /// What the size never exceeds: the type's maximum, the reservation, a fixed maximum.
+    max_bytes: u64,
+    /// Instances whose memory 0 this is.
+    mirrors: Vec<*mut Vm>,
+}
+
+impl MemoryInner {
+    /// A memory of its minimum size, taken from `budget`.
+    pub fn new(ty: MemoryType, config: &Config, budget: &mut Budget) -> Result<Self, LimitError> {
+        let pages_to_bytes = |pages: u64| pages.saturating_mul(WASM_PAGE_BYTES);
+        let min_bytes = pages_to_bytes(ty.minimum_wasm_pages);
+        let mut max_bytes = ty.maximum_wasm_pages.map_or(u64::MAX, pages_to_bytes);
+        max_bytes = max_bytes.min(if ty.is_64 { MAX_RESERVED_BYTES } else { REACH_32_BYTES });
+        if config.deterministic {
+            max_bytes = max_bytes.min(config.deterministic_memory_bytes);
+        }
+        let no_room = |asked| LimitError { resource: Resource::HostMemory, asked, left: max_bytes };
+        if min_bytes > max_bytes {
+            return Err(no_room(min_bytes));
+        }
+        budget.take(Resource::MemoryBytes, min_bytes)?;
+        let guard = !ty.is_64 && config.signal_handlers && cfg!(guard_pages);
+        let least_bytes = if config.deterministic { max_bytes } else { min_bytes };
+        let made = reserve(guard, max_bytes, least_bytes).and_then(|(mut area, guarded)| {
+            area.commit(0, min_bytes as usize).then_some((area, guarded))
+        });
+        let Some((area, guarded)) = made else {
+            budget.give_back(Resource::MemoryBytes, min_bytes);
+            return Err(no_room(least_bytes));
+        };
+        let max_bytes = max_bytes.min(area.len_bytes() as u64);
+        let view =
+            MemoryView { base: area.base(), len_bytes: min_bytes, guarded: u32::from(guarded) };
+        let mut memory = Self { view, ty, area, max_bytes, mirrors: Vec::new() };
+        memory.advise(0);
+        Ok(memory)
+    }
+
+    /// Size in wasm pages.
+    pub fn wasm_pages(&self) -> u64 {
+        self.view.len_bytes / WASM_PAGE_BYTES
+    }
+
+    /// Grows by `delta` pages and gives the size before, or None and stays as it is.
+    pub fn grow(&mut self, delta_wasm_pages: u64, budget: &mut Budget) -> Option<u64> {
+        let old_bytes = self.view.len_bytes;
+        let delta_bytes = delta_wasm_pages.checked_mul(WASM_PAGE_BYTES)?;
+        let new_bytes = old_bytes.checked_add(delta_bytes).filter(|&n| n <= self.max_bytes)?;
+        budget.take(Resource::MemoryBytes, delta_bytes).ok()?;
+        if !self.area.commit(old_bytes as usize, new_bytes as usize) {
+            budget.give_back(Resource::MemoryBytes, delta_bytes);
+            return None;
+        }
+        self.view.len_bytes = new_bytes;
+        self.advise(old_bytes);
+        for &vm in &self.mirrors {
+            // SAFETY: blocks of instances live as long as the store, which owns this memory too.
+            unsafe { (*vm).mem0_bytes = new_bytes };
+        }
+        Some(old_bytes / WASM_PAGE_BYTES)
+    }
+
+    fn advise(&mut self, old_bytes: u64) {
+        let new_bytes = self.view.len_bytes;
+        if new_bytes > HUGE_PAGES_FROM_BYTES {
+            self.area.advise_huge_pages(new_bytes as usize, HugePages::Yes);
+        } else if new_bytes >= HUGE_PAGE_BYTES && old_bytes < HUGE_PAGE_BYTES {
+            let until = HUGE_PAGES_FROM_BYTES.min(self.max_bytes);
+            self.area.advise_huge_pages(until as usize, HugePages::No);
+        }
+    }
+
+    /// Shows this memory as memory 0 of the instance whose block is `vm`, now and after each growth.
+    pub fn mirror_in(&mut self, vm: *mut Vm) {
+        // SAFETY: the caller owns the block; it lives as long as the store.
+        unsafe {
+            (*vm).mem0 = self.view.base;
+            (*vm).mem0_bytes = self.view.len_bytes;
+        }
+        self.mirrors.push(vm);
+    }
+
+    /// All bytes.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: `len_bytes` bytes were committed, and no guest runs while the host has the store.
+        unsafe { std::slice::from_raw_parts(self.view.base, self.view.len_bytes as usize) }
+    }
+
+    /// All bytes.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `bytes`, and `&mut self` excludes other users.
+        unsafe { std::slice::from_raw_parts_mut(self.view.base, self.view.len_bytes as usize) }
+    }
+}
+
+/// Reserves for a memory that may reach `max_bytes`; says whether it is guarded.
+fn reserve(guard: bool, max_bytes: u64, least_bytes: u64) -> Option<(Reservation, bool)> {
+    if guard && let Some(area) = Reservation::new((REACH_32_BYTES + GUARD_BYTES) as usize) {
+        return Some((area, true));
+    }
+    let mut bytes = max_bytes;
+    if let Some(left) = address_space_left_bytes() {
+        bytes = bytes.min((left / 2).max(least_bytes));
+    }
+    loop {
+        bytes -= bytes % WASM_PAGE_BYTES;
+        if bytes < least_bytes {
+            return None;
+        }
+        if let Some(area) = Reservation::new(usize::try_from(bytes).ok()?) {
+            return Some((area, false));
+        }
+        if bytes == least_bytes {
+            return None;
+        }
+        bytes = (bytes / 2).max(least_bytes);
+    }
+}
+
+impl Memory {
+    /// A memory of its minimum size that belongs to no instance.
+    ///
+    /// # Errors
+    /// A limit, or the host, does not allow it.
+    pub fn new(store: &mut Store, ty: MemoryType) -> Result<Self, LimitError> {
+        let inner = store.inner_mut();
+        inner.budget.take(Resource::Memories, 1)?;
+        let made = MemoryInner::new(ty, inner.engine.config(), &mut inner.budget);
+        let memory = made.inspect_err(|_| inner.budget.give_back(Resource::Memories, 1))?;
+        inner.memories.push(Stable::new(memory));
+        Ok(Self { store: inner.id, index: inner.memories.len() as u32 - 1 })
+    }
+
+    /// Its type, with the size at the start as the minimum.
+    pub fn ty(self, store: &Store) -> MemoryType {
+        self.of(store.inner()).ty
+    }
+
+    /// Its size in wasm pages.
+    pub fn wasm_pages(self, store: &Store) -> u64 {
+        self.of(store.inner()).wasm_pages()
+    }
+
+    /// Grows it and gives the size before; None if it cannot grow so far.
+    pub fn grow(self, store: &mut Store, delta_wasm_pages: u64) -> Option<u64> {
+        let inner = store.inner_mut();
+        inner.check_handle(self.store);
+        inner.memories[self.index as usize].grow(delta_wasm_pages, &mut inner.budget)
+    }
+
+    /// All bytes.
+    pub fn bytes(self, store: &Store) -> &[u8] {
+        self.of(store.inner()).bytes()
+    }
+
+    /// Its content, to be read and written by checked addresses.
+    pub fn guest(self, store: &mut Store) -> GuestMemory<'_> {
+        let inner = store.inner_mut();
+        inner.check_handle(self.store);
+        GuestMemory::new(inner.memories[self.index as usize].bytes_mut())
+    }
+
+    /// Whether handlers reach it without checks.
+    pub fn is_guarded(self, store: &Store) -> bool {
+        self.of(store.inner()).view.guarded != 0
+    }
+
+    fn of(self, inner: &StoreInner) -> &MemoryInner {
+        inner.check_handle(self.store);
+        &inner.memories[self.index as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests;

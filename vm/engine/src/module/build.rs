@@ -219,15 +219,15 @@ fn element_segment(
             offset: ConstExpr::new(offset_expr),
         },
     };
-    let (ty, items, are_expressions) = match &element.items {
-        ElementItems::Functions(items) => (RefType::Func, items.range(), false),
+    let (items, are_expressions) = match &element.items {
+        ElementItems::Functions(items) => (items.range(), false),
         ElementItems::Expressions(ty, items) => {
-            let ty = RefType::from_parsed(*ty).ok_or(unsupported("this type of reference"))?;
-            (ty, items.range(), true)
+            RefType::from_parsed(*ty).ok_or(unsupported("this type of reference"))?;
+            (items.range(), true)
         }
     };
     debug_assert!(items.end as usize <= all.len(), "items lie in the module");
-    Ok(ElementSegment { mode, ty, items: Span::new(items), are_expressions })
+    Ok(ElementSegment { mode, items: Span::new(items), are_expressions })
 }
 
 fn unsupported(what: &'static str) -> ModuleError {

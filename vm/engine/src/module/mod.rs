@@ -20,14 +20,14 @@ use wasmparser::{
 
 pub use bytes::{MAX_MODULE_BYTES, ModuleBytes, Span};
 pub use const_expr::ConstExpr;
-pub(crate) use const_expr::ConstScope;
+pub(crate) use const_expr::{ConstScope, evaluate};
 pub use custom::CustomSection;
 pub(crate) use custom::Names;
 pub use error::ModuleError;
 pub use mapped::FileBytes;
 
 use crate::config::Engine;
-use crate::types::{ExternType, FuncType, GlobalType, MemoryType, RefType, TableType};
+use crate::types::{ExternType, FuncType, GlobalType, MemoryType, TableType};
 
 /// A validated module. A copy is the same module.
 #[derive(Clone, Debug)]
@@ -127,7 +127,6 @@ pub(crate) enum SegmentMode {
 #[derive(Clone, Debug)]
 pub(crate) struct ElementSegment {
     pub mode: SegmentMode,
-    pub ty: RefType,
     /// The items with their count in front.
     pub items: Span,
     pub are_expressions: bool,

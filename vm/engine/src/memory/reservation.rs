@@ -1,0 +1,123 @@
+//! Address space for memories and stacks: reserved first, accessible piece by piece.
+
+use std::ptr::{self, NonNull};
+
+/// A private mapping, at first without access.
+#[derive(Debug)]
+pub struct Reservation {
+    base: NonNull<u8>,
+    len_bytes: usize,
+}
+
+// SAFETY: the mapping is owned, and not bound to a thread.
+unsafe impl Send for Reservation {}
+
+impl Reservation {
+    /// Reserves `len_bytes`, rounded up to pages of the host. None if there is no room.
+    pub fn new(len_bytes: usize) -> Option<Self> {
+        let len_bytes = len_bytes.max(1).checked_next_multiple_of(host_page_bytes())?;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a fresh mapping at an address of the kernel's choice.
+        let base = unsafe { libc::mmap(ptr::null_mut(), len_bytes, libc::PROT_NONE, flags, -1, 0) };
+        if base == libc::MAP_FAILED {
+            return None;
+        }
+        Some(Self { base: NonNull::new(base.cast())?, len_bytes })
+    }
+
+    /// The first byte.
+    pub fn base(&self) -> *mut u8 {
+        self.base.as_ptr()
+    }
+
+    /// How many bytes are reserved.
+    pub fn len_bytes(&self) -> usize {
+        self.len_bytes
+    }
+
+    /// Makes the bytes from `from` to `to` accessible; they read as zero. False if the host refuses.
+    pub fn commit(&mut self, from: usize, to: usize) -> bool {
+        let from = from - from % host_page_bytes();
+        let Some(to) = to.checked_next_multiple_of(host_page_bytes()) else { return false };
+        if to > self.len_bytes {
+            return false;
+        }
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: the range lies in the mapping, of which nobody relies on being inaccessible before
+        // it was committed.
+        from >= to
+            || unsafe { libc::mprotect(self.base().add(from).cast(), to - from, access) == 0 }
+    }
+
+    /// Tells the kernel whether pages of 2 MiB are wanted in the first `to` bytes.
+    pub fn advise_huge_pages(&mut self, to: usize, wanted: HugePages) {
+        #[cfg(target_os = "linux")]
+        {
+            let advice = match wanted {
+                HugePages::Yes => libc::MADV_HUGEPAGE,
+                HugePages::No => libc::MADV_NOHUGEPAGE,
+            };
+            // SAFETY: the range lies in the mapping. The advice changes no content, and a kernel
+            // without huge pages refuses it without harm.
+            unsafe { libc::madvise(self.base().cast(), to.min(self.len_bytes), advice) };
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (to, wanted);
+    }
+}
+
+/// Whether pages of 2 MiB are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HugePages {
+    /// They save faults in large memories.
+    Yes,
+    /// They cost resident memory in small ones.
+    No,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        // SAFETY: the mapping that `new` made; its owner is gone.
+        unsafe { libc::munmap(self.base().cast(), self.len_bytes) };
+    }
+}
+
+/// Size of the host's pages.
+pub fn host_page_bytes() -> usize {
+    // SAFETY: `sysconf` has no preconditions.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(bytes).unwrap_or(4096)
+}
+
+/// How much address space a limit of the process leaves; None if there is no limit.
+pub fn address_space_left_bytes() -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a place for the result.
+    if unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) } != 0 {
+        return None;
+    }
+    if limit.rlim_cur == libc::RLIM_INFINITY {
+        return None;
+    }
+    let pages = std::fs::read_to_string("/proc/self/statm").ok();
+    let pages = pages.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
+    let taken = pages.unwrap_or(0).saturating_mul(host_page_bytes() as u64);
+    Some(limit.rlim_cur.saturating_sub(taken))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn committed_bytes_read_as_zero_and_can_be_written() {
+        let mut area = Reservation::new(1 << 30).expect("address space");
+        assert!(area.commit(0, 70_000));
+        // SAFETY: these bytes were committed.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(area.base(), 70_000) };
+        assert!(bytes.iter().all(|&byte| byte == 0));
+        bytes[69_999] = 1;
+        assert!(!area.commit(0, (1 << 30) + 1), "behind the reservation");
+        assert!(!area.commit(0, usize::MAX));
+    }
+}

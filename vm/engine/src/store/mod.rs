@@ -1,0 +1,193 @@
+//! Stores: what instances, memories, tables and globals belong to.
+//!
+//! A store is used by one host thread at a time. Handles ([`crate::Func`], [`crate::Memory`], ...)
+//! are numbers, good with their own store only. Nothing in a store is freed before the store is:
+//! handlers, icode and tables hold addresses and numbers of what is in it.
+
+mod bulk;
+mod limits;
+mod stable;
+
+use std::any::Any;
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+pub(crate) use limits::Budget;
+pub use limits::{LimitError, Limits, Resource};
+pub(crate) use stable::Stable;
+
+use crate::config::Engine;
+use crate::func::Functions;
+use crate::global::GlobalInner;
+use crate::host::HostFunc;
+use crate::icode::lower::Scratch;
+use crate::instance::InstanceInner;
+use crate::memory::MemoryInner;
+use crate::table::TableInner;
+use crate::types::TypeIds;
+
+/// What instances, memories, tables and globals belong to.
+pub struct Store {
+    /// Dropped by hand: a store that is dropped while its guest runs (a host function may put
+    /// another one in its place) is leaked instead, because the run still uses it.
+    inner: ManuallyDrop<Box<StoreInner>>,
+}
+
+/// The content of a store.
+pub(crate) struct StoreInner {
+    /// Unique in the process; handles carry it.
+    pub id: u64,
+    pub engine: Engine,
+    pub data: Box<dyn Any + Send>,
+    /// Shared with every [`Interrupt`].
+    pub stop_word: Arc<AtomicU32>,
+    pub budget: Budget,
+    /// What is left while no guest runs; meanwhile it is in the running `Vm`.
+    pub fuel: u64,
+    pub types: TypeIds,
+    pub functions: Functions,
+    pub hosts: Vec<Stable<HostFunc>>,
+    /// Allocations of the translator, used from function to function.
+    pub scratch: Scratch,
+    pub memories: Vec<Stable<MemoryInner>>,
+    pub tables: Vec<Stable<TableInner>>,
+    pub globals: Vec<GlobalInner>,
+    pub instances: Vec<Stable<InstanceInner>>,
+    /// What external references refer to; reference value 1 is the first.
+    pub externs: Vec<Box<dyn Any + Send>>,
+    /// How many runs stand on the native stack.
+    pub activations: u32,
+}
+
+// SAFETY: the raw pointers in a store lead to what the store itself owns, the boxed values in it are
+// `Send`, and nothing of it is bound to a thread.
+unsafe impl Send for StoreInner {}
+
+/// Stops the guests of a store, from any thread.
+#[derive(Clone, Debug)]
+pub struct Interrupt(Arc<AtomicU32>);
+
+impl Interrupt {
+    /// Asks the running guest to stop at its next site, or the next run to stop at its first one.
+    ///
+    /// The run ends with [`crate::Stop::Interrupted`] and can go on. Requests do not add up. Safe in
+    /// a signal handler.
+    pub fn interrupt(&self) {
+        self.0.store(1, Ordering::Release);
+    }
+}
+
+impl Store {
+    /// An empty store. `data` is the embedder's, for its host functions.
+    pub fn new(engine: &Engine, data: Box<dyn Any + Send>) -> Self {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let inner = Box::new(StoreInner {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            engine: engine.clone(),
+            data,
+            stop_word: Arc::default(),
+            budget: Budget::default(),
+            fuel: 0,
+            types: TypeIds::default(),
+            functions: Functions::new(),
+            hosts: Vec::new(),
+            scratch: Scratch::default(),
+            memories: Vec::new(),
+            tables: Vec::new(),
+            globals: Vec::new(),
+            instances: Vec::new(),
+            externs: Vec::new(),
+            activations: 0,
+        });
+        Self { inner: ManuallyDrop::new(inner) }
+    }
+
+    /// The engine that it was made for.
+    pub fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    /// The embedder's data.
+    ///
+    /// # Panics
+    /// They are not a `T`.
+    pub fn data<T: 'static>(&self) -> &T {
+        self.inner.data.downcast_ref().expect("the type of the store's data")
+    }
+
+    /// The embedder's data.
+    ///
+    /// # Panics
+    /// They are not a `T`.
+    pub fn data_mut<T: 'static>(&mut self) -> &mut T {
+        self.inner.data.downcast_mut().expect("the type of the store's data")
+    }
+
+    /// Sets what guests may take from now on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.inner.budget.set_limits(limits);
+    }
+
+    /// What guests may take.
+    pub fn limits(&self) -> Limits {
+        self.inner.budget.limits()
+    }
+
+    /// How much of `resource` the guests have taken.
+    pub fn taken(&self, resource: Resource) -> u64 {
+        self.inner.budget.taken(resource)
+    }
+
+    /// Gives the guests `units` more of fuel, at most `u64::MAX` in total.
+    pub fn add_fuel(&mut self, units: u64) {
+        self.inner.fuel = self.inner.fuel.saturating_add(units);
+    }
+
+    /// How much fuel is left.
+    pub fn fuel(&self) -> u64 {
+        self.inner.fuel
+    }
+
+    /// What stops this store's guests from another thread.
+    pub fn interrupt_handle(&self) -> Interrupt {
+        Interrupt(self.inner.stop_word.clone())
+    }
+
+    pub(crate) fn inner(&self) -> &StoreInner {
+        &self.inner
+    }
+
+    pub(crate) fn inner_mut(&mut self) -> &mut StoreInner {
+        &mut self.inner
+    }
+}
+
+impl StoreInner {
+    /// Asserts that a handle is of this store: a handle of another one is a mistake of the embedder.
+    pub fn check_handle(&self, store: u64) {
+        assert_eq!(self.id, store, "a handle was used with another store than its own");
+    }
+
+    /// Whether the stop word was set; clears it.
+    pub fn take_interrupt(&self) -> bool {
+        // Relaxed first: the word is almost always 0, and reading alone keeps its line shared.
+        self.stop_word.load(Ordering::Relaxed) != 0
+            && self.stop_word.swap(0, Ordering::Acquire) != 0
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if self.inner.activations == 0 {
+            // SAFETY: this is the only place that drops it, and it runs once.
+            unsafe { ManuallyDrop::drop(&mut self.inner) };
+        }
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({}, {} instances)", self.inner.id, self.inner.instances.len())
+    }
+}

@@ -1,0 +1,301 @@
+//! Guest threads: a value stack, and where they stand in it.
+//!
+//! A thread that has stopped at a site is plain data: registers and frames. It can go on at any
+//! time, on any host thread, while other threads of the store have run meanwhile.
+
+use crate::func::Func;
+use crate::host::HostError;
+use crate::interp::driver::{self, End};
+use crate::run::Run;
+use crate::signal;
+use crate::stack::ValueStack;
+use crate::stop::{HostMistake, Stop};
+use crate::store::{LimitError, Resource, Store};
+use crate::trap::{TrapReport, frames_of};
+use crate::val::Val;
+use crate::vm::{FuncKind, Vm};
+
+use brant_isa::Trap;
+
+/// A guest thread: the run of one function.
+#[derive(Debug)]
+pub struct Thread {
+    func: Func,
+    arguments: Vec<Val>,
+    activation: Activation,
+    state: State,
+}
+
+// SAFETY: the pointers lead into the thread's own stack and into its store, and `run` needs that
+// store to itself.
+unsafe impl Send for Thread {}
+
+#[derive(Debug)]
+enum State {
+    New,
+    Parked(Parked),
+    Ended,
+}
+
+/// Registers of a thread that does not run: others use the block of the instance meanwhile.
+#[derive(Debug)]
+struct Parked {
+    vm: *mut Vm,
+    ip: *const u8,
+    fp: *mut u64,
+    acc: u64,
+    budget: i64,
+    facc: f64,
+    vacc: [u64; 2],
+    payload: u64,
+    call_bytes: u64,
+}
+
+/// The runs that stand on one value stack: a thread's own, and those that host functions start.
+#[derive(Debug)]
+pub(crate) struct Activation {
+    stack: Option<ValueStack>,
+    /// Behind everything that the waiting frames use.
+    pub top: *mut u64,
+    depth: u32,
+    /// For arguments and results of host functions, used from call to call.
+    pub values: Vec<Val>,
+}
+
+/// What a nested run takes from the stack limit, because it takes about as much of the host's stack.
+const NESTED_BYTES: usize = 8 << 10;
+
+/// Runs inside runs: each takes some KiB of the host's stack, whose size nobody knows.
+const MAX_NESTED: u32 = 128;
+
+impl Thread {
+    /// A thread that will run `func`. It takes no memory for a stack before its first run.
+    ///
+    /// # Panics
+    /// Arguments do not have the types of the parameters.
+    pub fn new(store: &mut Store, func: Func, arguments: &[Val]) -> Self {
+        check_arguments(store, func, arguments);
+        let activation =
+            Activation { stack: None, top: std::ptr::null_mut(), depth: 0, values: Vec::new() };
+        Self { func, arguments: arguments.to_vec(), activation, state: State::New }
+    }
+
+    /// Runs to the next stop. After [`Stop::Interrupted`], [`Stop::OutOfFuel`] and [`Stop::Blocked`]
+    /// another run goes on from there.
+    ///
+    /// # Panics
+    /// `store` is not the thread's.
+    pub fn run(&mut self, store: &mut Store) -> Stop {
+        store.inner().check_handle(self.func.store);
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Ended => Stop::Failed(Box::new(HostMistake::ThreadEnded)),
+            State::New => {
+                let limit_bytes = store.engine().config().max_stack_bytes;
+                let Some(stack) = ValueStack::new(limit_bytes) else {
+                    let (asked, left) = (limit_bytes as u64, 0);
+                    let error = LimitError { resource: Resource::HostMemory, asked, left };
+                    return Stop::Failed(Box::new(error));
+                };
+                let base = stack.base();
+                self.activation.stack = Some(stack);
+                let (stop, vm) = self.activation.begin(store, self.func, &self.arguments, base);
+                self.keep(stop, vm)
+            }
+            State::Parked(parked) => {
+                let vm = parked.restore();
+                let (stop, vm) = self.activation.go_on(store, self.func, vm);
+                self.keep(stop, vm)
+            }
+        }
+    }
+
+    /// Whether another run would go on or begin.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    /// Keeps the registers if the run can go on, else frees the stack.
+    fn keep(&mut self, stop: Stop, vm: *mut Vm) -> Stop {
+        if !stop.can_go_on() {
+            self.activation.stack = None;
+        } else if vm.is_null() {
+            // A host function without a guest below it would block: it is called again.
+            self.state = State::New;
+        } else {
+            self.state = State::Parked(Parked::new(vm));
+        }
+        stop
+    }
+}
+
+impl Parked {
+    fn new(vm: *mut Vm) -> Self {
+        // SAFETY: blocks live as long as the store, and no guest runs.
+        let &Vm { ip, fp, acc, budget, facc, vacc, payload, call_bytes, .. } = unsafe { &*vm };
+        Self { vm, ip, fp, acc, budget, facc, vacc, payload, call_bytes }
+    }
+
+    fn restore(self) -> *mut Vm {
+        // SAFETY: as in `new`.
+        let vm = unsafe { &mut *self.vm };
+        (vm.ip, vm.fp, vm.acc, vm.budget) = (self.ip, self.fp, self.acc, self.budget);
+        (vm.facc, vm.vacc) = (self.facc, self.vacc);
+        (vm.payload, vm.call_bytes) = (self.payload, self.call_bytes);
+        self.vm
+    }
+}
+
+impl Activation {
+    /// Runs `func` on top of the waiting run, to its end or to what takes its place.
+    pub fn nested(&mut self, store: &mut Store, func: Func, arguments: &[Val]) -> Stop {
+        check_arguments(store, func, arguments);
+        let base = self.top.wrapping_byte_add(NESTED_BYTES);
+        let needed = base.wrapping_add(2 * arguments.len() + 2);
+        let limit = self.stack.as_ref().map_or(std::ptr::null_mut(), ValueStack::limit);
+        if needed > limit || self.depth == MAX_NESTED {
+            return Stop::Trap(Box::new(TrapReport::without_frames(Trap::CallStackExhausted)));
+        }
+        self.depth += 1;
+        let (stop, _) = self.begin(store, func, arguments, base);
+        self.depth -= 1;
+        stop
+    }
+
+    /// Runs `func` with its frame at `base`. Also gives the instance that it stopped in.
+    fn begin(
+        &mut self, store: &mut Store, func: Func, arguments: &[Val], base: *mut u64,
+    ) -> (Stop, *mut Vm) {
+        let mut place = base;
+        for &value in arguments {
+            let cell = store.inner().cell(value);
+            for part in &cell[..value.ty().slot_count()] {
+                // SAFETY: the stack has slack behind its limit for the arguments of any call.
+                unsafe {
+                    *place = *part;
+                    place = place.add(1);
+                }
+            }
+        }
+        let slot = store.inner().functions.slot(func.reference);
+        // SAFETY: slots live as long as the store.
+        let (kind, vm) = unsafe { ((*slot).kind, (*slot).vm) };
+        if kind == FuncKind::Host {
+            let called = Run { store, activation: self }.host(slot, None, base);
+            let end = match called {
+                Ok(crate::Flow::Return) => End::Done,
+                Ok(crate::Flow::Block) => End::Blocked,
+                Err(error) => End::Host(error),
+            };
+            return (self.stop(store, func, base, end, vm), vm);
+        }
+        let limit = self.stack.as_ref().map_or(std::ptr::null_mut(), ValueStack::limit);
+        // SAFETY: as above. A function that is not translated yet is checked when it is.
+        if base.wrapping_byte_add(unsafe { (*slot).frame_bytes } as usize) > limit {
+            let none = std::ptr::null_mut();
+            return (self.stop(store, func, base, End::Trap(Trap::CallStackExhausted), none), none);
+        }
+        // SAFETY: the arguments stand at `base`, and the block belongs to this store.
+        let vm = unsafe { driver::start(&Run { store, activation: self }, slot, base) };
+        self.dispatch(store, func, base, vm)
+    }
+
+    fn go_on(&mut self, store: &mut Store, func: Func, vm: *mut Vm) -> (Stop, *mut Vm) {
+        let base = self.stack.as_ref().map_or(std::ptr::null_mut(), ValueStack::base);
+        self.dispatch(store, func, base, vm)
+    }
+
+    /// Runs from the state in `vm`.
+    fn dispatch(
+        &mut self, store: &mut Store, func: Func, base: *mut u64, mut vm: *mut Vm,
+    ) -> (Stop, *mut Vm) {
+        let inner = store.inner_mut();
+        if inner.engine.config().signal_handlers {
+            signal::prepare_thread();
+        }
+        if self.depth == 0 && inner.take_interrupt() {
+            return (Stop::Interrupted, vm);
+        }
+        inner.activations += 1;
+        let (id, fuel) = (inner.id, inner.fuel);
+        let limit = self.stack.as_ref().map_or(std::ptr::null_mut(), ValueStack::limit);
+        // SAFETY: the block belongs to this store, and its state is that of `start` or of a pause.
+        let end = unsafe {
+            ((*vm).stack_limit, (*vm).fuel, (*vm).fault_address) = (limit, fuel, 0);
+            driver::run(&mut Run { store, activation: self }, &mut vm)
+        };
+        let inner = store.inner_mut();
+        if inner.id != id {
+            return (Stop::Failed(Box::new(HostMistake::StoreExchanged)), vm);
+        }
+        inner.activations -= 1;
+        // SAFETY: as above.
+        inner.fuel = unsafe { (*vm).fuel };
+        (self.stop(store, func, base, end, vm), vm)
+    }
+
+    fn stop(
+        &mut self, store: &mut Store, func: Func, base: *mut u64, end: End, vm: *mut Vm,
+    ) -> Stop {
+        match end {
+            End::Done => Stop::Done(results(store, func, base)),
+            End::Trap(code) => Stop::Trap(Box::new(self.report(store, code, vm))),
+            End::Host(HostError::Trap(code)) => Stop::Trap(Box::new(self.report(store, code, vm))),
+            End::Host(HostError::Exit(code)) => Stop::Exit(code),
+            End::Host(HostError::Other(error)) => Stop::Failed(error),
+            End::Invalid(error) => Stop::Failed(Box::new(error)),
+            End::Interrupted => {
+                // A nested run leaves the word as it is, for the run that waits for it.
+                if self.depth == 0 {
+                    store.inner().take_interrupt();
+                }
+                Stop::Interrupted
+            }
+            End::OutOfFuel => Stop::OutOfFuel,
+            End::Blocked => Stop::Blocked,
+        }
+    }
+}
+
+fn check_arguments(store: &Store, func: Func, arguments: &[Val]) {
+    let given = arguments.iter().map(|value| value.ty());
+    let fits = given.eq(func.ty(store).params().iter().copied());
+    assert!(fits, "arguments {arguments:?} for a function {}", func.ty(store));
+}
+
+/// The results that stand at `base`.
+fn results(store: &Store, func: Func, base: *mut u64) -> Vec<Val> {
+    let inner = store.inner();
+    let mut place = base;
+    let types = func.ty(store).results().iter();
+    let values = types.map(|&ty| {
+        // SAFETY: a function that is done has left its results there; the stack goes on behind them.
+        unsafe {
+            let cell = [*place, *place.add(1)];
+            place = place.add(ty.slot_count());
+            inner.val(ty, cell)
+        }
+    });
+    values.collect()
+}
+
+impl Activation {
+    /// What there is to say about a trap in the instance that `vm` is; null if no guest was running.
+    fn report(&mut self, store: &mut Store, code: Trap, vm: *mut Vm) -> TrapReport {
+        if vm.is_null() {
+            return TrapReport::without_frames(code);
+        }
+        // SAFETY: the run has just ended there: registers and frames are complete.
+        let (places, fault, mem0, mem0_bytes) = unsafe {
+            let places = Run { store, activation: self }.places(vm);
+            (places, (*vm).fault_address, (*vm).mem0, (*vm).mem0_bytes)
+        };
+        let is_about_memory = code == Trap::OutOfBoundsMemoryAccess;
+        TrapReport {
+            code,
+            backtrace: frames_of(store.inner(), &places),
+            frame_count: places.len(),
+            fault_address: (is_about_memory && fault != 0).then(|| fault.wrapping_sub(mem0 as u64)),
+            memory_bytes: is_about_memory.then_some(mem0_bytes),
+        }
+    }
+}

@@ -94,7 +94,10 @@ fn calls_loops_and_memory_give_results() {
     assert_eq!(swapped, [Val::F32(0x7fa0_0000), Val::I64(-1)], "a signalling NaN stays");
     assert_eq!(guest.results("store", &[Val::I32(8), Val::I64(7 << 32)]), [Val::I32(7)]);
     assert_eq!(guest.trap("store", &[Val::I32(-8), Val::I64(0)]), Trap::OutOfBoundsMemoryAccess);
-    assert_eq!(guest.trap("store", &[Val::I32(65_529), Val::I64(0)]), Trap::OutOfBoundsMemoryAccess);
+    assert_eq!(
+        guest.trap("store", &[Val::I32(65_529), Val::I64(0)]),
+        Trap::OutOfBoundsMemoryAccess
+    );
     assert_eq!(guest.results("store", &[Val::I32(65_528), Val::I64(0)]), [Val::I32(0)]);
 }
 
@@ -191,8 +194,7 @@ fn two_threads_of_one_instance_take_turns() {
         },
     );
     let func = guest.func("f");
-    let mut threads =
-        [100, 200].map(|id| Thread::new(&mut guest.store, func, &[Val::I32(id)]));
+    let mut threads = [100, 200].map(|id| Thread::new(&mut guest.store, func, &[Val::I32(id)]));
     let mut results = Vec::new();
     while results.len() < 2 {
         for thread in &mut threads {

@@ -7,6 +7,8 @@
 
 use brant_engine::GuestMemory;
 
+use crate::descriptor::Object;
+use crate::errno::Errno;
 use crate::kernel::{CallResult, Kernel, Stopped};
 use crate::rights::Rights;
 
@@ -22,6 +24,9 @@ impl Kernel {
         &mut self, memory: &mut GuestMemory<'_>, fd: u32, buf: u32, buf_len: u32, cookie: u64,
         bufused: u32,
     ) -> CallResult {
+        if self.descriptors.get(fd)?.object != Object::Directory {
+            return Err(Errno::NotDirectory.into());
+        }
         let handle = self.descriptors.with_rights(fd, Rights::FD_READDIR)?.handle;
         memory.slice(u64::from(bufused), 4)?;
         let buffer = memory.slice_mut(u64::from(buf), u64::from(buf_len))?;

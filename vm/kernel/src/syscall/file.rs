@@ -45,10 +45,16 @@ pub(super) fn times(atim: u64, mtim: u64, flags: u32) -> Result<(SetTime, SetTim
 
 impl Kernel {
     /// The file `fd`, if it has `rights`; a directory or a stream is none.
+    ///
+    /// A file that was not opened for writing is the wrong argument, as in POSIX.
     fn file(&self, fd: u32, rights: Rights, otherwise: Errno) -> Result<Handle, Errno> {
-        let Descriptor { handle, object, .. } = *self.descriptors.get(fd)?;
+        let Descriptor { handle, object, rights: granted, .. } = *self.descriptors.get(fd)?;
         match object {
-            Object::File => self.descriptors.with_rights(fd, rights).map(|_| handle),
+            Object::File if !granted.contains(rights | Rights::FD_WRITE) => {
+                let opened_for_it = granted.contains(Rights::FD_WRITE);
+                Err(if opened_for_it { Errno::NotCapable } else { Errno::Invalid })
+            }
+            Object::File => Ok(handle),
             Object::Directory => Err(Errno::IsDirectory),
             _ => Err(otherwise),
         }

@@ -1,0 +1,2 @@
+(module
+  (;comment;;comment(;nested;)comment;)

@@ -1,0 +1,2 @@
+(module
+  (;comment(;nested(;further;)nested;)

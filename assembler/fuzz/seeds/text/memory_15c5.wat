@@ -1,0 +1,1 @@
+(module (memory (data "")) (func (export "memsize") (result i32) (memory.size)))

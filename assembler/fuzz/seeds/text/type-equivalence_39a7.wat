@@ -1,0 +1,11 @@
+(module
+  (type $s0 (func (param i32) (result f32)))
+  (type $s1 (func (param i32 (ref $s0)) (result (ref $s0))))
+  (type $s2 (func (param i32 (ref $s0)) (result (ref $s0))))
+  (type $t1 (func (param (ref $s1)) (result (ref $s2))))
+  (type $t2 (func (param (ref $s2)) (result (ref $s1))))
+  (func (import "N" "f1") (param (ref $t1)))
+  (func (import "N" "f1") (param (ref $t2)))
+  (func (import "N" "f2") (param (ref $t1)))
+  (func (import "N" "f2") (param (ref $t1)))
+)

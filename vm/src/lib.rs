@@ -1,16 +1,56 @@
 //! Brant: a process virtual machine whose processes can move.
+//!
+//! ```
+//! use brant::{Captured, Engine, Module, Output, Process};
+//!
+//! # fn main() -> Result<(), brant::Error> {
+//! let engine = Engine::default();
+//! let module = Module::from_file(&engine, "../programs/hello.wat")?;
+//! let output = Captured::new();
+//! let mut process =
+//!     Process::builder(&module).args(["hello"]).stdout(Output::Capture(output.clone())).build()?;
+//! assert!(process.run()?.success());
+//! assert_eq!(output.text(), "hello\n");
+//! # Ok(()) }
+//! ```
+//!
+//! An [`Engine`] is a configuration; a [`Module`] is validated bytecode; a [`ProcessBuilder`] names
+//! what a program can reach; a [`Process`] runs it.
+//! Nothing here knows how an instruction is executed, or how a file is opened: this crate puts the
+//! engine, the kernel and the host together.
 #![forbid(unsafe_code)]
 
+mod builder;
+mod caller;
+mod clock;
 mod error;
 mod features;
+mod limits;
+mod linker;
 mod module;
+mod process;
+mod status;
+mod streams;
+mod system;
+mod typed;
+#[cfg(feature = "cli")]
+pub mod wast;
 
-pub use brant_engine::{Config, Engine};
-pub use error::Error;
+pub use brant_engine::{
+    Config, Engine, ExportType, ExternType, FuncType, GuestMemory, ImportType, Trap, TrapReport,
+    Val, ValType,
+};
+pub use brant_kernel::host::MountAccess;
+pub use builder::ProcessBuilder;
+pub use caller::Caller;
+pub use clock::Interrupt;
+pub use error::{Error, MissingImport};
 pub use features::{Features, UnknownFeature};
+pub use limits::Limits;
+pub use linker::{HostResults, IntoHostFunction, Linker, WithCaller};
 pub use module::{Module, Validation, is_bytecode, skip_interpreter_line};
-
-/// Whether brant itself fills an import of this name.
-pub fn provides(module: &str, name: &str) -> bool {
-    module == "wasi_snapshot_preview1" && !name.is_empty()
-}
+pub use process::Process;
+pub use status::{ExitStatus, Stopped};
+pub use streams::{Captured, Input, Output};
+pub use system::{TracedCall, TracedEnd, provides};
+pub use typed::{TypedFunc, WasmValue, WasmValues};

@@ -27,7 +27,10 @@ sessions! {
     doctor
     help
     inspect
+    limits
     man
+    run
+    wast
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod table;
 mod terminal;
 mod units;
 mod wasmtime;
+mod wast;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -65,6 +66,8 @@ enum Verb {
     Dis(dis::DisOptions),
     /// Parse and validate modules, and say what is wrong with them
     Check(check::CheckOptions),
+    /// Run specification scripts
+    Wast(wast::WastOptions),
     /// Say what is in a module: imports, exports, sections, features
     Inspect(inspect::InspectOptions),
     /// Say what this kernel and machine support
@@ -117,6 +120,7 @@ fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
         Verb::Asm(options) => asm::asm(&options),
         Verb::Dis(options) => dis::dis(&options),
         Verb::Check(options) => check::check(&options),
+        Verb::Wast(options) => wast::wast(&options),
         Verb::Inspect(options) => inspect::inspect(&options),
         Verb::Doctor(options) => doctor::doctor(&options),
         Verb::Completions(options) => completions::completions(&options),
@@ -152,8 +156,8 @@ fn names_verb(word: Option<&OsString>) -> bool {
 }
 
 /// Every verb but `run` and `help`; a test holds it against what clap knows.
-const VERBS: [&str; 8] =
-    ["asm", "dis", "check", "inspect", "doctor", "completions", "man", "binfmt"];
+const VERBS: [&str; 9] =
+    ["asm", "dis", "check", "wast", "inspect", "doctor", "completions", "man", "binfmt"];
 
 /// Prints help, the version, or what is wrong with the command line, each where it belongs.
 fn show(error: &clap::Error) -> Result<u8, Failure> {

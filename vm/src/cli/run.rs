@@ -1,11 +1,395 @@
 //! `brant run`: a program in its sandbox.
 
-use super::exit::Failure;
-use super::options::RunOptions;
-use super::wasmtime;
+use std::ffi::{OsStr, OsString};
+use std::io::{IsTerminal, Read, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+use brant::{
+    Config, Engine, Error, ExitStatus, ExternType, Features, Limits, Linker, Module, MountAccess,
+    Output, Process, ProcessBuilder, Stopped, Val, ValType, Validation,
+};
+
+use brant_host::native::landlock::{Coverage, Grant, Wall, landlock};
+
+use super::exit::{Failure, LIMIT, TRAP};
+use super::input::{Input, cannot_read, name};
+use super::options::{RunOptions, Tier, Validate};
+use super::terminal::FilteredOutput;
+use super::{check, similar_verb, wasmtime};
 
 /// Runs the verb.
 pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
     wasmtime::apply(&mut options).map_err(Failure::usage)?;
-    Err(Failure::load("nothing runs yet"))
+    let Some((file, args)) = options.program.split_first() else {
+        return Err(Failure::usage("there is no program to run"));
+    };
+    let (Tier::Auto | Tier::Interp) = options.tier;
+    let engine =
+        Engine::new(&config(&options)?).map_err(|error| Failure::usage(error.to_string()))?;
+    let module = load(&engine, file, &options)?;
+    let builder = grants(Process::builder(&module), file, args, &options)?
+        .limits(limits(&options))
+        .linker(&preloads(&engine, &options)?);
+    brant_engine::exit_on_termination();
+    let mut process = builder.build().map_err(|error| explain(&error, &options))?;
+    // Everything is open that was granted; from here on nothing else can be opened, whatever the
+    // path resolver does.
+    build_wall(&options);
+    let outcome = match &options.invoke {
+        Some(name) => invoke(&mut process, &module, name, args, &options),
+        None => start(&mut process, &module, &options),
+    };
+    // The process of the system ends now: to give every mapping back one by one would only cost
+    // time.
+    std::mem::forget(process);
+    outcome
+}
+
+fn config(options: &RunOptions) -> Result<Config, Failure> {
+    let features = match &options.features {
+        Some(list) => Features::parse(list).map_err(|error| Failure::usage(error.to_string()))?,
+        None => Features::default(),
+    };
+    let mut config = Config {
+        features: features.into(),
+        fuel: options.fuel.is_some(),
+        deterministic: options.deterministic,
+        ..Config::default()
+    };
+    if let Some(bytes) = options.max_stack {
+        config.max_stack_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    }
+    Ok(config)
+}
+
+fn limits(options: &RunOptions) -> Limits {
+    let default = Limits::default();
+    Limits {
+        fuel: options.fuel,
+        time: options.timeout,
+        memory_bytes: options.max_memory.unwrap_or(default.memory_bytes),
+        table_elements: options.max_table_elements.unwrap_or(default.table_elements),
+        instances_count: options.max_instances.unwrap_or(default.instances_count),
+        descriptors_count: options
+            .max_open_files
+            .map_or(default.descriptors_count, |count| u32::try_from(count).unwrap_or(u32::MAX)),
+        disk_bytes: options.max_disk,
+    }
+}
+
+fn load(engine: &Engine, file: &OsStr, options: &RunOptions) -> Result<Module, Failure> {
+    let validation = match options.validate {
+        Validate::Eager => Validation::Eager,
+        Validate::Lazy => Validation::Lazy,
+    };
+    let path = Path::new(file);
+    let loaded = if file == "-" {
+        let mut bytes = Vec::new();
+        let limit_bytes = brant_engine::MAX_MODULE_BYTES as u64 + 1;
+        let read = std::io::stdin().lock().take(limit_bytes).read_to_end(&mut bytes);
+        read.map_err(|error| Failure::load(format!("cannot read standard input: {error}")))?;
+        match brant::is_bytecode(&bytes) {
+            true => Module::with_validation(engine, bytes, validation),
+            false => Module::from_text(engine, bytes),
+        }
+    } else {
+        Module::from_file_with_validation(engine, path, validation)
+    };
+    loaded.map_err(|error| match error {
+        Error::Read { cause, .. } => missing_file(path, &cause),
+        Error::Text(diagnostics) => match Input::read(path) {
+            Ok(input) => check::report(&diagnostics, &input, options.format),
+            Err(failure) => failure,
+        },
+        Error::Module(error) => invalid(path, &error, options),
+        other => explain(&other, options),
+    })
+}
+
+/// A file that is not there may be a verb that is misspelt.
+fn missing_file(path: &Path, error: &std::io::Error) -> Failure {
+    let failure = cannot_read(path, error);
+    if error.kind() != std::io::ErrorKind::NotFound {
+        return failure;
+    }
+    match path.to_str().and_then(similar_verb) {
+        Some(verb) => failure.with_help(format!("there is a verb `{verb}`: `brant {verb} --help`")),
+        None => failure.with_help("give the path of a program, or a verb: `brant --help`"),
+    }
+}
+
+/// A module that is not valid; in a text the place is shown as `check` shows it.
+fn invalid(path: &Path, error: &brant_engine::ModuleError, options: &RunOptions) -> Failure {
+    let failure = Failure::load(format!("{}: {error}", name(path)));
+    if path.as_os_str() == "-" {
+        return failure;
+    }
+    match Input::read(path) {
+        Ok(input) if !input.is_bytecode() => {
+            let text = brant::skip_interpreter_line(&input.bytes);
+            match brant_asm::check(&text, &brant_asm::CheckOptions::default()) {
+                Err(diagnostics) => check::report(&diagnostics, &input, options.format),
+                Ok(()) => failure,
+            }
+        }
+        _ => failure.with_help(format!("`brant check {}` shows all that is wrong", name(path))),
+    }
+}
+
+/// Everything the command line grants.
+fn grants(
+    mut builder: ProcessBuilder, file: &OsStr, args: &[OsString], options: &RunOptions,
+) -> Result<ProcessBuilder, Failure> {
+    let name = match &options.argv0 {
+        Some(name) => name.as_bytes().to_vec(),
+        None => Path::new(file).file_name().unwrap_or(file).as_bytes().to_vec(),
+    };
+    let args = args.iter().map(|arg| arg.as_bytes().to_vec());
+    builder = builder.args(std::iter::once(name).chain(args));
+    if options.env_inherit {
+        for (name, value) in std::env::vars_os() {
+            builder = builder.env(name.into_vec(), value.into_vec());
+        }
+    }
+    for pair in &options.env {
+        builder = match pair.split_once('=') {
+            Some((name, value)) => builder.env(name, value),
+            // A variable that is not set here is not set there either.
+            None => match std::env::var_os(pair) {
+                Some(value) => builder.env(pair.as_str(), value.into_vec()),
+                None => builder,
+            },
+        };
+    }
+    for grant in &options.dirs {
+        let (host, guest, access) = mount(grant);
+        builder = builder.mount(host, guest, access);
+    }
+    for address in &options.listen {
+        builder = builder.listen(address);
+    }
+    builder = builder.inherit_stdio().end_on_broken_pipe();
+    if !options.trust_terminal {
+        if std::io::stdout().is_terminal() {
+            let writer = Box::new(FilteredOutput::new(std::io::stdout()));
+            builder = builder.stdout(Output::Writer { writer, terminal: true });
+        }
+        if std::io::stderr().is_terminal() {
+            let writer = Box::new(FilteredOutput::new(std::io::stderr()));
+            builder = builder.stderr(Output::Writer { writer, terminal: true });
+        }
+    }
+    Ok(builder)
+}
+
+/// The second wall around the mounts. Where the system has none, the first one stands alone.
+fn build_wall(options: &RunOptions) {
+    if options.sim {
+        return;
+    }
+    let grants: Vec<Grant> = options
+        .dirs
+        .iter()
+        .map(|grant| match mount(grant) {
+            (host, _, MountAccess::ReadOnly) => Grant::read(host),
+            (host, _, MountAccess::ReadWrite) => Grant::read_write(host),
+        })
+        .collect();
+    let outcome = landlock(&grants);
+    if options.verbose {
+        match outcome {
+            Ok(Wall { coverage: Coverage::None, .. }) => {
+                eprintln!("brant: this kernel has no Landlock")
+            }
+            Ok(Wall { coverage, version }) => {
+                eprintln!("brant: Landlock version {version} stands ({coverage:?})");
+            }
+            Err(error) => eprintln!("brant: Landlock does not stand: {error}"),
+        }
+    }
+}
+
+/// Takes `HOST[::GUEST][:ro]` apart.
+fn mount(grant: &str) -> (&str, &str, MountAccess) {
+    let (path, access) = match grant.strip_suffix(":ro") {
+        Some(path) => (path, MountAccess::ReadOnly),
+        None => (grant, MountAccess::ReadWrite),
+    };
+    match path.split_once("::") {
+        Some((host, guest)) => (host, guest, access),
+        None => (path, path, access),
+    }
+}
+
+fn preloads(engine: &Engine, options: &RunOptions) -> Result<Linker, Failure> {
+    let mut linker = Linker::new();
+    for preload in &options.preload {
+        let Some((name, file)) = preload.split_once('=') else {
+            return Err(Failure::usage(format!("`--preload {preload}` has no `=`"))
+                .with_help("write `--preload NAME=FILE`"));
+        };
+        linker.module(name, &load(engine, OsStr::new(file), options)?);
+    }
+    Ok(linker)
+}
+
+/// Runs the program, or what its module does when it is linked.
+fn start(process: &mut Process, module: &Module, options: &RunOptions) -> Result<u8, Failure> {
+    let is_program = module.exports().any(|export| export.name == "_start");
+    if !is_program && process.is_prepared() {
+        return Err(library(module));
+    }
+    let status = match is_program {
+        true => process.run(),
+        false => process.prepare(),
+    };
+    match status.map_err(|error| explain(&error, options))? {
+        // A system keeps the low byte of an exit code.
+        ExitStatus::Exited(code) => Ok(code as u8),
+        ExitStatus::Trapped(report) => Err(trapped(&report)),
+        ExitStatus::Stopped(why) => Err(stopped(why, options)),
+    }
+}
+
+/// A module that has nothing to run.
+fn library(module: &Module) -> Failure {
+    let functions: Vec<&str> = module
+        .exports()
+        .filter(|export| matches!(export.ty, ExternType::Func(_)))
+        .map(|export| export.name)
+        .take(8)
+        .collect();
+    let failure = Failure::load("the module is no program: it does not export `_start`");
+    match functions.as_slice() {
+        [] => failure.with_help("`brant inspect FILE` shows what it has"),
+        names => {
+            failure.with_help(format!("call a function with `--invoke`: {}", names.join(", ")))
+        }
+    }
+}
+
+/// Calls an exported function with arguments of the command line.
+fn invoke(
+    process: &mut Process, module: &Module, name: &str, args: &[OsString], options: &RunOptions,
+) -> Result<u8, Failure> {
+    let Some(kind) = module.exports().find(|export| export.name == name).map(|export| export.ty)
+    else {
+        return Err(Failure::load(format!("the module does not export `{name}`"))
+            .with_help("`brant inspect FILE` shows what it exports"));
+    };
+    let ExternType::Func(kind) = kind else {
+        return Err(Failure::load(format!("the export `{name}` is no function")));
+    };
+    if kind.params().len() != args.len() {
+        let given = args.len();
+        return Err(Failure::usage(format!(
+            "`{name}` has the type {kind}, {given} arguments given"
+        )));
+    }
+    let mut params = Vec::with_capacity(args.len());
+    for (arg, kind) in args.iter().zip(kind.params()) {
+        params.push(value(&arg.to_string_lossy(), *kind).map_err(Failure::usage)?);
+    }
+    match process.call(name, &params) {
+        Ok(results) => {
+            let mut out = std::io::stdout();
+            for result in results {
+                writeln!(out, "{}", show(result))?;
+            }
+            Ok(0)
+        }
+        Err(Error::Exit(code)) => Ok(code as u8),
+        Err(Error::Trap(report)) => Err(trapped(&report)),
+        Err(Error::Stopped(why)) => Err(stopped(why, options)),
+        Err(error) => Err(explain(&error, options)),
+    }
+}
+
+/// Reads a number of the command line as a value.
+fn value(text: &str, kind: ValType) -> Result<Val, String> {
+    let wrong = || format!("`{text}` is no {kind}");
+    Ok(match kind {
+        // Unsigned numbers have the bits of their signed twins.
+        ValType::I32 => {
+            let number: i64 = integer(text).ok_or_else(wrong)?;
+            let signed = i32::try_from(number).ok();
+            let unsigned = u32::try_from(number).ok().map(u32::cast_signed);
+            Val::I32(signed.or(unsigned).ok_or_else(wrong)?)
+        }
+        ValType::I64 => {
+            let unsigned = || text.parse::<u64>().ok().map(u64::cast_signed);
+            Val::I64(integer(text).or_else(unsigned).ok_or_else(wrong)?)
+        }
+        ValType::F32 => Val::F32(text.parse::<f32>().map_err(|_| wrong())?.to_bits()),
+        ValType::F64 => Val::F64(text.parse::<f64>().map_err(|_| wrong())?.to_bits()),
+        ValType::V128 => {
+            let digits = text.strip_prefix("0x").unwrap_or(text);
+            Val::V128(u128::from_str_radix(digits, 16).map_err(|_| wrong())?)
+        }
+        ValType::FuncRef | ValType::ExternRef => {
+            return Err(format!("a {kind} cannot be given on the command line"));
+        }
+    })
+}
+
+fn integer(text: &str) -> Option<i64> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok().map(u64::cast_signed),
+        None => text.parse().ok(),
+    }
+}
+
+fn show(value: Val) -> String {
+    match value {
+        Val::I32(value) => value.to_string(),
+        Val::I64(value) => value.to_string(),
+        Val::F32(bits) => f32::from_bits(bits).to_string(),
+        Val::F64(bits) => f64::from_bits(bits).to_string(),
+        Val::V128(bits) => format!("{bits:#034x}"),
+        Val::FuncRef(None) | Val::ExternRef(None) => "null".to_owned(),
+        Val::FuncRef(Some(_)) => "a function".to_owned(),
+        Val::ExternRef(Some(_)) => "a host value".to_owned(),
+    }
+}
+
+/// A trap with its backtrace.
+fn trapped(report: &brant::TrapReport) -> Failure {
+    Failure { code: TRAP, ..Failure::load(report.to_string()) }
+}
+
+fn stopped(why: Stopped, options: &RunOptions) -> Failure {
+    let (text, help) = match why {
+        Stopped::OutOfTime => ("its time is over", "`--timeout TIME` sets the limit"),
+        Stopped::OutOfFuel => ("its fuel is used up", "`--fuel COUNT` sets the limit"),
+        Stopped::Interrupted => ("somebody asked for it", "nothing has to be done"),
+    };
+    let limit = match why {
+        Stopped::OutOfTime => options.timeout.map(|time| format!(" ({time:?})")),
+        Stopped::OutOfFuel => options.fuel.map(|fuel| format!(" ({fuel} operators)")),
+        Stopped::Interrupted => None,
+    };
+    let text = format!("the program was stopped: {text}{}", limit.unwrap_or_default());
+    Failure { code: LIMIT, ..Failure::load(text) }.with_help(help)
+}
+
+/// Any other error of the library, with what can be done about it.
+fn explain(error: &Error, options: &RunOptions) -> Failure {
+    match error {
+        Error::MissingImports(list) => {
+            let mut text = String::from("the program imports what nothing provides:");
+            for import in list {
+                text.push_str(&format!("\n  {import}"));
+            }
+            Failure::load(text).with_help("`--preload NAME=FILE` links another module")
+        }
+        Error::Module(error) => {
+            // Lazily validated: a part of the program may have run.
+            Failure::load(format!("a function of the program is not valid: {error}"))
+                .with_help("output may have been written before; `brant check` shows all mistakes")
+        }
+        Error::Grant(_) => Failure::load(error.to_string()),
+        Error::Stopped(why) => stopped(*why, options),
+        other => Failure::load(other.to_string()),
+    }
 }

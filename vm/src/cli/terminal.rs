@@ -12,8 +12,13 @@
 //!
 //! The filter keeps at most one unfinished sequence, and knows nothing of descriptors.
 
+use std::io::{self, Write};
+
 /// The longest control sequence that is looked at; a colour with all its parameters is shorter.
 const SEQUENCE_LIMIT_BYTES: usize = 64;
+
+/// How much is filtered at once.
+const PIECE_BYTES: usize = 16 << 10;
 
 /// What stands for an escape character that is not let through: U+241B, "symbol for escape".
 const ESCAPE_PICTURE: &[u8] = "\u{241b}".as_bytes();
@@ -37,14 +42,6 @@ impl TerminalFilter {
             } else {
                 self.sequence(byte, out);
             }
-        }
-    }
-
-    /// Appends what is still held back, as a picture: the stream has ended.
-    pub fn finish(&mut self, out: &mut Vec<u8>) {
-        self.show(out);
-        if std::mem::take(&mut self.after_c2) {
-            out.push(0xC2);
         }
     }
 
@@ -99,6 +96,38 @@ impl TerminalFilter {
     }
 }
 
+/// A stream to a terminal with a filter before it.
+///
+/// What a program writes last may be half a sequence; it is never shown, as a terminal would not.
+pub struct FilteredOutput<W> {
+    terminal: W,
+    filter: TerminalFilter,
+    /// What may be seen of one write; kept to be used again.
+    shown: Vec<u8>,
+}
+
+impl<W: Write> FilteredOutput<W> {
+    /// Puts a filter before a stream.
+    pub fn new(terminal: W) -> FilteredOutput<W> {
+        FilteredOutput { terminal, filter: TerminalFilter::default(), shown: Vec::new() }
+    }
+}
+
+impl<W: Write> Write for FilteredOutput<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // The guest chooses how much it writes at once; what is kept of it stays small.
+        let bytes = &bytes[..bytes.len().min(PIECE_BYTES)];
+        self.shown.clear();
+        self.filter.pass(bytes, &mut self.shown);
+        self.terminal.write_all(&self.shown)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.terminal.flush()
+    }
+}
+
 /// Whether a control sequence, without `ESC [`, only draws.
 fn harmless(sequence: &[u8]) -> bool {
     let Some((last, parameters)) = sequence.split_last() else { return false };
@@ -136,6 +165,16 @@ fn picture(control: u8) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl TerminalFilter {
+        /// Appends what is still held back, as a picture.
+        fn finish(&mut self, out: &mut Vec<u8>) {
+            self.show(out);
+            if std::mem::take(&mut self.after_c2) {
+                out.push(0xC2);
+            }
+        }
+    }
 
     fn check(input: &str, expected: &str) {
         let mut whole = Vec::new();

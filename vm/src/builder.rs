@@ -1,0 +1,260 @@
+//! What a program gets: everything that it can reach is named here.
+
+use std::any::Any;
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+
+use brant_engine::{Extern, ExternType, Flow, Func, FuncType, HostError, Instance, Store, Val};
+use brant_kernel::Mount;
+use brant_kernel::host::{Host, MountAccess};
+
+use crate::linker::HostFunction;
+use crate::streams::{Input, Output};
+use crate::system::{Grants, System, Trace, TracedCall};
+use crate::{Caller, Error, Interrupt, Limits, Linker, MissingImport, Module, Process};
+
+/// Names what a program gets; nothing is granted by default.
+pub struct ProcessBuilder {
+    module: Module,
+    linker: Linker,
+    limits: Limits,
+    grants: Grants,
+    host: Option<Box<dyn Host>>,
+    user_data: Box<dyn Any + Send>,
+}
+
+impl ProcessBuilder {
+    pub(crate) fn new(module: &Module) -> ProcessBuilder {
+        ProcessBuilder {
+            module: module.clone(),
+            linker: Linker::new(),
+            limits: Limits::default(),
+            grants: Grants::default(),
+            host: None,
+            user_data: Box::new(()),
+        }
+    }
+
+    /// Adds arguments. The first one is the name of the program.
+    #[must_use]
+    pub fn args<T: Into<Vec<u8>>>(mut self, args: impl IntoIterator<Item = T>) -> Self {
+        self.grants.manifest.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets a variable of the environment.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
+        let mut pair: Vec<u8> = name.into();
+        pair.push(b'=');
+        pair.extend_from_slice(&value.into());
+        self.grants.manifest.env.push(pair);
+        self
+    }
+
+    /// Grants a directory under a name of the guest's.
+    #[must_use]
+    pub fn mount(
+        mut self, host: impl Into<PathBuf>, guest: impl Into<String>, access: MountAccess,
+    ) -> Self {
+        let mount = Mount { host: host.into(), guest: guest.into(), access };
+        self.grants.manifest.mounts.push(mount);
+        self
+    }
+
+    /// Listens on a TCP address (`127.0.0.1:8080`) and grants the socket.
+    #[must_use]
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.grants.manifest.listeners.push(address.into());
+        self
+    }
+
+    /// Passes the standard streams of the host process on.
+    #[must_use]
+    pub fn inherit_stdio(self) -> Self {
+        self.stdin(Input::Inherit).stdout(Output::Inherit).stderr(Output::Inherit)
+    }
+
+    /// What the program reads as its standard input (default: nothing).
+    #[must_use]
+    pub fn stdin(mut self, input: Input) -> Self {
+        self.grants.input = input;
+        self
+    }
+
+    /// Where its standard output goes (default: nowhere).
+    #[must_use]
+    pub fn stdout(mut self, output: Output) -> Self {
+        self.grants.output = output;
+        self
+    }
+
+    /// Where its standard error goes (default: nowhere).
+    #[must_use]
+    pub fn stderr(mut self, output: Output) -> Self {
+        self.grants.error = output;
+        self
+    }
+
+    /// How much it may take.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// What it may import besides system calls.
+    #[must_use]
+    pub fn linker(mut self, linker: &Linker) -> Self {
+        self.linker = linker.clone();
+        self
+    }
+
+    /// Writing to a standard stream that nobody reads any more ends the program, as it ends
+    /// native ones; without this the call answers `pipe`.
+    #[must_use]
+    pub fn end_on_broken_pipe(mut self) -> Self {
+        self.grants.manifest.ends_on_broken_pipe = true;
+        self
+    }
+
+    /// Shows system calls as they end: those of some topics, all of them where none is named.
+    #[must_use]
+    pub fn trace(
+        mut self, groups: &[&str], see: impl FnMut(&TracedCall<'_>) + Send + 'static,
+    ) -> Self {
+        let groups = groups.iter().map(ToString::to_string).collect();
+        self.grants.trace = Some(Trace { groups, see: Box::new(see) });
+        self
+    }
+
+    /// Data of the embedder, which host functions find through [`Caller::data`].
+    #[must_use]
+    pub fn data<T: Any + Send>(mut self, data: T) -> Self {
+        self.user_data = Box::new(data);
+        self
+    }
+
+    /// Another host than the machine this runs on: a simulated one, or one of the embedder's.
+    #[must_use]
+    pub fn host(mut self, host: impl Host + 'static) -> Self {
+        self.host = Some(Box::new(host));
+        self
+    }
+
+    /// Links the program. No code of it runs yet, not even its start function.
+    ///
+    /// # Errors
+    /// An import that nothing provides, a grant that cannot be had, or a limit.
+    pub fn build(self) -> Result<Process, Error> {
+        let engine = self.module.engine_module().engine().clone();
+        if self.limits.fuel.is_some() && !engine.config().fuel {
+            return Err(Error::NoFuel);
+        }
+        let mut system = System::new(self.grants, &self.limits, self.host, self.user_data)?;
+        let waker = system.waker();
+        let mut store = Store::new(&engine, Box::new(system));
+        store.set_limits(brant_engine::Limits {
+            memory_bytes: self.limits.memory_bytes,
+            table_elements: self.limits.table_elements,
+            instances_count: self.limits.instances_count,
+            ..brant_engine::Limits::default()
+        });
+        store.add_fuel(self.limits.fuel.unwrap_or(0));
+        let interrupt = Interrupt::new(store.interrupt_handle(), waker);
+
+        let mut linking = Linking {
+            linker: &self.linker,
+            instances: BTreeMap::new(),
+            preparation: VecDeque::new(),
+        };
+        for (name, module) in &self.linker.modules {
+            let instance = linking.instantiate(&mut store, module)?;
+            linking.instances.insert(name.clone(), instance);
+        }
+        let instance = linking.instantiate(&mut store, &self.module)?;
+        Ok(Process::new(store, instance, self.limits, interrupt, linking.preparation))
+    }
+}
+
+impl std::fmt::Debug for ProcessBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProcessBuilder")
+            .field("linker", &self.linker)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The instances of a process as they come.
+struct Linking<'a> {
+    linker: &'a Linker,
+    /// Those of the linker's modules, by the name under which they are imported.
+    instances: BTreeMap<String, Instance>,
+    preparation: VecDeque<Func>,
+}
+
+impl Linking<'_> {
+    fn instantiate(&mut self, store: &mut Store, module: &Module) -> Result<Instance, Error> {
+        let module = module.engine_module();
+        let mut imports = Vec::with_capacity(module.imports().len());
+        let mut missing = Vec::new();
+        for import in module.imports() {
+            match self.import(store, import.module, import.name, &import.ty) {
+                Some(found) => imports.push(found),
+                None => missing.push(MissingImport {
+                    module: import.module.to_owned(),
+                    name: import.name.to_owned(),
+                    kind: show(&import.ty),
+                }),
+            }
+        }
+        if !missing.is_empty() {
+            return Err(Error::MissingImports(missing));
+        }
+        let instance = Instance::new(store, module, &imports)?;
+        self.preparation.extend(instance.start(store));
+        // A library of the system interface is prepared by its `_initialize`.
+        if instance.export(store, "_start").is_none()
+            && let Some(Extern::Func(prepare)) = instance.export(store, "_initialize")
+            && *prepare.ty(store) == FuncType::new([], [])
+        {
+            self.preparation.push_back(prepare);
+        }
+        Ok(instance)
+    }
+
+    fn import(
+        &self, store: &mut Store, module: &str, name: &str, kind: &ExternType,
+    ) -> Option<Extern> {
+        let key = (module.to_owned(), name.to_owned());
+        if let Some(function) = self.linker.functions.get(&key) {
+            return Some(Extern::Func(host_function(store, function)));
+        }
+        if let Some(instance) = self.instances.get(module) {
+            return instance.export(store, name);
+        }
+        match kind {
+            ExternType::Func(_) => System::import(store, module, name).map(Extern::Func),
+            _ => None,
+        }
+    }
+}
+
+fn host_function(store: &mut Store, function: &HostFunction) -> Func {
+    let call = function.call.clone();
+    Func::host(store, function.kind.clone(), move |caller, params: &[Val], results: &mut [Val]| {
+        call(&mut Caller::new(caller), params, results)?;
+        Ok::<Flow, HostError>(Flow::Return)
+    })
+}
+
+/// The type of an import as messages show it.
+fn show(kind: &ExternType) -> String {
+    match kind {
+        ExternType::Func(kind) => format!("function {kind}"),
+        ExternType::Table(_) => "table".to_owned(),
+        ExternType::Memory(_) => "memory".to_owned(),
+        ExternType::Global(kind) => format!("global {}", kind.value),
+    }
+}

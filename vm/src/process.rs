@@ -1,0 +1,322 @@
+//! Processes: a program with its instances, its descriptors and the thread that runs it.
+
+use std::any::Any;
+use std::collections::VecDeque;
+
+use brant_engine::{Extern, Func, GuestMemory, Instance, Stop, Store, Thread, Val};
+
+use crate::clock::Timer;
+use crate::system::{System, Waited};
+use crate::typed::{TypedFunc, WasmValue, WasmValues};
+use crate::{Error, ExitStatus, Interrupt, Limits, Module, ProcessBuilder, Stopped};
+
+/// A program in its sandbox.
+///
+/// It is built by a [`ProcessBuilder`], which names everything that the program can reach.
+/// A program with `_start` is [run](Process::run); functions of a library are
+/// [looked up](Process::get_typed_func) and called.
+/// Guest code runs on the thread that calls; the process can be sent to another one at any time.
+pub struct Process {
+    store: Store,
+    instance: Instance,
+    limits: Limits,
+    interrupt: Interrupt,
+    /// Start functions, and what prepares a library; they run before anything else.
+    preparation: VecDeque<Func>,
+    /// What stands still.
+    current: Option<Current>,
+    /// The code with which the program ended.
+    ended: Option<i32>,
+}
+
+/// A thread that was begun and has not ended.
+struct Current {
+    thread: Thread,
+    purpose: Purpose,
+}
+
+/// What a thread is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Preparation,
+    Program,
+    Call,
+}
+
+/// Why a thread does not go on by itself.
+enum Pause {
+    Error(Error),
+    Exit(i32),
+    Stopped(Stopped),
+}
+
+impl Process {
+    /// What a program needs to run, with nothing granted yet.
+    pub fn builder(module: &Module) -> ProcessBuilder {
+        ProcessBuilder::new(module)
+    }
+
+    pub(crate) fn new(
+        store: Store, instance: Instance, limits: Limits, interrupt: Interrupt,
+        preparation: VecDeque<Func>,
+    ) -> Process {
+        Process { store, instance, limits, interrupt, preparation, current: None, ended: None }
+    }
+
+    /// Runs the program (`_start`) to its end or to a stop; after a stop it goes on.
+    ///
+    /// A program that has ended gives the same status again.
+    ///
+    /// # Errors
+    /// A module without `_start`, a host function that failed, or a function that is not valid.
+    pub fn run(&mut self) -> Result<ExitStatus, Error> {
+        if let Some(code) = self.ended {
+            return Ok(ExitStatus::Exited(code));
+        }
+        let start = self.function("_start")?;
+        let done = self.perform(Purpose::Program, Some((start, &[])));
+        if done.is_ok() {
+            self.ended = Some(0);
+        }
+        self.status(done)
+    }
+
+    /// Runs what has to run before the first call: start functions and `_initialize`.
+    ///
+    /// [`Process::run`] and calls do this by themselves.
+    ///
+    /// # Errors
+    /// As [`Process::run`].
+    pub fn prepare(&mut self) -> Result<ExitStatus, Error> {
+        let done = self.perform(Purpose::Preparation, None);
+        self.status(done)
+    }
+
+    /// Whether nothing has to run any more before the first call.
+    pub fn is_prepared(&self) -> bool {
+        self.preparation.is_empty() && self.current.is_none()
+    }
+
+    fn status(&mut self, done: Result<Vec<Val>, Pause>) -> Result<ExitStatus, Error> {
+        match done {
+            Ok(_) => Ok(ExitStatus::Exited(0)),
+            Err(Pause::Exit(code)) => Ok(ExitStatus::Exited(code)),
+            Err(Pause::Stopped(why)) => Ok(ExitStatus::Stopped(why)),
+            Err(Pause::Error(Error::Trap(report))) => {
+                self.ended = Some(ExitStatus::TRAP_CODE);
+                Ok(ExitStatus::Trapped(report))
+            }
+            Err(Pause::Error(error)) => Err(error),
+        }
+    }
+
+    /// Looks up an exported function whose type is that of the Rust types.
+    ///
+    /// ```
+    /// # use brant::{Engine, Module, Process};
+    /// # fn main() -> Result<(), brant::Error> {
+    /// let text = r#"(module (func (export "add") (param i32 i32) (result i32)
+    ///     local.get 0  local.get 1  i32.add))"#;
+    /// let module = Module::from_text(&Engine::default(), text)?;
+    /// let mut process = Process::builder(&module).build()?;
+    /// let add = process.get_typed_func::<(i32, i32), i32>("add")?;
+    /// assert_eq!(add.call(&mut process, (40, 2))?, 42);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// No such function, or one of another type.
+    pub fn get_typed_func<P: WasmValues, R: WasmValues>(
+        &mut self, name: &str,
+    ) -> Result<TypedFunc<P, R>, Error> {
+        let func = self.function(name)?;
+        let kind = func.ty(&self.store);
+        if kind.params() != P::types() || kind.results() != R::types() {
+            return Err(Error::WrongType { name: name.to_owned(), found: kind.to_string() });
+        }
+        Ok(TypedFunc::new(func))
+    }
+
+    /// Calls an exported function whose type is known only now.
+    ///
+    /// # Errors
+    /// No such function or other types; a trap, the end of the program, or a stop, after which
+    /// [`Process::resume_call`] goes on.
+    pub fn call(&mut self, name: &str, params: &[Val]) -> Result<Vec<Val>, Error> {
+        let func = self.function(name)?;
+        let kind = func.ty(&self.store);
+        if !kind.params().iter().copied().eq(params.iter().map(|param| param.ty())) {
+            return Err(Error::WrongType { name: name.to_owned(), found: kind.to_string() });
+        }
+        self.call_func(func, params)
+    }
+
+    pub(crate) fn call_func(&mut self, func: Func, params: &[Val]) -> Result<Vec<Val>, Error> {
+        if self.current.as_ref().is_some_and(|current| current.purpose != Purpose::Preparation) {
+            return Err(Error::Busy);
+        }
+        self.perform(Purpose::Call, Some((func, params))).map_err(Pause::into_error)
+    }
+
+    /// Goes on with a call that was stopped.
+    ///
+    /// # Errors
+    /// As [`Process::call`]; [`Error::NothingToResume`] where no call was stopped.
+    pub fn resume_call(&mut self) -> Result<Vec<Val>, Error> {
+        match &self.current {
+            Some(Current { purpose: Purpose::Call, .. }) => {
+                let _timer = self.timer()?;
+                self.go_on().map_err(Pause::into_error)
+            }
+            _ => Err(Error::NothingToResume),
+        }
+    }
+
+    /// The memory of the program.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`] if it has none.
+    pub fn memory(&mut self) -> Result<GuestMemory<'_>, Error> {
+        let memory = self.instance.memory(&self.store, 0).ok_or(Error::NoMemory)?;
+        Ok(memory.guest(&mut self.store))
+    }
+
+    /// The value of an exported global.
+    ///
+    /// # Errors
+    /// No such global, or one of another type.
+    pub fn global<T: WasmValue>(&self, name: &str) -> Result<T, Error> {
+        let Some(Extern::Global(global)) = self.instance.export(&self.store, name) else {
+            return Err(Error::no_export(name));
+        };
+        let value = global.get(&self.store);
+        let wrong = || Error::WrongType { name: name.to_owned(), found: value.ty().to_string() };
+        T::from_val(&value).ok_or_else(wrong)
+    }
+
+    /// A handle that stops the process from any thread.
+    pub fn interrupt_handle(&self) -> Interrupt {
+        self.interrupt.clone()
+    }
+
+    /// Gives more fuel.
+    pub fn add_fuel(&mut self, operators: u64) {
+        self.store.add_fuel(operators);
+    }
+
+    /// How much fuel is left.
+    pub fn fuel(&self) -> u64 {
+        self.store.fuel()
+    }
+
+    /// Bytes of linear memory that all instances have now.
+    pub fn memory_bytes(&self) -> u64 {
+        self.store.taken(brant_engine::Resource::MemoryBytes)
+    }
+
+    /// How often each system call was made; those that were not made are left out.
+    pub fn system_call_counts(&mut self) -> Vec<(&'static str, u64)> {
+        self.system().counts()
+    }
+
+    /// The data that [`ProcessBuilder::data`] gave the process, if they are a `T`.
+    pub fn data<T: Any>(&mut self) -> Option<&mut T> {
+        self.system().user_data.downcast_mut()
+    }
+
+    pub(crate) fn system(&mut self) -> &mut System {
+        self.store.data_mut()
+    }
+
+    fn function(&self, name: &str) -> Result<Func, Error> {
+        let export = self.instance.export(&self.store, name);
+        export.and_then(Extern::func).ok_or_else(|| Error::no_export(name))
+    }
+
+    /// Prepares the process where that has not been done, and runs a function.
+    fn perform(
+        &mut self, purpose: Purpose, function: Option<(Func, &[Val])>,
+    ) -> Result<Vec<Val>, Pause> {
+        let _timer = self.timer().map_err(Pause::Error)?;
+        match self.current.as_ref().map(|current| current.purpose) {
+            None => {}
+            Some(Purpose::Preparation) => drop(self.go_on()?),
+            // The program was stopped: it goes on.
+            Some(stopped) if stopped == purpose => return self.go_on(),
+            Some(_) => return Err(Pause::Error(Error::Busy)),
+        }
+        while let Some(func) = self.preparation.pop_front() {
+            self.begin(Purpose::Preparation, func, &[])?;
+        }
+        match function {
+            Some((func, params)) => self.begin(purpose, func, params),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn begin(&mut self, purpose: Purpose, func: Func, params: &[Val]) -> Result<Vec<Val>, Pause> {
+        let thread = Thread::new(&mut self.store, func, params);
+        self.current = Some(Current { thread, purpose });
+        self.go_on()
+    }
+
+    /// Runs the current thread to its end, or to a stop that asks the embedder.
+    fn go_on(&mut self) -> Result<Vec<Val>, Pause> {
+        let Some(mut current) = self.current.take() else {
+            return Err(Pause::Error(Error::NothingToResume));
+        };
+        loop {
+            let stopped = match current.thread.run(&mut self.store) {
+                Stop::Done(values) => return Ok(values),
+                Stop::Trap(report) => return Err(Pause::Error(Error::Trap(report))),
+                Stop::Exit(code) => {
+                    self.ended = Some(code);
+                    return Err(Pause::Exit(code));
+                }
+                Stop::Failed(error) => return Err(Pause::Error(failed(error))),
+                Stop::OutOfFuel => Some(Stopped::OutOfFuel),
+                Stop::Interrupted => self.interrupt.take_reason(),
+                Stop::Blocked => match self.system().wait() {
+                    Waited::Ready => None,
+                    Waited::Interrupted => self.interrupt.take_reason(),
+                },
+            };
+            if let Some(why) = stopped {
+                self.current = Some(current);
+                return Err(Pause::Stopped(why));
+            }
+        }
+    }
+
+    fn timer(&self) -> Result<Option<Timer>, Error> {
+        self.limits.time.map(|time| Timer::start(&self.interrupt, time)).transpose()
+    }
+}
+
+impl Pause {
+    fn into_error(self) -> Error {
+        match self {
+            Pause::Error(error) => error,
+            Pause::Exit(code) => Error::Exit(code),
+            Pause::Stopped(why) => Error::Stopped(why),
+        }
+    }
+}
+
+/// Finds out what failed.
+fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    let error = match error.downcast::<Error>() {
+        Ok(error) => return *error,
+        Err(other) => other,
+    };
+    match error.downcast::<brant_engine::ModuleError>() {
+        Ok(error) => Error::Module(*error),
+        Err(other) => Error::Host(other),
+    }
+}
+
+impl std::fmt::Debug for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Process").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}

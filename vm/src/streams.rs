@@ -1,0 +1,365 @@
+//! Standard streams that are not those of the host process: bytes, buffers, writers.
+//!
+//! [`Streams`] stands in front of a host and answers for the streams it was given; all else passes
+//! through.
+//! Its own objects have handles from the upper half, which hosts, counting from 0, never reach.
+
+use std::io::{self, IoSlice, IoSliceMut, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use brant_kernel::errno::Errno;
+use brant_kernel::host::{
+    Advice, Answer, Clock, Direction, Durability, Entry, Follow, Handle, Host, Interest, Kind,
+    MountAccess, OpenHow, Opened, Readiness, Receive, SetTime, Shutdown, Stat, Stream, Truncated,
+    Waker, Woken,
+};
+
+/// What a program reads as its standard input.
+#[derive(Debug, Default)]
+pub enum Input {
+    /// The end, at once.
+    #[default]
+    Empty,
+    /// The standard input of the host process.
+    Inherit,
+    /// These bytes.
+    Bytes(Vec<u8>),
+}
+
+/// Where standard output or standard error of a program goes.
+#[derive(Default)]
+pub enum Output {
+    /// Nowhere.
+    #[default]
+    Null,
+    /// To the same stream of the host process.
+    Inherit,
+    /// To a buffer that can be read at any time.
+    Capture(Captured),
+    /// To a writer, which may block.
+    Writer {
+        /// Takes the bytes.
+        writer: Box<dyn Write + Send>,
+        /// Whether the program shall think that it is a terminal.
+        terminal: bool,
+    },
+}
+
+/// What a program has written so far. A copy is the same buffer.
+///
+/// ```
+/// let output = brant::Captured::new();
+/// assert_eq!(output.text(), "");
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    /// More than this is not kept: the program gets `ENOSPC`.
+    pub const LIMIT_BYTES: usize = 1 << 30;
+
+    /// An empty buffer.
+    pub fn new() -> Captured {
+        Captured::default()
+    }
+
+    /// A copy of what was written so far.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.with(|bytes| bytes.clone())
+    }
+
+    /// What was written so far as text; bytes that are not UTF-8 become U+FFFD.
+    pub fn text(&self) -> String {
+        self.with(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    fn with<T>(&self, use_it: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        // A buffer is whole after every write, so another thread's panic does not spoil it.
+        use_it(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The first handle of an object of [`Streams`]: input, output, error.
+const FIRST: u32 = 1 << 31;
+
+/// A host whose standard streams are others.
+pub(crate) struct Streams {
+    host: Box<dyn Host>,
+    input: Input,
+    /// How many bytes of the input were read.
+    read_bytes: usize,
+    outputs: [Output; 2],
+}
+
+impl Streams {
+    /// Puts streams in front of a host.
+    pub(crate) fn new(host: Box<dyn Host>, input: Input, output: Output, error: Output) -> Streams {
+        Streams { host, input, read_bytes: 0, outputs: [output, error] }
+    }
+
+    fn write_to(&mut self, index: usize, buffers: &[IoSlice<'_>]) -> Answer<usize> {
+        match &mut self.outputs[index] {
+            Output::Null => Ok(buffers.iter().map(|buffer| buffer.len()).sum()),
+            // `stream` has passed the question on, so nobody has this handle.
+            Output::Inherit => Err(Errno::BadDescriptor),
+            Output::Capture(captured) => captured.with(|bytes| {
+                let mut count = 0;
+                for buffer in buffers {
+                    let room = Captured::LIMIT_BYTES.saturating_sub(bytes.len());
+                    let part = &buffer[..buffer.len().min(room)];
+                    bytes.extend_from_slice(part);
+                    count += part.len();
+                }
+                match count == 0 && buffers.iter().any(|buffer| !buffer.is_empty()) {
+                    true => Err(Errno::NoSpace),
+                    false => Ok(count),
+                }
+            }),
+            Output::Writer { writer, .. } => {
+                let mut count = 0;
+                for buffer in buffers {
+                    writer.write_all(buffer).map_err(|error| errno(&error))?;
+                    count += buffer.len();
+                }
+                writer.flush().map_err(|error| errno(&error))?;
+                Ok(count)
+            }
+        }
+    }
+}
+
+fn errno(error: &io::Error) -> Errno {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Errno::BrokenPipe,
+        io::ErrorKind::StorageFull => Errno::NoSpace,
+        _ => Errno::Io,
+    }
+}
+
+/// Which of our objects a handle names: 0 is the input, 1 and 2 the outputs.
+fn own(handle: Handle) -> Option<usize> {
+    handle.0.checked_sub(FIRST).filter(|index| *index < 3).map(|index| index as usize)
+}
+
+impl Host for Streams {
+    fn stream(&mut self, stream: Stream) -> Answer<Opened> {
+        let (index, inherited, terminal) = match stream {
+            Stream::Input => (0, matches!(self.input, Input::Inherit), false),
+            Stream::Output => (1, matches!(self.outputs[0], Output::Inherit), false),
+            Stream::Error => (2, matches!(self.outputs[1], Output::Inherit), false),
+        };
+        if inherited {
+            return self.host.stream(stream);
+        }
+        let terminal = match index {
+            0 => terminal,
+            _ => matches!(self.outputs[index - 1], Output::Writer { terminal: true, .. }),
+        };
+        let kind = if terminal { Kind::CharacterDevice } else { Kind::Unknown };
+        Ok(Opened { handle: Handle(FIRST + index as u32), kind, terminal })
+    }
+
+    fn close(&mut self, object: Handle) -> Answer<()> {
+        match own(object) {
+            Some(_) => Ok(()),
+            None => self.host.close(object),
+        }
+    }
+
+    fn stat(&mut self, object: Handle) -> Answer<Stat> {
+        if own(object).is_none() {
+            return self.host.stat(object);
+        }
+        Ok(Stat {
+            device: 0,
+            inode: u64::from(object.0),
+            kind: Kind::Unknown,
+            link_count: 1,
+            size_bytes: 0,
+            accessed_ns: 0,
+            modified_ns: 0,
+            changed_ns: 0,
+        })
+    }
+
+    fn read(&mut self, stream: Handle, buffers: &mut [IoSliceMut<'_>]) -> Answer<usize> {
+        let bytes = match (own(stream), &self.input) {
+            (None, _) => return self.host.read(stream, buffers),
+            (Some(0), Input::Bytes(bytes)) => bytes.get(self.read_bytes..).unwrap_or_default(),
+            (Some(0), _) => return Ok(0),
+            (Some(_), _) => return Err(Errno::BadDescriptor),
+        };
+        let mut count = 0;
+        for buffer in buffers {
+            let part = (bytes.len() - count).min(buffer.len());
+            buffer[..part].copy_from_slice(&bytes[count..count + part]);
+            count += part;
+        }
+        self.read_bytes += count;
+        Ok(count)
+    }
+
+    fn write(&mut self, stream: Handle, buffers: &[IoSlice<'_>]) -> Answer<usize> {
+        match own(stream) {
+            None => self.host.write(stream, buffers),
+            Some(0) => Err(Errno::BadDescriptor),
+            Some(index) => self.write_to(index - 1, buffers),
+        }
+    }
+
+    fn wait(&mut self, interests: &mut [Interest], deadline_ns: Option<u64>) -> Answer<Woken> {
+        // Our own streams never make anyone wait: when one is asked for, the others are only
+        // looked at.
+        let left = match &self.input {
+            Input::Bytes(bytes) => bytes.len().saturating_sub(self.read_bytes),
+            _ => 0,
+        };
+        let mut any = false;
+        for interest in interests.iter_mut().filter(|interest| own(interest.object).is_some()) {
+            let bytes = if interest.direction == Direction::Read { left as u64 } else { 1 };
+            interest.ready = Some(Readiness { bytes, hung_up: bytes == 0 });
+            any = true;
+        }
+        let mut others: Vec<Interest> =
+            interests.iter().copied().filter(|interest| own(interest.object).is_none()).collect();
+        let deadline_ns = if any { Some(0) } else { deadline_ns };
+        let woken = match any && others.is_empty() {
+            true => Woken::Ready,
+            false => self.host.wait(&mut others, deadline_ns)?,
+        };
+        let theirs = interests.iter_mut().filter(|interest| own(interest.object).is_none());
+        for (interest, answered) in theirs.zip(others) {
+            interest.ready = answered.ready;
+        }
+        Ok(if any { Woken::Ready } else { woken })
+    }
+
+    fn set_times(&mut self, object: Handle, accessed: SetTime, modified: SetTime) -> Answer<()> {
+        self.host.set_times(object, accessed, modified)
+    }
+
+    fn sync(&mut self, object: Handle, what: Durability) -> Answer<()> {
+        match own(object) {
+            Some(_) => Err(Errno::Invalid),
+            None => self.host.sync(object, what),
+        }
+    }
+
+    fn now_ns(&mut self, clock: Clock) -> Answer<u64> {
+        self.host.now_ns(clock)
+    }
+
+    fn resolution_ns(&mut self, clock: Clock) -> Answer<u64> {
+        self.host.resolution_ns(clock)
+    }
+
+    fn random(&mut self, buffer: &mut [u8]) -> Answer<()> {
+        self.host.random(buffer)
+    }
+
+    fn mount(&mut self, directory: &Path, access: MountAccess) -> Answer<Handle> {
+        self.host.mount(directory, access)
+    }
+
+    fn listen(&mut self, address: &str) -> Answer<Handle> {
+        self.host.listen(address)
+    }
+
+    fn read_at(
+        &mut self, file: Handle, buffers: &mut [IoSliceMut<'_>], offset: u64,
+    ) -> Answer<usize> {
+        self.host.read_at(file, buffers, offset)
+    }
+
+    fn write_at(&mut self, file: Handle, buffers: &[IoSlice<'_>], offset: u64) -> Answer<usize> {
+        self.host.write_at(file, buffers, offset)
+    }
+
+    fn append(&mut self, file: Handle, buffers: &[IoSlice<'_>]) -> Answer<(usize, u64)> {
+        self.host.append(file, buffers)
+    }
+
+    fn set_size(&mut self, file: Handle, size_bytes: u64) -> Answer<()> {
+        self.host.set_size(file, size_bytes)
+    }
+
+    fn allocate(&mut self, file: Handle, offset: u64, length: u64) -> Answer<()> {
+        self.host.allocate(file, offset, length)
+    }
+
+    fn advise(&mut self, file: Handle, offset: u64, length: u64, advice: Advice) -> Answer<()> {
+        self.host.advise(file, offset, length, advice)
+    }
+
+    fn open(&mut self, directory: Handle, path: &[u8], how: OpenHow) -> Answer<Opened> {
+        self.host.open(directory, path, how)
+    }
+
+    fn list(
+        &mut self, directory: Handle, cookie: u64, visit: &mut dyn FnMut(Entry<'_>) -> bool,
+    ) -> Answer<()> {
+        self.host.list(directory, cookie, visit)
+    }
+
+    fn stat_at(&mut self, directory: Handle, path: &[u8], follow: Follow) -> Answer<Stat> {
+        self.host.stat_at(directory, path, follow)
+    }
+
+    fn set_times_at(
+        &mut self, directory: Handle, path: &[u8], follow: Follow, accessed: SetTime,
+        modified: SetTime,
+    ) -> Answer<()> {
+        self.host.set_times_at(directory, path, follow, accessed, modified)
+    }
+
+    fn create_directory(&mut self, directory: Handle, path: &[u8]) -> Answer<()> {
+        self.host.create_directory(directory, path)
+    }
+
+    fn remove_directory(&mut self, directory: Handle, path: &[u8]) -> Answer<()> {
+        self.host.remove_directory(directory, path)
+    }
+
+    fn remove_file(&mut self, directory: Handle, path: &[u8]) -> Answer<()> {
+        self.host.remove_file(directory, path)
+    }
+
+    fn rename(&mut self, from: Handle, path: &[u8], to: Handle, new_path: &[u8]) -> Answer<()> {
+        self.host.rename(from, path, to, new_path)
+    }
+
+    fn link(&mut self, from: Handle, path: &[u8], to: Handle, new_path: &[u8]) -> Answer<()> {
+        self.host.link(from, path, to, new_path)
+    }
+
+    fn symlink(&mut self, target: &[u8], directory: Handle, path: &[u8]) -> Answer<()> {
+        self.host.symlink(target, directory, path)
+    }
+
+    fn read_link(&mut self, directory: Handle, path: &[u8], buffer: &mut [u8]) -> Answer<usize> {
+        self.host.read_link(directory, path, buffer)
+    }
+
+    fn accept(&mut self, listener: Handle) -> Answer<Opened> {
+        self.host.accept(listener)
+    }
+
+    fn receive(
+        &mut self, socket: Handle, buffers: &mut [IoSliceMut<'_>], how: Receive,
+    ) -> Answer<(usize, Truncated)> {
+        self.host.receive(socket, buffers, how)
+    }
+
+    fn send(&mut self, socket: Handle, buffers: &[IoSlice<'_>]) -> Answer<usize> {
+        self.host.send(socket, buffers)
+    }
+
+    fn shut_down(&mut self, socket: Handle, what: Shutdown) -> Answer<()> {
+        self.host.shut_down(socket, what)
+    }
+
+    fn waker(&self) -> Arc<dyn Waker> {
+        self.host.waker()
+    }
+}

@@ -1,0 +1,208 @@
+//! The system of a process: its kernel, and how system calls get from the engine to it.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use brant_engine::{Caller, Flow, Func, FuncType, GuestMemory, HostError, Store, Val, ValType};
+use brant_host::native::NativeHost;
+use brant_kernel::host::{Host, Waker, Woken};
+use brant_kernel::syscall::MODULE;
+use brant_kernel::{CALLS, Kernel, Manifest, Outcome, RunState, Syscall, trace};
+
+use crate::streams::{Input, Output, Streams};
+use crate::{Error, Limits};
+
+/// No system call has more parameters.
+const PARAMS_LIMIT: usize = 9;
+
+/// What a program is granted.
+#[derive(Default)]
+pub(crate) struct Grants {
+    pub manifest: Manifest,
+    pub input: Input,
+    pub output: Output,
+    pub error: Output,
+    pub trace: Option<Trace>,
+}
+
+/// What the store of a process carries: its kernel, and the embedder's data.
+pub(crate) struct System {
+    pub kernel: Kernel,
+    pub user_data: Box<dyn Any + Send>,
+    trace: Option<Trace>,
+}
+
+/// A system call, as a trace sees it when it ends or begins to wait.
+#[derive(Clone, Copy, Debug)]
+pub struct TracedCall<'a> {
+    /// Its name.
+    pub name: &'static str,
+    /// Its topic.
+    pub group: &'static str,
+    /// Its arguments as the guest gave them.
+    pub args: &'a [u64],
+    /// How it ended.
+    pub end: TracedEnd,
+    /// All of it in one line, as strace prints calls.
+    pub line: &'a str,
+}
+
+/// How a traced call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TracedEnd {
+    /// With an error by its name, `success` where there was none.
+    Errno(&'static str),
+    /// It waits; the same call is seen again when it ends.
+    Waits,
+    /// It ended the program with this code.
+    Exit(i32),
+}
+
+/// Who wants to see which calls.
+pub(crate) struct Trace {
+    /// Topics by name; none for all.
+    pub groups: Vec<String>,
+    pub see: Box<dyn FnMut(&TracedCall<'_>) + Send>,
+}
+
+impl Trace {
+    fn call(&mut self, call: Syscall, args: &[u64], outcome: Outcome, memory: &GuestMemory<'_>) {
+        let row = call.row();
+        let group = row.group.name();
+        if !self.groups.is_empty() && !self.groups.iter().any(|wanted| wanted == group) {
+            return;
+        }
+        let end = match outcome {
+            Outcome::Done(errno) => TracedEnd::Errno(errno.name()),
+            Outcome::Block => TracedEnd::Waits,
+            Outcome::Exit(code) => TracedEnd::Exit(code),
+        };
+        let line = trace::line(call, args, outcome, memory);
+        (self.see)(&TracedCall { name: row.name, group, args, end, line: &line });
+    }
+}
+
+/// Why a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// The call that waits can go on.
+    Ready,
+    /// Somebody asked for it.
+    Interrupted,
+}
+
+/// Whether brant itself fills an import of this name.
+pub fn provides(module: &str, name: &str) -> bool {
+    module == MODULE && Syscall::from_name(name).is_some()
+}
+
+impl System {
+    /// Opens what is granted.
+    ///
+    /// # Errors
+    /// Something cannot be had.
+    pub fn new(
+        grants: Grants, limits: &Limits, host: Option<Box<dyn Host>>,
+        user_data: Box<dyn Any + Send>,
+    ) -> Result<System, Error> {
+        let Grants { mut manifest, input, output, error, trace } = grants;
+        manifest.limits.descriptors = limits.descriptors_count;
+        manifest.limits.disk_bytes = limits.disk_bytes.unwrap_or(u64::MAX);
+        let host = host.unwrap_or_else(|| Box::new(NativeHost::new()));
+        let all_inherited =
+            matches!((&input, &output, &error), (Input::Inherit, Output::Inherit, Output::Inherit));
+        let host = match all_inherited {
+            true => host,
+            false => Box::new(Streams::new(host, input, output, error)),
+        };
+        let kernel = Kernel::new(manifest, host)?;
+        Ok(System { kernel, user_data, trace })
+    }
+
+    fn call(&mut self, call: Syscall, memory: &mut GuestMemory<'_>, args: &[u64]) -> Outcome {
+        let Some(trace) = &mut self.trace else {
+            return self.kernel.syscall(call, memory, args);
+        };
+        let waited = matches!(self.kernel.run_state(), RunState::Parked(_));
+        let outcome = self.kernel.syscall(call, memory, args);
+        // A call that goes on waiting was seen when it began to.
+        if !(waited && outcome == Outcome::Block) {
+            trace.call(call, args, outcome, memory);
+        }
+        outcome
+    }
+
+    /// How often each call was made, by name; those that were not made are left out.
+    pub fn counts(&self) -> Vec<(&'static str, u64)> {
+        let counts = CALLS.iter().map(|call| call.name).zip(self.kernel.counts().iter().copied());
+        counts.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// A way to end a wait from another thread.
+    pub fn waker(&mut self) -> Arc<dyn Waker> {
+        self.kernel.host().waker()
+    }
+
+    /// Waits until the parked call can go on.
+    pub fn wait(&mut self) -> Waited {
+        match self.kernel.wait(None) {
+            Ok(Woken::Interrupted) => Waited::Interrupted,
+            // A host that cannot wait says why when the call is made again.
+            Ok(Woken::Ready | Woken::Deadline) | Err(_) => Waited::Ready,
+        }
+    }
+
+    /// The system call that an import names.
+    pub fn import(store: &mut Store, module: &str, name: &str) -> Option<Func> {
+        if module != MODULE {
+            return None;
+        }
+        let call = Syscall::from_name(name)?;
+        Some(Func::host(store, signature(call), move |caller, params, results| {
+            enter(call, caller, params, results)
+        }))
+    }
+}
+
+/// The type that guests import a call with.
+fn signature(call: Syscall) -> FuncType {
+    let row = call.row();
+    let params = row.params.iter().map(|param| match param.kind.is_wide() {
+        true => ValType::I64,
+        false => ValType::I32,
+    });
+    FuncType::new(params, row.returns.then_some(ValType::I32))
+}
+
+/// Takes a call of the guest to the kernel, and its answer back.
+fn enter(
+    call: Syscall, caller: &mut Caller<'_>, params: &[Val], results: &mut [Val],
+) -> Result<Flow, HostError> {
+    let mut args = [0; PARAMS_LIMIT];
+    for (arg, param) in args.iter_mut().zip(params) {
+        *arg = match *param {
+            Val::I32(value) => u64::from(value.cast_unsigned()),
+            Val::I64(value) => value.cast_unsigned(),
+            // The linker has compared the types.
+            _ => 0,
+        };
+    }
+    let args = &args[..params.len().min(PARAMS_LIMIT)];
+    let outcome = match caller.data_and_memory::<System>(0) {
+        Some((system, mut memory)) => system.call(call, &mut memory, args),
+        None => {
+            let system = caller.data_mut::<System>();
+            system.call(call, &mut GuestMemory::new(&mut []), args)
+        }
+    };
+    match outcome {
+        Outcome::Done(errno) => {
+            if let [result] = results {
+                *result = Val::I32(errno.code().into());
+            }
+            Ok(Flow::Return)
+        }
+        Outcome::Block => Ok(Flow::Block),
+        Outcome::Exit(code) => Err(HostError::Exit(code)),
+    }
+}

@@ -153,8 +153,8 @@ impl Checked {
         let first = u64::from(address as u32).checked_add(self.offset);
         let end = first.and_then(|first| first.checked_add(size as u64));
         match (first, end) {
-            // SAFETY: the bytes lie in the memory.
             (Some(first), Some(end)) if end <= memory.len_bytes => {
+                // SAFETY: the bytes lie in the memory.
                 Ok(unsafe { memory.base.add(first as usize) })
             }
             _ => Err(Trap::OutOfBoundsMemoryAccess),

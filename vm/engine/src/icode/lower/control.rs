@@ -434,7 +434,7 @@ impl<'a> Lower<'a> {
         let arity = self.arity(&self.scratch.labels[targets[0] as usize]);
         let from = self.scratch.stack.len() - arity;
         let source = match (source, arity) {
-            (Source::Constant(_), _) => self.to_slot(index, source),
+            (Source::Constant(_), _) => self.put_in_slot(index, source),
             // The moves below may take the accumulator's alias away, never its value.
             (source, _) => source,
         };
@@ -569,7 +569,8 @@ impl<'a> Lower<'a> {
             Source::Constant(bits) => match int_immediate(bits, ty) {
                 Some(imm) => (0, Some(imm)),
                 None => {
-                    let Source::Slot(slot) = self.to_slot(operand, Source::Constant(bits)) else {
+                    let Source::Slot(slot) = self.put_in_slot(operand, Source::Constant(bits))
+                    else {
                         unreachable!("constants were moved to a slot");
                     };
                     (slot, None)

@@ -30,7 +30,7 @@ impl Lower<'_> {
             return self.testable(Test { opcode, sources, inverted: false });
         }
         let source = match self.source(condition) {
-            constant @ Source::Constant(_) => self.to_slot(condition, constant),
+            constant @ Source::Constant(_) => self.put_in_slot(condition, constant),
             source => source,
         };
         Test { opcode: Opcode::I32Eqz, sources: [source, source], inverted: true }

@@ -255,9 +255,9 @@ impl Lower<'_> {
                 match short {
                     Some(x) => SelectValue::Short(x as u16),
                     None => {
-                        let Source::Slot(slot) = self.to_slot(operand, Source::Constant(bits))
+                        let Source::Slot(slot) = self.put_in_slot(operand, Source::Constant(bits))
                         else {
-                            unreachable!("`to_slot` gives a slot");
+                            unreachable!("`put_in_slot` gives a slot");
                         };
                         SelectValue::Slot(slot)
                     }

@@ -246,12 +246,12 @@ impl Lower<'_> {
         let result = result_type(opcode);
         self.protect(result.class());
         let [a, b] = sources;
-        let turn = match (a, b) {
-            (Source::Constant(_), _) => true,
-            (Source::Slot(_), Source::Acc(_)) => true,
-            (Source::Acc(Some(_)), Source::Acc(None)) => true,
-            _ => false,
-        };
+        let turn = matches!(
+            (a, b),
+            (Source::Constant(_), _)
+                | (Source::Slot(_), Source::Acc(_))
+                | (Source::Acc(Some(_)), Source::Acc(None))
+        );
         let sources = match (turn, choice::swapped(opcode)) {
             (true, Some(swapped)) => {
                 opcode = swapped;
@@ -347,7 +347,7 @@ impl Lower<'_> {
     }
 
     /// Moves a popped operand's constant to the operand's slot.
-    pub(super) fn to_slot(&mut self, operand: Operand, source: Source) -> Source {
+    pub(super) fn put_in_slot(&mut self, operand: Operand, source: Source) -> Source {
         self.highest = self.highest.max(operand.slot + operand.ty.slots());
         self.move_to_slot(source, operand.ty, operand.slot);
         Source::Slot(operand.slot as u16)
@@ -418,7 +418,7 @@ impl Lower<'_> {
                 operand.slot as u16
             }
             constant => {
-                self.to_slot(operand, constant);
+                self.put_in_slot(operand, constant);
                 operand.slot as u16
             }
         }
@@ -446,7 +446,7 @@ impl Lower<'_> {
                 Ok(offset) => {
                     (access.offset, sources[0]) = (u64::from(offset), Source::Constant(0))
                 }
-                Err(_) => sources[0] = self.to_slot(address, sources[0]),
+                Err(_) => sources[0] = self.put_in_slot(address, sources[0]),
             }
         }
         if let Source::Constant(bits) = sources[1] {
@@ -455,7 +455,7 @@ impl Lower<'_> {
             if !(fits && clear) {
                 let taken = matches!(sources[0], Source::Acc(_)) && value.ty.class() == Class::Int;
                 sources[1] = if taken {
-                    self.to_slot(value, sources[1])
+                    self.put_in_slot(value, sources[1])
                 } else {
                     self.protect(value.ty.class());
                     self.load_acc(sources[1], value.ty);

@@ -221,10 +221,10 @@ impl Lower<'_> {
     pub(super) fn spill_from(&mut self, from: usize) {
         // Accumulators first: the record that fills one may be the last.
         for class in Class::ALL {
-            if let Some(owner) = self.holding[class as usize].owner {
-                if owner as usize >= from {
-                    self.spill(owner as usize);
-                }
+            if let Some(owner) = self.holding[class as usize].owner
+                && owner as usize >= from
+            {
+                self.spill(owner as usize);
             }
         }
         for index in from..self.scratch.stack.len() {

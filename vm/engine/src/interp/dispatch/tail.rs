@@ -6,10 +6,12 @@ use crate::interp::regs::{Regs, Vector};
 use crate::vm::Vm;
 
 /// The form of all handlers. `acc` is third (rdx) because division wants it there.
+#[allow(improper_ctypes_definitions, reason = "vectors go in vector registers in this ABI")]
 #[cfg(target_arch = "x86_64")]
 pub type Handler =
     unsafe extern "sysv64" fn(*const u8, *mut u64, u64, *mut Vm, *mut u8, i64, f64, Vector) -> u64;
 /// The form of all handlers.
+#[allow(improper_ctypes_definitions, reason = "vectors go in vector registers in this ABI")]
 #[cfg(target_arch = "aarch64")]
 pub type Handler =
     unsafe extern "C" fn(*const u8, *mut u64, u64, *mut Vm, *mut u8, i64, f64, Vector) -> u64;

@@ -76,3 +76,20 @@ fn broken_files_are_explained() {
     }
     assert!(mistakes.is_empty(), "{} files differ:\n{}", mistakes.len(), mistakes.join("\n"));
 }
+
+#[test]
+fn the_examples_of_the_documentation_are_real() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = folder.join("../docs/ASSEMBLER.md");
+    let page = fs::read_to_string(page).expect("the page is there");
+    let mut count = 0;
+    for part in page.split("<!-- golden: ").skip(1) {
+        let (name, rest) = part.split_once(" -->").expect("a mark ends");
+        let block = rest.trim_start().strip_prefix("```text\n").expect("a block follows a mark");
+        let (shown, _) = block.split_once("\n```").expect("a block ends");
+        let golden = fs::read_to_string(folder.join("tests/diagnostics").join(name));
+        assert_eq!(shown, golden.expect("the golden file is there").trim_end(), "{name}");
+        count += 1;
+    }
+    assert_eq!(count, 4);
+}

@@ -219,20 +219,23 @@ macro_rules! float {
                 let down = if rounded > self { rounded - 1.0 } else { rounded };
                 quiet($t::copysign(down, self))
             }
-            // Rust's `min` drops NaN and may return either zero; Wasm does neither.
+            // Rust's `min` drops NaN and may return either zero; Wasm does neither. Choices in place of
+            // branches, so that four lanes stay one vector; a sum with a NaN is a quiet NaN.
             #[inline(always)]
             fn min(self, b: Self) -> Self {
-                if self < b { self }
-                else if b < self { b }
-                else if self == b { $t::from_bits($t::to_bits(self) | $t::to_bits(b)) }
-                else { self + b } // One is NaN, and the sum is a quiet NaN.
+                let less = if self < b { self } else { b };
+                let both = $t::from_bits($t::to_bits(self) | $t::to_bits(b));
+                let less = if self == b { both } else { less };
+                let sum = self + b;
+                if self.is_nan() | b.is_nan() { sum } else { less }
             }
             #[inline(always)]
             fn max(self, b: Self) -> Self {
-                if self > b { self }
-                else if b > self { b }
-                else if self == b { $t::from_bits($t::to_bits(self) & $t::to_bits(b)) }
-                else { self + b }
+                let more = if self > b { self } else { b };
+                let both = $t::from_bits($t::to_bits(self) & $t::to_bits(b));
+                let more = if self == b { both } else { more };
+                let sum = self + b;
+                if self.is_nan() | b.is_nan() { sum } else { more }
             }
             #[inline(always)] fn is_nan(self) -> bool { $t::is_nan(self) }
             #[inline(always)] fn to_int_s<T: Int>(self) -> T { T::$to_s(self) }
@@ -347,8 +350,12 @@ macro_rules! shapes {
             const COUNT: usize = $count;
             const NAME: &'static str = $text;
             #[inline(always)]
-            fn from_fn(f: impl FnMut(usize) -> $lane) -> V128 {
-                let lanes: [$lane; $count] = std::array::from_fn(f);
+            fn from_fn(mut f: impl FnMut(usize) -> $lane) -> V128 {
+                // A loop: `array::from_fn` is not always inlined for 16 lanes.
+                let mut lanes = [<$lane>::default(); $count];
+                for (i, lane) in lanes.iter_mut().enumerate() {
+                    *lane = f(i);
+                }
                 Self::vector(lanes)
             }
         }

@@ -75,21 +75,23 @@ impl<E: Env> Simd for Eval<E> {
     }
     #[inline(always)]
     fn vreplace<S: Shape>(&self, lane: Lane, a: V128, x: S::Lane) -> V128 {
-        let (lanes, lane) = (S::lanes(a), usize::from(lane.0) % S::COUNT);
-        S::from_fn(|i| if i == lane { x } else { lanes.as_ref()[i] })
+        // A mask in place of an index: no store that a load would have to wait for.
+        let bytes_per_lane = 16 / S::COUNT;
+        let chosen = I8x16::from_fn(|i| mask((i / bytes_per_lane) as u8 == lane.0));
+        self.vbitselect(self.vsplat::<S>(x), a, chosen)
     }
     #[inline(always)]
     fn vshuffle(&self, lanes: Shuffle, a: V128, b: V128) -> V128 {
         let both: [u8; 32] = bytemuck::cast([a.to_bytes(), b.to_bytes()]);
-        V128::from_bytes(std::array::from_fn(|i| both[usize::from(lanes.0[i] & 31)]))
+        I8x16::from_fn(|i| both[usize::from(lanes.0[i] & 31)] as i8)
     }
     #[inline(always)]
     fn vswizzle(&self, a: V128, b: V128) -> V128 {
         let (from, which) = (a.to_bytes(), b.to_bytes());
-        V128::from_bytes(std::array::from_fn(|i| {
+        I8x16::from_fn(|i| {
             let byte = from[usize::from(which[i] & 15)];
-            if which[i] < 16 { byte } else { 0 }
-        }))
+            if which[i] < 16 { byte as i8 } else { 0 }
+        })
     }
 
     #[inline(always)]
@@ -120,9 +122,20 @@ impl<E: Env> Simd for Eval<E> {
     }
     #[inline(always)]
     fn vbitmask<S: IntShape>(&self, a: V128) -> i32 {
-        let lanes = S::lanes(a);
-        let negative = lanes.as_ref().iter().map(|lane| lane.to_i64() < 0);
-        negative.enumerate().fold(0, |bits, (i, negative)| bits | i32::from(negative) << i)
+        match S::COUNT {
+            16 => {
+                // One multiplication gathers the lowest bits of eight bytes in the highest byte.
+                let [low, high] = I64x2::lanes(self.vshr_u::<I8x16>(a, 7))
+                    .map(|half| (half as u64).wrapping_mul(0x0102_0408_1020_4080) >> 56);
+                (low | high << 8) as i32
+            }
+            8 => self.vbitmask::<I8x16>(self.vnarrow_s::<I16x8>(a, a)) & 0xFF,
+            _ => {
+                let lanes = S::lanes(a);
+                let negative = lanes.as_ref().iter().map(|lane| lane.to_i64() < 0);
+                negative.enumerate().fold(0, |bits, (i, negative)| bits | i32::from(negative) << i)
+            }
+        }
     }
 
     #[inline(always)]

@@ -2,7 +2,8 @@
 # Sourced by .ci/run. cargo-fuzz wants nightly flags, which RUSTC_BOOTSTRAP allows on stable.
 FUZZ_SECONDS=${FUZZ_SECONDS:-10}
 command -v cargo-fuzz >/dev/null || cargo install -q cargo-fuzz --version 0.13.2 --locked
-for crate in vm/fuzz assembler/fuzz; do
+for manifest in */fuzz/Cargo.toml; do
+  crate=${manifest%/Cargo.toml}
   for target in $(cd "$crate" && cargo fuzz list); do
     step "fuzz $crate $target"
     corpus=$(mktemp -d)

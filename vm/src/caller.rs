@@ -65,7 +65,7 @@ impl<'a> Caller<'a> {
     pub fn read_text(&mut self, address: u32, len_bytes: u32) -> Result<String, Error> {
         let memory = self.memory()?;
         let bytes = memory.slice(address.into(), len_bytes.into())?;
-        std::str::from_utf8(bytes).map(str::to_owned).map_err(|error| Error::host(error))
+        std::str::from_utf8(bytes).map(str::to_owned).map_err(Error::host)
     }
 
     /// The data that [`crate::ProcessBuilder::data`] gave the process, if they are a `T`.

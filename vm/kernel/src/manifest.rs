@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::host::MountAccess;
 
 /// What a process is given.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manifest {
     /// Its arguments; the first is its own name.
     pub args: Vec<Vec<u8>>,
@@ -20,19 +20,6 @@ pub struct Manifest {
     pub ends_on_broken_pipe: bool,
     /// What it may use up.
     pub limits: Limits,
-}
-
-impl Default for Manifest {
-    fn default() -> Manifest {
-        Manifest {
-            args: Vec::new(),
-            env: Vec::new(),
-            mounts: Vec::new(),
-            listeners: Vec::new(),
-            ends_on_broken_pipe: false,
-            limits: Limits::default(),
-        }
-    }
 }
 
 /// A directory of the host that the guest sees under a name.

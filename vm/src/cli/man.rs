@@ -35,7 +35,7 @@ pub fn man(options: &ManOptions) -> Result<u8, Failure> {
 fn page(folder: &Path, file: &str, command: clap::Command) -> Result<(), Failure> {
     let path = folder.join(file);
     let mut text = Vec::new();
-    clap_mangen::Man::new(command)
+    clap_mangen::Man::new(command.version(env!("CARGO_PKG_VERSION")))
         .render(&mut text)
         .and_then(|()| fs::write(&path, &text))
         .map_err(|error| cannot_write(&path, &error))

@@ -206,6 +206,7 @@ impl Kernel {
     /// off where the buffer ends.
     ///
     /// Errors: as above, and inval for what is no link. Spec: `path_readlink`.
+    #[allow(clippy::too_many_arguments, reason = "the specification has as many")]
     pub(crate) fn path_readlink(
         &mut self, memory: &mut GuestMemory<'_>, fd: u32, at: u32, len: u32, buf: u32,
         buf_len: u32, bufused: u32,

@@ -34,6 +34,7 @@ impl Functions {
             reference: 0,
             frame_bytes: 0,
             kind: FuncKind::Host,
+            native: std::ptr::null(),
         });
         Self { slots: vec![null.as_ptr()], own: vec![null] }
     }
@@ -69,6 +70,7 @@ impl Functions {
             reference,
             frame_bytes: 0,
             kind: FuncKind::Host,
+            native: std::ptr::null(),
         });
         self.slots.push(slot.as_ptr());
         self.own.push(slot);

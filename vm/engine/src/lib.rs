@@ -3,6 +3,7 @@
 //! It runs guest code and knows nothing of system calls. Guest bytes are hostile: whatever they
 //! are, the answer is an error or a trap, in bounded memory.
 
+pub mod compile;
 mod config;
 mod error;
 mod func;
@@ -15,6 +16,7 @@ mod memory;
 mod module;
 mod run;
 mod signal;
+pub mod site;
 mod stack;
 mod stop;
 mod store;

@@ -8,7 +8,7 @@
 //! Everything here stays where it is for as long as its store lives: icode holds addresses of it.
 //! This file knows no store: it is the picture that `store/` keeps up to date.
 
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// The block of an instance. Its own globals follow it.
 #[derive(Debug)]
@@ -58,7 +58,29 @@ pub struct Vm {
     pub fuel: u64,
     /// The index of the instance in its store.
     pub instance: u32,
+    /// Compiled code looks here at loop headers: not 0 when it shall call `poll`.
+    pub wake: AtomicU32,
+    /// Compiled code compares its stack pointer with this at entries. [`STOP_LIMIT`] lets every
+    /// entry trap.
+    pub native_limit: AtomicU64,
+    /// Native entries by function index of the module, imported ones first: compiled code, or what
+    /// leads to the interpreter, to another instance or to the host.
+    pub native_functions: *const *const u8,
+    /// Where compiled functions have the results that do not fit in registers, 16 bytes for each
+    /// result of the function, by its index.
+    pub results: *mut u64,
+    /// `fn()`, preserves every register: what a compiled loop calls when `wake` is set, and a block
+    /// that costs more than `fuel`.
+    pub poll: *const u8,
+    /// `fn(&Vm, operation: i32, immediates: i32, i32, operands: i64, i64, i64) -> i64`: does what
+    /// [`Operation`](crate::compile::Operation) says.
+    pub operate: *const u8,
+    /// After `poll`: where the state of the frame is to be stored before it returns; null to go on.
+    pub record: *mut u64,
 }
+
+/// A stack limit that no stack pointer is above, with room for the size of a frame to be added.
+pub const STOP_LIMIT: u64 = 1 << 63;
 
 impl Vm {
     /// Where the own globals begin.
@@ -104,6 +126,8 @@ pub struct FuncSlot {
     pub frame_bytes: u32,
     /// Whose it is.
     pub kind: FuncKind,
+    /// What compiled code calls: compiled code, or what leads to the interpreter or to the host.
+    pub native: *const u8,
 }
 
 /// What handlers see of a table.

@@ -44,12 +44,13 @@ pub fn build(
         let payload = payload?;
         match validator.payload(&payload)? {
             ValidPayload::Func(function, body) => {
+                if module.resources.is_none() {
+                    module.resources = Some(function.resources.clone());
+                }
                 if bodies == Bodies::Now {
                     let mut validator = function.into_validator(allocations);
                     validator.validate(&body)?;
                     allocations = validator.into_allocations();
-                } else if module.resources.is_none() {
-                    module.resources = Some(function.resources);
                 }
                 module.bodies.push(Span::new(body.range()));
             }

@@ -301,6 +301,11 @@ impl ModuleInner {
         Some(FuncToValidate { resources, index, ty, features }.into_validator(allocations))
     }
 
+    /// What a validator of one body needs; none in a module without bodies.
+    pub fn resources(&self) -> Option<ValidatorResources> {
+        self.resources.clone()
+    }
+
     /// Takes note that the body of function `index` is valid.
     pub fn mark_valid(&self, index: u32) {
         let own = (index - self.imported.functions) as usize;

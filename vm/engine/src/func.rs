@@ -34,6 +34,7 @@ impl Functions {
             reference: 0,
             frame_bytes: 0,
             kind: FuncKind::Host,
+            icode: std::ptr::null(),
             native: std::ptr::null(),
         });
         Self { slots: vec![null.as_ptr()], own: vec![null] }
@@ -70,6 +71,7 @@ impl Functions {
             reference,
             frame_bytes: 0,
             kind: FuncKind::Host,
+            icode: std::ptr::null(),
             native: std::ptr::null(),
         });
         self.slots.push(slot.as_ptr());

@@ -6,6 +6,7 @@
 pub mod compile;
 mod config;
 mod error;
+mod frame;
 mod func;
 mod global;
 mod host;
@@ -31,6 +32,7 @@ pub mod vm;
 pub use brant_isa::Trap;
 pub use config::{Config, Engine, EngineError, SUPPORTED_FEATURES};
 pub use error::{InstantiateError, RunError};
+pub use frame::{FrameError, FrameState, Slot};
 pub use func::Func;
 pub use global::Global;
 pub use host::{Caller, Flow, HostError};

@@ -3,6 +3,7 @@
 //! A thread that has stopped at a site is plain data: registers and frames. It can go on at any
 //! time, on any host thread, while other threads of the store have run meanwhile.
 
+use crate::frame::{self, FrameError, FrameState, Registers};
 use crate::func::Func;
 use crate::host::HostError;
 use crate::interp::driver::{self, End};
@@ -37,18 +38,11 @@ enum State {
     Ended,
 }
 
-/// Registers of a thread that does not run: others use the block of the instance meanwhile.
+/// What a thread that does not run goes on with: others use the block of the instance meanwhile.
 #[derive(Debug)]
 struct Parked {
-    vm: *mut Vm,
-    ip: *const u8,
-    fp: *mut u64,
-    acc: u64,
+    registers: Registers,
     budget: i64,
-    facc: f64,
-    vacc: [u64; 2],
-    payload: u64,
-    call_bytes: u64,
 }
 
 /// The runs that stand on one value stack: a thread's own, and those that host functions start.
@@ -109,6 +103,61 @@ impl Thread {
         }
     }
 
+    /// A thread that goes on from `frames`, the outermost first, and ends with the results of
+    /// `func`.
+    ///
+    /// # Errors
+    /// The frames are no thread of this store: they may come from anywhere.
+    ///
+    /// # Panics
+    /// `func` is not the store's.
+    pub fn from_frames(
+        store: &mut Store, func: Func, frames: &[FrameState],
+    ) -> Result<Self, FrameError> {
+        frame::check(store.inner(), frames)?;
+        let outermost = frames.first().ok_or(FrameError::Empty)?;
+        let module = store.inner().instances[outermost.instance as usize].module.inner();
+        if module.function_type(outermost.function).results() != func.ty(store).results() {
+            return Err(FrameError::WrongResults { frame: 0 });
+        }
+        let limit_bytes = store.engine().config().max_stack_bytes;
+        let stack = ValueStack::new(limit_bytes).ok_or(FrameError::HostMemory)?;
+        let registers = frame::rebuild(store.inner_mut(), &stack, frames)?;
+        let activation = Activation {
+            stack: Some(stack),
+            top: std::ptr::null_mut(),
+            depth: 0,
+            values: Vec::new(),
+        };
+        let state = State::Parked(Parked { registers, budget: driver::BUDGET });
+        Ok(Self { func, arguments: Vec::new(), activation, state })
+    }
+
+    /// Its frames, the outermost first, with which [`Self::from_frames`] goes on in this store or in
+    /// another one that was made alike. None if it has ended, or has not begun and would run a
+    /// function of the host.
+    ///
+    /// # Panics
+    /// `store` is not the thread's.
+    pub fn frames(&self, store: &mut Store) -> Option<Vec<FrameState>> {
+        store.inner().check_handle(self.func.store);
+        match &self.state {
+            State::Ended => None,
+            State::New => {
+                frame::entry_frame(store.inner(), self.func, &self.arguments).map(|one| vec![one])
+            }
+            // SAFETY: the registers are those that the run has left, and nothing has run since.
+            State::Parked(parked) => unsafe {
+                frame::capture(store.inner_mut(), &parked.registers)
+            },
+        }
+    }
+
+    /// The function whose results it ends with.
+    pub fn func(&self) -> Func {
+        self.func
+    }
+
     /// Whether another run would go on or begin.
     pub fn has_ended(&self) -> bool {
         matches!(self.state, State::Ended)
@@ -131,17 +180,18 @@ impl Thread {
 impl Parked {
     fn new(vm: *mut Vm) -> Self {
         // SAFETY: blocks live as long as the store, and no guest runs.
-        let &Vm { ip, fp, acc, budget, facc, vacc, payload, call_bytes, .. } = unsafe { &*vm };
-        Self { vm, ip, fp, acc, budget, facc, vacc, payload, call_bytes }
+        let &Vm { ip, fp, acc, budget, facc, vacc, exit, .. } = unsafe { &*vm };
+        Self { registers: Registers { vm, ip, fp, acc, facc, vacc, exit }, budget }
     }
 
     fn restore(self) -> *mut Vm {
         // SAFETY: as in `new`.
-        let vm = unsafe { &mut *self.vm };
-        (vm.ip, vm.fp, vm.acc, vm.budget) = (self.ip, self.fp, self.acc, self.budget);
-        (vm.facc, vm.vacc) = (self.facc, self.vacc);
-        (vm.payload, vm.call_bytes) = (self.payload, self.call_bytes);
-        self.vm
+        let from = self.registers;
+        // SAFETY: as in `new`.
+        let vm = unsafe { &mut *from.vm };
+        (vm.ip, vm.fp, vm.acc, vm.budget) = (from.ip, from.fp, from.acc, self.budget);
+        (vm.facc, vm.vacc, vm.exit) = (from.facc, from.vacc, from.exit);
+        from.vm
     }
 }
 

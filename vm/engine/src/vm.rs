@@ -126,6 +126,8 @@ pub struct FuncSlot {
     pub frame_bytes: u32,
     /// Whose it is.
     pub kind: FuncKind,
+    /// The first record of its icode; null until it is translated.
+    pub icode: *const u8,
     /// What compiled code calls: compiled code, or what leads to the interpreter or to the host.
     pub native: *const u8,
 }

@@ -28,7 +28,9 @@ pub mod types;
 mod variants;
 
 use crate::module::ModuleInner;
+use crate::site::{Site, SiteKind};
 use crate::vm::{FuncSlot, MemoryView, TableView, Vm};
+use lower::stack::{Holding, Operand};
 use types::Type;
 
 /// What the pass must know of the module and of the instance that the icode is for.
@@ -110,20 +112,68 @@ impl<'a> Context<'a> {
     }
 }
 
-/// What a walk writes down when somebody wants to know: sites, and which record is which operator.
+/// What a walk writes down when somebody wants to know: which record is which operator, and where
+/// the values of one site are.
 #[derive(Default)]
-pub struct Recorder {
+pub(crate) struct Recorder {
     /// Records and the operators that they end: word in the buffer, offset in the body.
     pub records: Vec<(u32, u32)>,
+    /// The site in question.
+    pub wanted: Option<Wanted>,
+    /// The values there.
+    pub found: Option<StateAt>,
+}
+
+/// How the site in question is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wanted {
+    /// By the record that a run goes on at, and its kind if that is not one of those that begin a
+    /// basic block.
+    Record(u32, Option<SiteKind>),
+    /// By its operator.
+    Operator(u32, SiteKind),
+}
+
+/// Where values are at a site.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct StateAt {
+    /// The site.
+    pub site: Site,
+    /// The record that a run goes on at.
+    pub record: u32,
+    /// Types and slots of the locals.
+    pub locals: Vec<(Type, u32)>,
+    /// Where the operands are.
+    pub operands: Vec<Operand>,
+    /// What the accumulators hold.
+    pub holding: [Holding; 3],
+    /// The first slot above the operands: where the results of a call go.
+    pub top: u32,
 }
 
 impl Recorder {
+    /// A recorder that looks for a site.
+    pub fn of(wanted: Wanted) -> Self {
+        Self { wanted: Some(wanted), ..Self::default() }
+    }
     fn record(&mut self, word: u32, offset: u32) {
         self.records.push((word, offset));
     }
     fn rewind(&mut self, word: u32) {
         while self.records.last().is_some_and(|record| record.0 >= word) {
             self.records.pop();
+        }
+    }
+    fn wants(&self, site: Site, record: u32) -> bool {
+        match self.wanted {
+            None => false,
+            Some(Wanted::Record(word, None)) => {
+                let begins_a_block =
+                    matches!(site.kind, SiteKind::Entry | SiteKind::Block | SiteKind::Loop);
+                word == record && begins_a_block
+            }
+            Some(Wanted::Record(word, Some(kind))) => word == record && kind == site.kind,
+            Some(Wanted::Operator(offset, kind)) => offset == site.offset && kind == site.kind,
         }
     }
 }
@@ -153,21 +203,6 @@ pub enum GlobalPlace {
     Own(u32),
     /// At this address.
     Imported(*mut u64),
-}
-
-/// Places where a thread can stop and its state is defined. See `docs/ARCHITECTURE.md`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Site {
-    /// The start of the function.
-    Entry,
-    /// The header of a loop.
-    Loop,
-    /// Before a call.
-    Call,
-    /// Behind a call.
-    Return,
-    /// An operation of the driver: memory.grow, bulk memory and tables.
-    Runtime,
 }
 
 /// Operations that the driver does, with their operands in slots.

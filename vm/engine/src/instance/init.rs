@@ -151,6 +151,7 @@ fn own_slots(store: &mut StoreInner, module: &ModuleInner, vm: *mut Vm) -> SlotA
         reference,
         frame_bytes: 0,
         kind: FuncKind::Guest,
+        icode: std::ptr::null(),
         native: std::ptr::null(),
     });
     SlotArray::new(slots.collect())

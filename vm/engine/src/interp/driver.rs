@@ -95,6 +95,7 @@ pub(crate) unsafe fn start(
         (*vm).ip = (*slot).code;
         (*vm).acc = slot as u64;
         (*vm).budget = BUDGET;
+        (*vm).exit = Exit::Entered.code();
         vm
     }
 }
@@ -125,7 +126,7 @@ impl Driver<'_> {
                     Exit::Done => Err(End::Done),
                     Exit::Trap(trap) => Err(End::Trap(trap)),
                     Exit::OutOfFuel => Err(End::OutOfFuel),
-                    Exit::Budget => self.poll(),
+                    Exit::Budget | Exit::Entered => self.poll(),
                     Exit::Translate => self.translate(),
                     Exit::CallOut => self.call_out(),
                     Exit::TailCallOut => self.tail_call_out(),
@@ -216,9 +217,11 @@ impl Driver<'_> {
             let fp = (*self.vm).fp;
             match (*slot).kind {
                 FuncKind::Host => {
+                    // Before the call, which is a site: behind it a result is on its way.
+                    self.poll()?;
                     self.call_host(slot, window)?;
                     self.resume(window, fp, back);
-                    self.poll()
+                    Ok(())
                 }
                 FuncKind::Guest => self.switch(slot, window, fp as u64, back as u64),
             }
@@ -233,11 +236,12 @@ impl Driver<'_> {
             let fp = (*self.vm).fp;
             let header = fp.add((*self.vm).ip.add(TAIL_HEADER).cast::<u32>().read() as usize);
             if (*slot).kind == FuncKind::Host {
+                self.poll()?;
                 self.call_host(slot, arguments)?;
                 let (previous, back) = (*header, *header.add(1));
                 std::ptr::copy(arguments, fp, results);
                 self.resume(fp, previous as *mut u64, back as *const u8);
-                return self.poll();
+                return Ok(());
             }
             let (previous, back) = (*header, *header.add(1));
             std::ptr::copy(arguments, fp, params);
@@ -286,6 +290,7 @@ impl Driver<'_> {
             (*other).fp = fp;
             (*other).ip = (*slot).code;
             (*other).acc = slot as u64;
+            (*other).exit = Exit::Entered.code();
             (*other).budget -= 1;
             match (*other).budget < 0 {
                 true => self.poll(),
@@ -345,12 +350,12 @@ impl Driver<'_> {
 }
 
 /// Size of the area that a call into another instance leaves on the stack.
-const SWITCH_SLOTS: usize = 4;
+pub(crate) const SWITCH_SLOTS: usize = 4;
 /// Size of the record of an operation.
 const OPERATION_BYTES: usize = 24;
 
 /// Validates and lowers the function of `slot` for the instance that `vm` is.
-fn translate(
+pub(crate) fn translate(
     module: &ModuleInner, icode: &mut Icode, scratch: &mut Scratch, vm: *mut Vm,
     slot: &mut FuncSlot,
 ) -> Result<(), ModuleError> {
@@ -358,6 +363,7 @@ fn translate(
     let context = Context::new(module, vm);
     let body = module.bytes.at(module.body_span(slot.index).unwrap_or_default());
     slot.frame_bytes = Lower::function(&context, slot.index, body, scratch, None);
-    slot.code = icode.keep(slot.index, scratch.words());
+    slot.icode = icode.keep(slot.index, scratch.words());
+    slot.code = slot.icode;
     Ok(())
 }

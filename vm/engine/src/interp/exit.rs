@@ -7,8 +7,10 @@ use brant_isa::Trap;
 pub enum Exit {
     /// The outermost function has returned; its results are at `fp`.
     Done,
-    /// The budget is used up.
+    /// The budget is used up, at a loop header.
     Budget,
+    /// The budget is used up, at the entry of a function: its frame stands, `acc` is its slot.
+    Entered,
     /// `acc` is the address of a function's slot whose icode does not exist yet; its frame stands.
     Translate,
     /// The call at `ip` leaves the instance; `payload` is the address of the callee's slot.
@@ -29,7 +31,7 @@ pub enum Exit {
 const FIRST: u64 = 256;
 
 impl Exit {
-    const PLAIN: [Self; 8] = [
+    const PLAIN: [Self; 9] = [
         Self::Done,
         Self::Budget,
         Self::Translate,
@@ -38,6 +40,7 @@ impl Exit {
         Self::SwitchBack,
         Self::Runtime,
         Self::OutOfFuel,
+        Self::Entered,
     ];
 
     /// The exit as a number: traps by their own code, which is what a fault gives too.
@@ -52,6 +55,7 @@ impl Exit {
             Self::SwitchBack => FIRST + 5,
             Self::Runtime => FIRST + 6,
             Self::OutOfFuel => FIRST + 7,
+            Self::Entered => FIRST + 8,
             Self::Trap(trap) => trap as u64,
         }
     }

@@ -83,6 +83,7 @@ fn empty(engine: &Engine, bytes: ModuleBytes) -> ModuleInner {
         code_start: 0,
         custom: Vec::new(),
         names: OnceLock::new(),
+        sites: Default::default(),
         hash: OnceLock::new(),
         resources: None,
         validated: Box::default(),

@@ -10,8 +10,9 @@ mod custom;
 mod error;
 mod mapped;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use wasmparser::{
     BinaryReader, FuncToValidate, FuncValidator, FuncValidatorAllocations, FunctionBody,
@@ -27,6 +28,7 @@ pub use error::ModuleError;
 pub use mapped::FileBytes;
 
 use crate::config::Engine;
+use crate::site::Sites;
 use crate::types::{ExternType, FuncType, GlobalType, MemoryType, TableType};
 
 /// A validated module. A copy is the same module.
@@ -58,6 +60,8 @@ pub(crate) struct ModuleInner {
     pub code_start: u32,
     pub custom: Vec<CustomItem>,
     names: OnceLock<Names>,
+    /// Sites of the functions that somebody asked about.
+    sites: Mutex<HashMap<u32, Arc<Sites>>>,
     hash: OnceLock<[u8; 32]>,
     /// What the validator knows of the module, for bodies that are validated later.
     resources: Option<ValidatorResources>,
@@ -304,6 +308,17 @@ impl ModuleInner {
     /// What a validator of one body needs; none in a module without bodies.
     pub fn resources(&self) -> Option<ValidatorResources> {
         self.resources.clone()
+    }
+
+    /// The sites of function `index`, found at the first call; none if it is imported or not valid.
+    pub fn sites(self: &Arc<Self>, index: u32) -> Option<Arc<Sites>> {
+        let lock = || self.sites.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sites) = lock().get(&index) {
+            return Some(sites.clone());
+        }
+        let sites = Arc::new(Sites::of(&Module(self.clone()), index).ok()?);
+        lock().insert(index, sites.clone());
+        Some(sites)
     }
 
     /// Takes note that the body of function `index` is valid.

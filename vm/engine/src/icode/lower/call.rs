@@ -3,7 +3,7 @@
 use crate::icode::choice::Pair;
 use crate::icode::code::with_word;
 use crate::icode::types::{Class, Type};
-use crate::icode::{Callee, Operation, Signature, Site};
+use crate::icode::{Callee, Operation, Signature};
 use crate::interp::dispatch::{Handler, handler};
 use crate::interp::place::{Acc, Slot};
 use crate::interp::regs::at;
@@ -11,6 +11,7 @@ use crate::interp::step::call::{
     Call, CallIndirect, CallOut, INDEX, TAIL_INDEX, TailCall, TailCallIndirect, TailCallOut,
 };
 use crate::interp::step::special::{Runtime, TableGet, TableSet};
+use crate::site::SiteKind;
 
 use super::Lower;
 use super::stack::{Place, Source};
@@ -50,6 +51,7 @@ impl Lower<'_> {
             self.pop();
         }
         self.forget_accumulators();
+        self.site(SiteKind::Return);
         for &ty in signature.results {
             self.push(Place::Slot, ty);
         }
@@ -57,7 +59,6 @@ impl Lower<'_> {
             let slot = self.top - ty.slots();
             self.holding[ty.class() as usize].alias = Some(slot);
         }
-        self.site(Site::Return);
     }
 
     /// `call` and `return_call`.
@@ -71,7 +72,7 @@ impl Lower<'_> {
             (Callee::Elsewhere(slot), CallKind::Plain) => (slot as u64, handler::<CallOut>()),
             (Callee::Elsewhere(slot), CallKind::Tail) => (slot as u64, handler::<TailCallOut>()),
         };
-        self.site(Site::Call);
+        self.site(SiteKind::Call);
         self.emit(here, [window, params, 0, 0]);
         self.code.extra(slot);
         if kind == CallKind::Tail {
@@ -100,7 +101,7 @@ impl Lower<'_> {
             (_, CallKind::Plain) => (0, handler::<CallIndirectAcc>()),
             (_, CallKind::Tail) => (0, handler::<TailCallIndirectAcc>()),
         };
-        self.site(Site::Call);
+        self.site(SiteKind::Call);
         self.emit(handler, with_word(window, params, self.context.canonical_type(type_index)));
         self.code.extra(self.context.table(table) as u64);
         match (source, kind) {
@@ -130,7 +131,7 @@ impl Lower<'_> {
         self.spill_from(from);
         let base = self.scratch.stack.get(from).map_or(self.top, |operand| operand.slot);
         self.highest = self.highest.max(base + 1);
-        self.site(Site::Runtime);
+        self.site(SiteKind::Operation);
         let fields = with_word(operation as u16, base as u16, immediates[0]);
         self.emit(handler::<Runtime>(), fields);
         self.code.extra(u64::from(immediates[1]));

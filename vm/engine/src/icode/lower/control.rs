@@ -1,6 +1,5 @@
 //! Blocks and branches. The results of a block are in canonical slots where it ends.
 
-use crate::icode::Site;
 use crate::icode::choice;
 use crate::icode::code::{Word, with_word};
 use crate::icode::types::{Class, Type};
@@ -10,6 +9,7 @@ use crate::interp::regs::{RECORD_BYTES, at};
 use crate::interp::step::branch::{Back, BranchTable, Forward, Jump};
 use crate::interp::step::call::{Return, ReturnMany, ReturnOne};
 use crate::interp::step::special::Unreachable;
+use crate::site::SiteKind;
 
 use brant_isa::types::V128;
 
@@ -161,8 +161,8 @@ impl<'a> Lower<'a> {
         if kind == LabelKind::Loop {
             self.forget_accumulators();
             label.header = self.code.here();
+            self.site(SiteKind::Loop);
             self.start_block();
-            self.site(Site::Loop);
         }
         self.scratch.labels.push(label);
     }
@@ -179,7 +179,7 @@ impl<'a> Lower<'a> {
         let depth = self.scratch.labels.len() - 1;
         let record = self.emit_test(test, false, false);
         self.fixup(record, record * 8 + at::WORD as u32, depth, To::Else);
-        self.start_block();
+        self.start_numbered_block();
     }
 
     /// `else`, at the end of a reachable first branch.
@@ -203,7 +203,7 @@ impl<'a> Lower<'a> {
             self.push(Place::Slot, ty);
         }
         self.bind(list);
-        self.start_block();
+        self.start_numbered_block();
     }
 
     /// `end`; `reachable` says whether the code before it can get here.
@@ -231,7 +231,7 @@ impl<'a> Lower<'a> {
         self.bind(label.to_else);
         if joins || !reachable {
             self.forget_accumulators();
-            self.start_block();
+            self.start_numbered_block();
         }
     }
 
@@ -384,7 +384,7 @@ impl<'a> Lower<'a> {
                 let back = label.kind == LabelKind::Loop;
                 let record = self.emit_test(test, true, back);
                 self.aim(record, record * 8 + at::WORD as u32, depth);
-                self.start_block();
+                self.start_numbered_block();
                 return;
             }
         }
@@ -404,7 +404,7 @@ impl<'a> Lower<'a> {
         self.code.set_u32(record * 8 + at::WORD as u32, displacement);
         self.last = None;
         self.holding = holding;
-        self.start_block();
+        self.start_numbered_block();
     }
 
     /// Frees accumulators that belong to values which a conditional branch may carry.

@@ -12,7 +12,7 @@ mod control;
 mod fuse;
 mod moves;
 mod operator;
-mod stack;
+pub mod stack;
 mod vector;
 
 use brant_isa::Opcode;
@@ -22,10 +22,11 @@ use crate::icode::choice::Pair;
 use crate::icode::code::{Buffer, Word};
 use crate::icode::reader::Reader;
 use crate::icode::types::{Class, Type};
-use crate::icode::{Context, Recorder};
+use crate::icode::{Context, Recorder, StateAt};
 use crate::interp::dispatch::{Handler, handler};
 use crate::interp::regs::at;
 use crate::interp::step::special::{Fuel, Unreachable, ZeroLocals};
+use crate::site::{Site, SiteKind};
 
 use control::{Fixup, Label};
 use operator::result_type;
@@ -174,6 +175,7 @@ impl<'a> Lower<'a> {
             }
         }
         self.highest = self.top;
+        self.site(SiteKind::Entry);
         self.start_block();
         let pairs = (self.top - first).div_ceil(2);
         if pairs > 0 {
@@ -241,6 +243,14 @@ impl<'a> Lower<'a> {
         }
     }
 
+    /// Begins a basic block at which a run can stop for fuel.
+    fn start_numbered_block(&mut self) {
+        if self.context.counts_fuel {
+            self.site(SiteKind::Block);
+            self.start_block();
+        }
+    }
+
     fn counts_fuel(&self) -> bool {
         self.context.counts_fuel
     }
@@ -261,6 +271,20 @@ impl<'a> Lower<'a> {
         self.scratch.labels.last().map_or(0, |label| label.height as usize)
     }
 
-    /// Tells the recorder, if there is one, that the thread can stop here.
-    fn site(&mut self, _site: crate::icode::Site) {}
+    /// Tells the recorder, if there is one, that a run can stand at the next record.
+    fn site(&mut self, kind: SiteKind) {
+        let Some(recorder) = &mut self.recorder else { return };
+        let offset = if kind == SiteKind::Entry { 0 } else { self.offset };
+        let (site, record) = (Site { kind, offset }, self.code.here());
+        if recorder.wants(site, record) {
+            recorder.found = Some(StateAt {
+                site,
+                record,
+                locals: self.scratch.locals.clone(),
+                operands: self.scratch.stack.clone(),
+                holding: self.holding,
+                top: self.top,
+            });
+        }
+    }
 }

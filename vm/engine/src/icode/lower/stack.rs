@@ -46,7 +46,7 @@ pub struct Operand {
 }
 
 /// What an accumulator holds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Holding {
     /// The entry of the location stack whose place it is.
     pub owner: Option<u32>,

@@ -37,11 +37,6 @@ unsafe fn enter<const BYTES: usize>(regs: &mut Regs, slot: *mut FuncSlot) -> Flo
         if window.byte_add((*slot).frame_bytes as usize) > (*regs.vm).stack_limit {
             return Flow::Stop(Exit::Trap(Trap::CallStackExhausted));
         }
-        regs.budget -= 1;
-        if regs.budget < 0 {
-            // Before the call: it is a site, and this record runs again.
-            return Flow::Stop(Exit::Budget);
-        }
         let header = window.add(regs.operand::<u16>(at::B) as usize);
         *header = regs.fp as u64;
         *header.add(1) = regs.ip.add(BYTES) as u64;
@@ -49,8 +44,21 @@ unsafe fn enter<const BYTES: usize>(regs: &mut Regs, slot: *mut FuncSlot) -> Flo
         regs.acc = slot as u64;
         regs.fp = window;
         regs.ip = (*slot).code;
+        entered(regs)
     }
-    Flow::Go
+}
+
+/// Takes one from the budget; the run stands at the entry of a function, which is a site.
+///
+/// # Safety
+/// See [`Regs`].
+#[inline(always)]
+unsafe fn entered(regs: &mut Regs) -> Flow {
+    regs.budget -= 1;
+    match regs.budget < 0 {
+        true => Flow::Stop(Exit::Entered),
+        false => Flow::Go,
+    }
 }
 
 /// A call of a function of the same instance, by its slot.
@@ -203,10 +211,6 @@ unsafe fn replace(regs: &mut Regs, slot: *mut FuncSlot) -> Flow {
         if regs.fp.byte_add((*slot).frame_bytes as usize) > (*regs.vm).stack_limit {
             return Flow::Stop(Exit::Trap(Trap::CallStackExhausted));
         }
-        regs.budget -= 1;
-        if regs.budget < 0 {
-            return Flow::Stop(Exit::Budget);
-        }
         let old = regs.fp.add(regs.operand::<u32>(TAIL_HEADER) as usize);
         let (previous, back) = (*old, *old.add(1));
         let (arguments, count) = (regs.slot(at::A), regs.operand::<u16>(at::B) as usize);
@@ -218,8 +222,8 @@ unsafe fn replace(regs: &mut Regs, slot: *mut FuncSlot) -> Flow {
         *header.add(1) = back;
         regs.acc = slot as u64;
         regs.ip = (*slot).code;
+        entered(regs)
     }
-    Flow::Go
 }
 
 /// Where a tail call's record has the slot index of the running function's header.

@@ -1,0 +1,207 @@
+//! From the interpreter's stack to frames.
+//!
+//! Where values are follows from lowering the function once more, with a recorder that looks for
+//! the record at which the frame stands.
+
+use std::sync::Arc;
+
+use crate::frame::{FrameState, Slot};
+use crate::func::Func;
+use crate::icode::lower::Lower;
+use crate::icode::lower::stack::Place;
+use crate::icode::types::Class;
+use crate::icode::{Context, Recorder, StateAt, Wanted};
+use crate::interp::exit::Exit;
+use crate::interp::stubs;
+use crate::module::ModuleInner;
+use crate::site::{SiteKind, Sites};
+use crate::store::StoreInner;
+use crate::types::ValType;
+use crate::vm::{FuncSlot, Vm};
+
+/// The registers of a run that stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Registers {
+    pub vm: *mut Vm,
+    pub ip: *const u8,
+    pub fp: *mut u64,
+    pub acc: u64,
+    pub facc: f64,
+    pub vacc: [u64; 2],
+    /// Why the dispatch returned, as a number.
+    pub exit: u64,
+}
+
+/// A frame of the stack: whose it is and where it stands.
+struct At {
+    vm: *mut Vm,
+    fp: *mut u64,
+    place: Stands,
+}
+
+enum Stands {
+    /// At the start of a function that has no icode.
+    Untranslated(u32),
+    /// At this record.
+    Record(*const u8, Option<SiteKind>),
+}
+
+/// All frames of a run, the outermost first. None if a function is gone from its module, which
+/// does not happen.
+///
+/// # Safety
+/// The registers are those of a run of this store that stands, and its stack is as it left it.
+pub(crate) unsafe fn capture(
+    store: &mut StoreInner, registers: &Registers,
+) -> Option<Vec<FrameState>> {
+    let innermost = match Exit::from_code(registers.exit) {
+        Exit::Entered if registers.ip == stubs::untranslated() => {
+            // SAFETY: the accumulator of such a run is the callee's slot.
+            Stands::Untranslated(unsafe { (*(registers.acc as *const FuncSlot)).index })
+        }
+        Exit::Entered => Stands::Record(registers.ip, Some(SiteKind::Entry)),
+        Exit::Budget => Stands::Record(registers.ip, Some(SiteKind::Loop)),
+        Exit::CallOut | Exit::TailCallOut => Stands::Record(registers.ip, Some(SiteKind::Call)),
+        Exit::Runtime => Stands::Record(registers.ip, Some(SiteKind::Operation)),
+        _ => Stands::Record(registers.ip, None),
+    };
+    let mut at = At { vm: registers.vm, fp: registers.fp, place: innermost };
+    let mut frames = Vec::new();
+    loop {
+        // SAFETY: by the contract of this function, and by that of `below`.
+        let (frame, params) = unsafe { frame(store, &at, registers)? };
+        frames.push(frame);
+        // SAFETY: each frame's header was written by the call that made it.
+        match unsafe { below(&at, params) } {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    frames.reverse();
+    Some(frames)
+}
+
+/// The frame that waits for the one at `at`, which has so many slots of parameters.
+unsafe fn below(at: &At, params: usize) -> Option<At> {
+    // SAFETY: headers stand behind the parameters; the switch area is what `Driver::switch` wrote.
+    unsafe {
+        let (mut fp, mut back) =
+            (*at.fp.add(params) as *mut u64, *at.fp.add(params + 1) as *const u8);
+        let mut vm = at.vm;
+        if back == stubs::switch_back() {
+            back = *fp.add(1) as *const u8;
+            vm = *fp.add(2) as *mut Vm;
+            fp = *fp as *mut u64;
+        }
+        let place = Stands::Record(back, Some(SiteKind::Return));
+        (back != stubs::done()).then_some(At { vm, fp, place })
+    }
+}
+
+/// The frame at `at`, and how many slots its parameters take.
+unsafe fn frame(
+    store: &mut StoreInner, at: &At, registers: &Registers,
+) -> Option<(FrameState, usize)> {
+    // SAFETY: blocks of instances live as long as the store.
+    let index = unsafe { (*at.vm).instance };
+    let instance = &mut store.instances[index as usize];
+    let module = instance.module.clone();
+    let (function, wanted) = match at.place {
+        Stands::Untranslated(function) => (function, Wanted::Operator(0, SiteKind::Entry)),
+        Stands::Record(record, kind) => {
+            let (function, bytes) = instance.icode.find(record)?;
+            (function, Wanted::Record(bytes / 8, kind))
+        }
+    };
+    let sites = module.inner().sites(function)?;
+    let state = state_at(module.inner(), at.vm, function, store, wanted)?;
+    let site = sites.find(state.site.offset, state.site.kind)?;
+    let params = module.inner().function_type(function).params().len();
+    // SAFETY: the state's slots lie in the frame.
+    let locals = unsafe { locals(at.fp, &state, &sites, site, params) };
+    // SAFETY: as above.
+    let operands = unsafe { operands(at.fp, &state, registers) };
+    let slots = module.inner().function_type(function).param_slots();
+    Some((FrameState { instance: index, function, site, locals, operands }, slots))
+}
+
+/// Where values are at a site, by lowering the function once more.
+pub(super) fn state_at(
+    module: &Arc<ModuleInner>, vm: *mut Vm, function: u32, store: &mut StoreInner, wanted: Wanted,
+) -> Option<StateAt> {
+    let mut recorder = Recorder::of(wanted);
+    let context = Context::new(module, vm);
+    let body = module.bytes.at(module.body_span(function)?);
+    Lower::function(&context, function, body, &mut store.scratch, Some(&mut recorder));
+    recorder.found
+}
+
+unsafe fn locals(
+    fp: *mut u64, state: &StateAt, sites: &Sites, site: crate::site::SiteId, params: usize,
+) -> Vec<Slot> {
+    let live = sites.live(site);
+    let is_entry = state.site.kind == SiteKind::Entry;
+    let all = state.locals.iter().enumerate();
+    all.map(|(i, &(ty, slot))| {
+        // At an entry the locals that are no parameters are not written yet.
+        match live.contains(i as u32) && !(is_entry && i >= params) {
+            // SAFETY: by the contract of `frame`.
+            true => unsafe { read(fp, slot, ty) },
+            false => Slot::zero(ty),
+        }
+    })
+    .collect()
+}
+
+unsafe fn operands(fp: *mut u64, state: &StateAt, registers: &Registers) -> Vec<Slot> {
+    let all = state.operands.iter();
+    all.map(|operand| match operand.place {
+        // SAFETY: by the contract of `frame`.
+        Place::Slot => unsafe { read(fp, operand.slot, operand.ty) },
+        // SAFETY: as above.
+        Place::Local(slot) => unsafe { read(fp, slot, operand.ty) },
+        Place::Constant(bits) => Slot::of_cell(operand.ty, [bits, 0]),
+        Place::Acc => {
+            let cell = match operand.ty.class() {
+                Class::Int => [registers.acc, 0],
+                Class::Float => [registers.facc.to_bits(), 0],
+                Class::Vector => registers.vacc,
+            };
+            Slot::of_cell(operand.ty, cell)
+        }
+    })
+    .collect()
+}
+
+/// The value in a slot of a frame.
+unsafe fn read(fp: *mut u64, slot: u32, ty: ValType) -> Slot {
+    // SAFETY: by the contract of `frame`; vectors have a second slot.
+    unsafe {
+        let at = fp.add(slot as usize);
+        let second = if ty == ValType::V128 { *at.add(1) } else { 0 };
+        Slot::of_cell(ty, [*at, second])
+    }
+}
+
+/// The frame of a call that has not begun. None for functions of the host.
+pub(crate) fn entry_frame(
+    store: &StoreInner, func: Func, arguments: &[crate::val::Val],
+) -> Option<FrameState> {
+    let slot = func.slot(store);
+    if slot.vm.is_null() {
+        return None;
+    }
+    // SAFETY: blocks of instances live as long as the store.
+    let instance = unsafe { (*slot.vm).instance };
+    let function = slot.index;
+    let sites = store.instances[instance as usize].module.inner().sites(function)?;
+    let site = sites.find(0, SiteKind::Entry)?;
+    let live = sites.live(site);
+    let types = sites.locals().iter().enumerate();
+    let locals = types.map(|(i, &ty)| match arguments.get(i) {
+        Some(&value) if live.contains(i as u32) => Slot::of_cell(ty, store.cell(value)),
+        _ => Slot::zero(ty),
+    });
+    let locals = locals.collect();
+    Some(FrameState { instance, function, site, locals, operands: Vec::new() })
+}

@@ -8,9 +8,10 @@
 //! parameters  SystemV: the instance's `Vm` first, then the function's own, in order
 //! results     the first two integers and the first two floats (vectors count as floats) in
 //!             registers; every other result i at `Vm::results` + 16 i
-//! callee      loaded from `Vm::native_functions` by index, or from `FuncSlot::native`; its first
-//!             parameter is its own `Vm`: the caller's for a function of the module (imported or
-//!             not), `FuncSlot::vm` for a reference, or the caller's where that is null
+//! callee      loaded from `Vm::native_functions` by index, or for a reference `FuncSlot::native` if
+//!             `FuncSlot::vm` is the caller's own, else `Vm::call_out`; its first parameter is the
+//!             caller's `Vm` in all cases. Before a call by reference its index in the table goes to
+//!             `Vm::indirect_index`
 //! ```
 
 use std::fmt;
@@ -152,6 +153,8 @@ pub enum CallKind {
 pub struct RecordSlot {
     /// Which local or operand it is.
     pub what: SlotOf,
+    /// Its type.
+    pub ty: crate::types::ValType,
     /// Where its value is.
     pub at: RecordPlace,
 }

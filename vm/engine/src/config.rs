@@ -1,8 +1,11 @@
 //! What an embedder chooses once, for all modules and stores of an engine.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use wasmparser::WasmFeatures;
+
+use crate::compile::{Compiler, Stops};
+use crate::native::service::Service;
 
 /// Choices of an [`Engine`]. The default is what `brant run` uses.
 #[derive(Clone, Debug)]
@@ -19,6 +22,23 @@ pub struct Config {
     pub deterministic_memory_bytes: u64,
     /// How deeply a guest thread's frames may nest: 16 bytes for each, and 8 for each slot.
     pub max_stack_bytes: usize,
+    /// What turns functions into machine code. None leaves everything to the interpreter.
+    pub compiler: Option<Arc<dyn Compiler>>,
+    /// What is compiled.
+    pub tier: Tier,
+    /// Where compiled code can stop.
+    pub stops: Stops,
+}
+
+/// What an engine compiles.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Tier {
+    /// Nothing.
+    Interp,
+    /// Everything, before an instance runs.
+    Jit,
+    /// What runs often, while the interpreter goes on.
+    Auto,
 }
 
 /// What the engine executes.
@@ -36,13 +56,23 @@ impl Default for Config {
             deterministic: false,
             deterministic_memory_bytes: 1 << 30,
             max_stack_bytes: 1 << 20,
+            compiler: None,
+            tier: Tier::Auto,
+            stops: Stops::Usual,
         }
     }
 }
 
 /// A factory of modules and stores. A copy is the same engine.
 #[derive(Clone, Debug)]
-pub struct Engine(Arc<Config>);
+pub struct Engine(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    /// Started when something is to be compiled.
+    service: OnceLock<Service>,
+}
 
 /// Why there is no engine.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,12 +102,18 @@ impl Engine {
         if !(Self::MIN_STACK_BYTES..=Self::MAX_STACK_BYTES).contains(&config.max_stack_bytes) {
             return Err(EngineError::StackLimit(config.max_stack_bytes));
         }
-        Ok(Self(Arc::new(config.clone())))
+        Ok(Self(Arc::new(Inner { config: config.clone(), service: OnceLock::new() })))
     }
 
     /// The choices.
     pub fn config(&self) -> &Config {
-        &self.0
+        &self.0.config
+    }
+
+    /// The thread that compiles; None without a compiler.
+    pub(crate) fn service(&self) -> Option<&Service> {
+        let compiler = self.0.config.compiler.as_ref()?;
+        Some(self.0.service.get_or_init(|| Service::new(compiler.clone())))
     }
 }
 
@@ -86,7 +122,7 @@ const TYPES_ONLY: WasmFeatures = WasmFeatures::WASM1.union(WasmFeatures::GC_TYPE
 
 impl Default for Engine {
     fn default() -> Self {
-        Self(Arc::new(Config::default()))
+        Self(Arc::new(Inner { config: Config::default(), service: OnceLock::new() }))
     }
 }
 

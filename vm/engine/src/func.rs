@@ -35,7 +35,7 @@ impl Functions {
             frame_bytes: 0,
             kind: FuncKind::Host,
             icode: std::ptr::null(),
-            native: std::ptr::null(),
+            native: crate::native::stubs::call_out as *const u8,
         });
         Self { slots: vec![null.as_ptr()], own: vec![null] }
     }
@@ -72,7 +72,7 @@ impl Functions {
             frame_bytes: 0,
             kind: FuncKind::Host,
             icode: std::ptr::null(),
-            native: std::ptr::null(),
+            native: crate::native::stubs::call_out as *const u8,
         });
         self.slots.push(slot.as_ptr());
         self.own.push(slot);

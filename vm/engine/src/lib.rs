@@ -15,6 +15,7 @@ mod instance;
 mod interp;
 mod memory;
 mod module;
+mod native;
 mod run;
 mod signal;
 pub mod site;
@@ -30,7 +31,7 @@ mod val;
 pub mod vm;
 
 pub use brant_isa::Trap;
-pub use config::{Config, Engine, EngineError, SUPPORTED_FEATURES};
+pub use config::{Config, Engine, EngineError, SUPPORTED_FEATURES, Tier};
 pub use error::{InstantiateError, RunError};
 pub use frame::{FrameError, FrameState, Slot};
 pub use func::Func;

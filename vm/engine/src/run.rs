@@ -10,11 +10,11 @@ use crate::icode::Operation;
 use crate::icode::lower::Scratch;
 use crate::instance::Instance;
 use crate::interp::driver::{Done, Services};
-use crate::interp::frames::frames;
+use crate::interp::frames::{Stand, frames};
 use crate::interp::icode_map::Icode;
 use crate::module::ModuleInner;
 use crate::stop::{HostMistake, HostPanic};
-use crate::store::Store;
+use crate::store::{Store, StoreInner};
 use crate::thread::Activation;
 use crate::trap::Place;
 use crate::types::slot_count;
@@ -54,6 +54,16 @@ impl Services for Run<'_> {
         &mut self, vm: *mut Vm, operation: Operation, immediates: [u32; 2], operands: &mut [u64; 3],
     ) -> Result<Done, Trap> {
         self.store.inner_mut().operate(vm, operation, immediates, operands)
+    }
+
+    fn parts(&mut self) -> (&mut StoreInner, &mut Activation) {
+        (self.store.inner_mut(), self.activation)
+    }
+
+    unsafe fn take_places(&mut self, stand: Stand) {
+        // SAFETY: by the contract of the trait.
+        let places = unsafe { self.places(stand) };
+        self.activation.native.places.extend(places);
     }
 
     fn slot_counts(&self, slot: *mut FuncSlot) -> (usize, usize) {
@@ -144,13 +154,13 @@ impl HostFunc {
 }
 
 impl Run<'_> {
-    /// Where all frames below the state in `vm` stand, innermost first.
+    /// Where all frames from `stand` on stand, innermost first.
     ///
     /// # Safety
-    /// A run has ended in `vm`, and nothing has run on its stack since.
-    pub unsafe fn places(&mut self, vm: *mut Vm) -> Vec<Place> {
+    /// A run has ended there, and nothing has run on its stack since.
+    pub unsafe fn places(&mut self, stand: Stand) -> Vec<Place> {
         // SAFETY: by the contract of this function.
-        let frames = unsafe { frames(self, vm) };
+        let frames = unsafe { frames(self, stand) };
         let instances = &self.store.inner().instances;
         let places = frames.into_iter().map(|frame| {
             // SAFETY: the block belongs to an instance of this store.

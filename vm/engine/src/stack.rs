@@ -15,14 +15,20 @@ const SLACK_BYTES: usize = 64 << 10;
 pub struct ValueStack {
     area: Reservation,
     limit_bytes: usize,
+    used_bytes: usize,
 }
 
 impl ValueStack {
     /// A stack for frames of `limit_bytes` in total. None if the host has no room.
     pub fn new(limit_bytes: usize) -> Option<Self> {
-        let used_bytes = limit_bytes + SLACK_BYTES;
+        Self::with_room(limit_bytes, 0)
+    }
+
+    /// A stack of the same limit that has room for frames of `used_bytes`, which may be more.
+    pub fn with_room(limit_bytes: usize, used_bytes: usize) -> Option<Self> {
+        let used_bytes = limit_bytes.max(used_bytes) + SLACK_BYTES;
         let mut area = Reservation::new(used_bytes + host_page_bytes())?;
-        area.commit(0, used_bytes).then_some(Self { area, limit_bytes })
+        area.commit(0, used_bytes).then_some(Self { area, limit_bytes, used_bytes })
     }
 
     /// Where the first frame begins.
@@ -30,7 +36,13 @@ impl ValueStack {
         self.area.base().cast()
     }
 
-    /// No frame reaches above this.
+    /// Where frames end that were laid out at once.
+    pub fn room(&self) -> *mut u64 {
+        // SAFETY: it lies inside the mapping.
+        unsafe { self.area.base().add(self.used_bytes - SLACK_BYTES).cast() }
+    }
+
+    /// No frame that a call makes reaches above this.
     pub fn limit(&self) -> *mut u64 {
         // SAFETY: the limit lies inside the mapping.
         unsafe { self.area.base().add(self.limit_bytes).cast() }

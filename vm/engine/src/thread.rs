@@ -7,6 +7,8 @@ use crate::frame::{self, FrameError, FrameState, Registers};
 use crate::func::Func;
 use crate::host::HostError;
 use crate::interp::driver::{self, End};
+use crate::interp::frames::Stand;
+use crate::native::segment::NativeState;
 use crate::run::Run;
 use crate::signal;
 use crate::stack::ValueStack;
@@ -40,7 +42,7 @@ enum State {
 
 /// What a thread that does not run goes on with: others use the block of the instance meanwhile.
 #[derive(Debug)]
-struct Parked {
+pub(crate) struct Parked {
     registers: Registers,
     budget: i64,
 }
@@ -54,7 +56,12 @@ pub(crate) struct Activation {
     depth: u32,
     /// For arguments and results of host functions, used from call to call.
     pub values: Vec<Val>,
+    /// What compiled code needs, and what it leaves behind.
+    pub native: NativeState,
 }
+
+/// Frames of compiled code may take so many times the stack limit in the interpreter.
+const MAX_ROOM: usize = 16;
 
 /// What a nested run takes from the stack limit, because it takes about as much of the host's stack.
 const NESTED_BYTES: usize = 8 << 10;
@@ -69,8 +76,7 @@ impl Thread {
     /// Arguments do not have the types of the parameters.
     pub fn new(store: &mut Store, func: Func, arguments: &[Val]) -> Self {
         check_arguments(store, func, arguments);
-        let activation =
-            Activation { stack: None, top: std::ptr::null_mut(), depth: 0, values: Vec::new() };
+        let activation = Activation::new(None);
         Self { func, arguments: arguments.to_vec(), activation, state: State::New }
     }
 
@@ -121,14 +127,10 @@ impl Thread {
             return Err(FrameError::WrongResults { frame: 0 });
         }
         let limit_bytes = store.engine().config().max_stack_bytes;
-        let stack = ValueStack::new(limit_bytes).ok_or(FrameError::HostMemory)?;
+        let used_bytes = frame::slots_bytes(frames).min(limit_bytes * MAX_ROOM);
+        let stack = ValueStack::with_room(limit_bytes, used_bytes).ok_or(FrameError::HostMemory)?;
         let registers = frame::rebuild(store.inner_mut(), &stack, frames)?;
-        let activation = Activation {
-            stack: Some(stack),
-            top: std::ptr::null_mut(),
-            depth: 0,
-            values: Vec::new(),
-        };
+        let activation = Activation::new(Some(stack));
         let state = State::Parked(Parked { registers, budget: driver::BUDGET });
         Ok(Self { func, arguments: Vec::new(), activation, state })
     }
@@ -180,8 +182,17 @@ impl Thread {
 impl Parked {
     fn new(vm: *mut Vm) -> Self {
         // SAFETY: blocks live as long as the store, and no guest runs.
-        let &Vm { ip, fp, acc, budget, facc, vacc, exit, .. } = unsafe { &*vm };
-        Self { registers: Registers { vm, ip, fp, acc, facc, vacc, exit }, budget }
+        Self { registers: unsafe { Self::registers_of(vm) }, budget: unsafe { (*vm).budget } }
+    }
+
+    /// The registers of a run that stands in `vm`.
+    ///
+    /// # Safety
+    /// `vm` is live.
+    pub unsafe fn registers_of(vm: *mut Vm) -> Registers {
+        // SAFETY: by the contract of this function.
+        let &Vm { ip, fp, acc, facc, vacc, exit, .. } = unsafe { &*vm };
+        Registers { vm, ip, fp, acc, facc, vacc, exit }
     }
 
     fn restore(self) -> *mut Vm {
@@ -196,6 +207,11 @@ impl Parked {
 }
 
 impl Activation {
+    fn new(stack: Option<ValueStack>) -> Self {
+        let (top, values) = (std::ptr::null_mut(), Vec::new());
+        Self { stack, top, depth: 0, values, native: NativeState::default() }
+    }
+
     /// Runs `func` on top of the waiting run, to its end or to what takes its place.
     pub fn nested(&mut self, store: &mut Store, func: Func, arguments: &[Val]) -> Stop {
         check_arguments(store, func, arguments);
@@ -280,7 +296,34 @@ impl Activation {
         inner.activations -= 1;
         // SAFETY: as above.
         inner.fuel = unsafe { (*vm).fuel };
-        (self.stop(store, func, base, end, vm), vm)
+        let stop = self.stop(store, func, base, end, vm);
+        match self.lay_out(store, stop) {
+            Ok((stop, Some(vm))) => (stop, vm),
+            Ok((stop, None)) => (stop, vm),
+            Err(error) => (Stop::Failed(Box::new(error)), vm),
+        }
+    }
+
+    /// Puts frames that compiled code has given up back, as those of the interpreter; gives the
+    /// instance that the run stands in.
+    fn lay_out(
+        &mut self, store: &mut Store, stop: Stop,
+    ) -> Result<(Stop, Option<*mut Vm>), FrameError> {
+        let mut frames = std::mem::take(&mut self.native.frames);
+        // A run that a host function has started does not go on.
+        if frames.is_empty() || self.depth > 0 {
+            return Ok((stop, None));
+        }
+        frames.reverse();
+        let limit_bytes = store.engine().config().max_stack_bytes;
+        // Compiled frames may need more room in the interpreter than its limit.
+        let used_bytes = frame::slots_bytes(&frames).min(limit_bytes * MAX_ROOM);
+        let stack = ValueStack::with_room(limit_bytes, used_bytes);
+        let stack = stack.ok_or(FrameError::HostMemory)?;
+        let registers = frame::rebuild(store.inner_mut(), &stack, &frames)?;
+        self.stack = Some(stack);
+        let vm = Parked { registers, budget: driver::BUDGET }.restore();
+        Ok((stop, Some(vm)))
     }
 
     fn stop(
@@ -334,17 +377,25 @@ impl Activation {
         if vm.is_null() {
             return TrapReport::without_frames(code);
         }
+        // What compiled code has left is complete.
+        let mut places = std::mem::take(&mut self.native.places);
+        let native_fault = self.native.fault.take();
         // SAFETY: the run has just ended there: registers and frames are complete.
-        let (places, fault, mem0, mem0_bytes) = unsafe {
-            let places = Run { store, activation: self }.places(vm);
-            (places, (*vm).fault_address, (*vm).mem0, (*vm).mem0_bytes)
+        let (mut fault, mut mem0, mut mem0_bytes) = unsafe {
+            if places.is_empty() {
+                places = Run { store, activation: self }.places(Stand::of(vm));
+            }
+            ((*vm).fault_address, (*vm).mem0 as u64, (*vm).mem0_bytes)
         };
+        if let Some(native) = native_fault {
+            [fault, mem0, mem0_bytes] = native;
+        }
         let is_about_memory = code == Trap::OutOfBoundsMemoryAccess;
         TrapReport {
             code,
             backtrace: frames_of(store.inner(), &places),
             frame_count: places.len(),
-            fault_address: (is_about_memory && fault != 0).then(|| fault.wrapping_sub(mem0 as u64)),
+            fault_address: (is_about_memory && fault != 0).then(|| fault.wrapping_sub(mem0)),
             memory_bytes: is_about_memory.then_some(mem0_bytes),
         }
     }

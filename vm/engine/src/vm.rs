@@ -8,7 +8,7 @@
 //! Everything here stays where it is for as long as its store lives: icode holds addresses of it.
 //! This file knows no store: it is the picture that `store/` keeps up to date.
 
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The block of an instance. Its own globals follow it.
 #[derive(Debug)]
@@ -75,6 +75,11 @@ pub struct Vm {
     /// `fn(&Vm, operation: i32, immediates: i32, i32, operands: i64, i64, i64) -> i64`: does what
     /// [`Operation`](crate::compile::Operation) says.
     pub operate: *const u8,
+    /// What compiled code calls for functions of other instances and of the host: it finds the
+    /// callee by the bytecode of the call.
+    pub call_out: *const u8,
+    /// The operand of the last indirect call.
+    pub indirect_index: u32,
     /// After `poll`: where the state of the frame is to be stored before it returns; null to go on.
     pub record: *mut u64,
 }
@@ -85,6 +90,31 @@ pub const STOP_LIMIT: u64 = 1 << 63;
 impl Vm {
     /// Where the own globals begin.
     pub const GLOBALS_OFFSET: usize = size_of::<Self>();
+
+    /// Whether the run shall stop.
+    ///
+    /// # Safety
+    /// The block is that of an instance, whose store lives.
+    pub unsafe fn is_stopped(&self) -> bool {
+        // SAFETY: by the contract of this function.
+        unsafe { (*self.stop_word).load(Ordering::Relaxed) != 0 }
+    }
+
+    /// Lets compiled code run down to `limit` on its stack; a stop that is asked for is seen at the
+    /// next site all the same.
+    ///
+    /// # Safety
+    /// As for `is_stopped`.
+    pub unsafe fn arm(&self, limit: u64) {
+        self.native_limit.store(limit, Ordering::SeqCst);
+        self.wake.store(0, Ordering::SeqCst);
+        // Who asks sets the word first and these two afterwards, so that no request is lost.
+        // SAFETY: by the contract of this function.
+        if unsafe { (*self.stop_word).load(Ordering::SeqCst) != 0 } {
+            self.native_limit.store(STOP_LIMIT, Ordering::SeqCst);
+            self.wake.store(1, Ordering::SeqCst);
+        }
+    }
 
     /// Size of the cell of a global: a vector fits.
     pub const GLOBAL_BYTES: usize = 16;

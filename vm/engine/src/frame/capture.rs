@@ -12,9 +12,10 @@ use crate::icode::lower::stack::Place;
 use crate::icode::types::Class;
 use crate::icode::{Context, Recorder, StateAt, Wanted};
 use crate::interp::exit::Exit;
+use crate::interp::frames::Stand;
 use crate::interp::stubs;
-use crate::module::ModuleInner;
-use crate::site::{SiteKind, Sites};
+use crate::module::{Module, ModuleInner};
+use crate::site::{SiteId, SiteKind, Sites};
 use crate::store::StoreInner;
 use crate::types::ValType;
 use crate::vm::{FuncSlot, Vm};
@@ -55,7 +56,9 @@ pub(crate) unsafe fn capture(
     store: &mut StoreInner, registers: &Registers,
 ) -> Option<Vec<FrameState>> {
     let innermost = match Exit::from_code(registers.exit) {
-        Exit::Entered if registers.ip == stubs::untranslated() => {
+        Exit::Entered
+            if registers.ip == stubs::untranslated() || registers.ip == stubs::native() =>
+        {
             // SAFETY: the accumulator of such a run is the callee's slot.
             Stands::Untranslated(unsafe { (*(registers.acc as *const FuncSlot)).index })
         }
@@ -65,36 +68,107 @@ pub(crate) unsafe fn capture(
         Exit::Runtime => Stands::Record(registers.ip, Some(SiteKind::Operation)),
         _ => Stands::Record(registers.ip, None),
     };
-    let mut at = At { vm: registers.vm, fp: registers.fp, place: innermost };
+    let at = At { vm: registers.vm, fp: registers.fp, place: innermost };
+    // SAFETY: by the contract of this function.
+    unsafe { all(store, Some(at), registers) }
+}
+
+/// The frames that wait for the one with this header, the outermost first.
+///
+/// # Safety
+/// The call that made the frame of the instance `vm` has written the header, and the stack below is
+/// as it was then.
+pub(crate) unsafe fn capture_below(
+    store: &mut StoreInner, vm: *mut Vm, header: *mut u64,
+) -> Option<Vec<FrameState>> {
+    // Nothing of a frame inside a call is in an accumulator.
+    let (ip, fp) = (std::ptr::null(), std::ptr::null_mut());
+    let registers = Registers { vm, ip, fp, acc: 0, facc: 0.0, vacc: [0; 2], exit: 0 };
+    // SAFETY: by the contract of this function.
+    unsafe { all(store, At::below(vm, header), &registers) }
+}
+
+/// What has to be known of a site to read its frames.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    pub function: u32,
+    pub site: SiteId,
+    sites: Arc<Sites>,
+    state: StateAt,
+    params_count: usize,
+    /// How many slots the parameters take.
+    pub param_slots: usize,
+}
+
+impl Layout {
+    fn new(
+        store: &mut StoreInner, vm: *mut Vm, module: &Module, function: u32, wanted: Wanted,
+    ) -> Option<Self> {
+        let module = module.inner();
+        let sites = module.sites(function)?;
+        let state = state_at(module, vm, function, store, wanted)?;
+        let site = sites.find(state.site.offset, state.site.kind)?;
+        let ty = module.function_type(function);
+        let (params_count, param_slots) = (ty.params().len(), ty.param_slots());
+        Some(Self { function, site, sites, state, params_count, param_slots })
+    }
+
+    /// That of the loop whose header is the record at an address.
+    pub fn of_loop(store: &mut StoreInner, vm: *mut Vm, header: *const u8) -> Option<Self> {
+        // SAFETY: blocks of instances live as long as the store.
+        let index = unsafe { (*vm).instance };
+        let instance = &mut store.instances[index as usize];
+        let module = instance.module.clone();
+        let (function, bytes) = instance.icode.find(header)?;
+        let wanted = Wanted::Record(bytes / 8, Some(SiteKind::Loop));
+        Self::new(store, vm, &module, function, wanted)
+    }
+
+    /// All locals of a frame at the site, dead ones zero, and all operands.
+    ///
+    /// # Safety
+    /// `fp` is a frame of the function that stands there, with these registers if it is innermost.
+    pub unsafe fn read(&self, fp: *mut u64, registers: &Registers) -> (Vec<Slot>, Vec<Slot>) {
+        let live = self.sites.live(self.site);
+        let is_entry = self.state.site.kind == SiteKind::Entry;
+        let all = self.state.locals.iter().enumerate();
+        let locals = all.map(|(i, &(ty, slot))| {
+            // At an entry the locals that are no parameters are not written yet.
+            match live.contains(i as u32) && !(is_entry && i >= self.params_count) {
+                // SAFETY: by the contract of this function.
+                true => unsafe { read(fp, slot, ty) },
+                false => Slot::zero(ty),
+            }
+        });
+        let locals = locals.collect();
+        // SAFETY: as above.
+        (locals, unsafe { operands(fp, &self.state, registers) })
+    }
+}
+
+unsafe fn all(
+    store: &mut StoreInner, innermost: Option<At>, registers: &Registers,
+) -> Option<Vec<FrameState>> {
+    let mut next = innermost;
     let mut frames = Vec::new();
-    loop {
-        // SAFETY: by the contract of this function, and by that of `below`.
+    while let Some(at) = next {
+        // SAFETY: by the contract of `capture`.
         let (frame, params) = unsafe { frame(store, &at, registers)? };
         frames.push(frame);
         // SAFETY: each frame's header was written by the call that made it.
-        match unsafe { below(&at, params) } {
-            Some(next) => at = next,
-            None => break,
-        }
+        next = unsafe { At::below(at.vm, at.fp.add(params)) };
     }
     frames.reverse();
     Some(frames)
 }
 
-/// The frame that waits for the one at `at`, which has so many slots of parameters.
-unsafe fn below(at: &At, params: usize) -> Option<At> {
-    // SAFETY: headers stand behind the parameters; the switch area is what `Driver::switch` wrote.
-    unsafe {
-        let (mut fp, mut back) =
-            (*at.fp.add(params) as *mut u64, *at.fp.add(params + 1) as *const u8);
-        let mut vm = at.vm;
-        if back == stubs::switch_back() {
-            back = *fp.add(1) as *const u8;
-            vm = *fp.add(2) as *mut Vm;
-            fp = *fp as *mut u64;
-        }
-        let place = Stands::Record(back, Some(SiteKind::Return));
-        (back != stubs::done()).then_some(At { vm, fp, place })
+impl At {
+    /// The frame that waits for the one with this header.
+    unsafe fn below(vm: *mut Vm, header: *mut u64) -> Option<Self> {
+        // SAFETY: by the contract of `capture_below`.
+        let Stand { vm, fp, address } = unsafe { Stand::below(vm, header)? };
+        let place = Stands::Record(address.wrapping_add(1), Some(SiteKind::Return));
+        Some(Self { vm, fp, place })
     }
 }
 
@@ -113,16 +187,11 @@ unsafe fn frame(
             (function, Wanted::Record(bytes / 8, kind))
         }
     };
-    let sites = module.inner().sites(function)?;
-    let state = state_at(module.inner(), at.vm, function, store, wanted)?;
-    let site = sites.find(state.site.offset, state.site.kind)?;
-    let params = module.inner().function_type(function).params().len();
-    // SAFETY: the state's slots lie in the frame.
-    let locals = unsafe { locals(at.fp, &state, &sites, site, params) };
-    // SAFETY: as above.
-    let operands = unsafe { operands(at.fp, &state, registers) };
-    let slots = module.inner().function_type(function).param_slots();
-    Some((FrameState { instance: index, function, site, locals, operands }, slots))
+    let layout = Layout::new(store, at.vm, &module, function, wanted)?;
+    // SAFETY: by the contract of `capture`.
+    let (locals, operands) = unsafe { layout.read(at.fp, registers) };
+    let site = layout.site;
+    Some((FrameState { instance: index, function, site, locals, operands }, layout.param_slots))
 }
 
 /// Where values are at a site, by lowering the function once more.
@@ -134,23 +203,6 @@ pub(super) fn state_at(
     let body = module.bytes.at(module.body_span(function)?);
     Lower::function(&context, function, body, &mut store.scratch, Some(&mut recorder));
     recorder.found
-}
-
-unsafe fn locals(
-    fp: *mut u64, state: &StateAt, sites: &Sites, site: crate::site::SiteId, params: usize,
-) -> Vec<Slot> {
-    let live = sites.live(site);
-    let is_entry = state.site.kind == SiteKind::Entry;
-    let all = state.locals.iter().enumerate();
-    all.map(|(i, &(ty, slot))| {
-        // At an entry the locals that are no parameters are not written yet.
-        match live.contains(i as u32) && !(is_entry && i >= params) {
-            // SAFETY: by the contract of `frame`.
-            true => unsafe { read(fp, slot, ty) },
-            false => Slot::zero(ty),
-        }
-    })
-    .collect()
 }
 
 unsafe fn operands(fp: *mut u64, state: &StateAt, registers: &Registers) -> Vec<Slot> {

@@ -14,8 +14,8 @@ mod rebuild;
 
 use std::fmt;
 
-pub(crate) use capture::{Registers, capture, entry_frame};
-pub(crate) use rebuild::{check, rebuild};
+pub(crate) use capture::{Layout, Registers, capture, capture_below, entry_frame};
+pub(crate) use rebuild::{check, rebuild, slots_bytes};
 
 use crate::site::SiteId;
 use crate::types::ValType;

@@ -5,6 +5,7 @@
 
 use crate::frame::capture::state_at;
 use crate::frame::{FrameError, FrameState, Registers, Slot};
+use crate::icode::lower::MAX_FRAME_SLOTS;
 use crate::icode::lower::stack::{Holding, Operand, Place};
 use crate::icode::reader::Reader;
 use crate::icode::types::Class;
@@ -123,6 +124,15 @@ pub(crate) fn rebuild(
     Ok(unsafe { registers(store, &placed, frames.last()) })
 }
 
+/// More than frames can need in the interpreter, their headers and switch areas included.
+pub(crate) fn slots_bytes(frames: &[FrameState]) -> usize {
+    // Constants and slots that are free at a site take room as well; nobody has more of them than
+    // a frame can have, of which only the innermost counts: those below end at their window.
+    let slots = |frame: &FrameState| 2 * (frame.locals.len() + frame.operands.len()) + 16;
+    let all: usize = frames.iter().map(slots).sum();
+    8 * (all + MAX_FRAME_SLOTS as usize)
+}
+
 /// Finds the place of a frame and writes its header.
 fn place(
     store: &mut StoreInner, stack: &ValueStack, frame: &FrameState, below: Option<&Placed>,
@@ -167,7 +177,7 @@ fn place(
             }
         }
     };
-    if fp.wrapping_byte_add(frame_bytes) > stack.limit() {
+    if fp.wrapping_byte_add(frame_bytes) > stack.room() {
         return Err(FrameError::StackLimit);
     }
     // SAFETY: the frame lies in the stack, its header behind the parameters.
@@ -236,7 +246,11 @@ unsafe fn registers(store: &StoreInner, placed: &Placed, frame: Option<&FrameSta
     };
     if let (SiteKind::Entry, Some(frame)) = (state.site.kind, frame) {
         let instance = &store.instances[frame.instance as usize];
-        registers.acc = instance.functions[frame.function as usize] as u64;
+        let slot = instance.functions[frame.function as usize];
+        registers.acc = slot as u64;
+        // Compiled code, if there is any by now.
+        // SAFETY: slots live as long as the store.
+        registers.ip = unsafe { (*slot).code };
         return registers;
     }
     let operands = frame.map_or(&[][..], |frame| &frame.operands);

@@ -3,6 +3,8 @@
 //! Spec: 4.5.4 (instantiation).
 
 use brant_isa::Trap;
+use std::sync::Arc;
+
 use wasmparser::{BinaryReader, SectionLimited};
 
 use super::{Extern, InstanceInner, SlotArray, VmBlock};
@@ -52,12 +54,12 @@ pub fn allocate(
 
     let index = store.instances.len() as u32;
     let block = VmBlock::new(inner.globals.len() - inner.imported.globals as usize);
-    let vm = block.0.as_ptr();
+    let vm = block.vm();
 
     let mut instance = InstanceInner {
         module: module.clone(),
         slots: own_slots(store, inner, vm),
-        vm: block,
+        vm: Arc::new(block),
         functions: Box::default(),
         table_views: Box::default(),
         memory_views: Box::default(),
@@ -69,6 +71,7 @@ pub fn allocate(
         elements: Box::default(),
         data_dropped: vec![false; inner.data.len()].into(),
         icode: Icode::default(),
+        native: Default::default(),
     };
     take_functions(store, &mut instance, imports);
     take_memories(store, &mut instance, imports, own_memories);
@@ -89,7 +92,7 @@ pub fn allocate(
     block.memories = instance.memory_views.as_ptr();
     block.types = instance.type_ids.as_ptr();
     block.globals = instance.cells.as_ptr();
-    block.stop_word = std::sync::Arc::as_ptr(&store.stop_word);
+    block.stop_word = &raw const store.stopper.word;
     block.instance = index;
     store.publish_functions();
     store.instances.push(Stable::new(instance));
@@ -152,7 +155,7 @@ fn own_slots(store: &mut StoreInner, module: &ModuleInner, vm: *mut Vm) -> SlotA
         frame_bytes: 0,
         kind: FuncKind::Guest,
         icode: std::ptr::null(),
-        native: std::ptr::null(),
+        native: crate::native::stubs::call_out as *const u8,
     });
     SlotArray::new(slots.collect())
 }

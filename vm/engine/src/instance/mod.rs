@@ -5,6 +5,7 @@ mod link;
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use crate::error::InstantiateError;
 use crate::func::Func;
@@ -12,6 +13,7 @@ use crate::global::Global;
 use crate::interp::icode_map::Icode;
 use crate::memory::Memory;
 use crate::module::{ItemKind, Module};
+use crate::native::tier::{self, NativeInstance};
 use crate::store::{Store, StoreInner};
 use crate::table::Table;
 use crate::types::ExternType;
@@ -40,7 +42,7 @@ pub enum Extern {
 /// The content of an instance. Arrays whose addresses are in the block never change their length.
 pub(crate) struct InstanceInner {
     pub module: Module,
-    vm: VmBlock,
+    vm: Arc<VmBlock>,
     /// Slots of the module's own functions.
     pub slots: SlotArray,
     /// Slots of all functions by index of the module, imported ones first.
@@ -62,16 +64,24 @@ pub(crate) struct InstanceInner {
     pub data_dropped: Box<[bool]>,
     /// What the interpreter has made of its functions so far.
     pub icode: Icode,
+    /// What it has of compiled code.
+    pub native: NativeInstance,
 }
 
 impl InstanceInner {
     /// The block that handlers see.
     pub fn vm(&self) -> *mut Vm {
-        self.vm.0.as_ptr()
+        self.vm.vm()
+    }
+
+    /// The block, to share.
+    pub fn block(&self) -> Arc<VmBlock> {
+        self.vm.clone()
     }
 }
 
-/// The memory of a [`Vm`] and the cells behind it.
+/// The memory of a [`Vm`] and the cells behind it. Shared with those who stop its guest.
+#[derive(Debug)]
 pub(crate) struct VmBlock(NonNull<Vm>, Layout);
 
 impl VmBlock {
@@ -85,7 +95,17 @@ impl VmBlock {
         let Some(block) = NonNull::new(block.cast()) else { handle_alloc_error(layout) };
         Self(block, layout)
     }
+
+    /// The block.
+    pub fn vm(&self) -> *mut Vm {
+        self.0.as_ptr()
+    }
 }
+
+// SAFETY: the memory is owned; those who share it use atomic fields of it alone.
+unsafe impl Send for VmBlock {}
+// SAFETY: as above.
+unsafe impl Sync for VmBlock {}
 
 impl Drop for VmBlock {
     fn drop(&mut self) {
@@ -136,6 +156,7 @@ impl Instance {
         link::check(inner, module, imports)?;
         let index = init::allocate(inner, module, imports)?;
         init::write_segments(inner, index)?;
+        tier::compile_all(inner, index);
         Ok(Self { store: inner.id, index })
     }
 

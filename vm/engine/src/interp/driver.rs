@@ -15,16 +15,23 @@ use std::sync::atomic::Ordering;
 
 use brant_isa::Trap;
 
+use crate::frame::capture_below;
 use crate::host::{Flow, HostError};
-use crate::icode::lower::{Lower, Scratch};
+use crate::icode::lower::{HEADER_SLOTS, Lower, Scratch};
 use crate::icode::{Context, Operation};
 use crate::interp::dispatch;
 use crate::interp::exit::Exit;
+use crate::interp::frames::Stand;
 use crate::interp::icode_map::Icode;
 use crate::interp::regs::at;
 use crate::interp::step::call::TAIL_HEADER;
 use crate::interp::stubs;
 use crate::module::{ModuleError, ModuleInner};
+use crate::native::segment::{Entry, Segment};
+use crate::native::tier::{self, LoopCode};
+use crate::store::StoreInner;
+use crate::thread::{Activation, Parked};
+use crate::types::FuncType;
 use crate::vm::{FuncKind, FuncSlot, Vm};
 
 /// Calls and back edges between two looks at the stop word.
@@ -54,6 +61,13 @@ pub(crate) trait Services {
     fn operate(
         &mut self, vm: *mut Vm, operation: Operation, immediates: [u32; 2], operands: &mut [u64; 3],
     ) -> Result<Done, Trap>;
+    /// The store, and what belongs to the thread that runs.
+    fn parts(&mut self) -> (&mut StoreInner, &mut Activation);
+    /// Notes for a backtrace where the frames of a run stand.
+    ///
+    /// # Safety
+    /// A run has ended there, and nothing has run on its stack since.
+    unsafe fn take_places(&mut self, stand: Stand);
     /// How many slots the parameters and the results of a function take.
     fn slot_counts(&self, slot: *mut FuncSlot) -> (usize, usize);
 }
@@ -112,6 +126,13 @@ pub(crate) unsafe fn run(services: &mut dyn Services, vm: &mut *mut Vm) -> End {
     end
 }
 
+impl End {
+    /// Whether the run stands at a site.
+    pub fn can_go_on(&self) -> bool {
+        matches!(self, Self::Interrupted | Self::OutOfFuel | Self::Blocked)
+    }
+}
+
 struct Driver<'a> {
     services: &'a mut dyn Services,
     vm: *mut Vm,
@@ -126,8 +147,9 @@ impl Driver<'_> {
                     Exit::Done => Err(End::Done),
                     Exit::Trap(trap) => Err(End::Trap(trap)),
                     Exit::OutOfFuel => Err(End::OutOfFuel),
-                    Exit::Budget | Exit::Entered => self.poll(),
+                    Exit::Budget | Exit::Entered => self.tick(),
                     Exit::Translate => self.translate(),
+                    Exit::Native => self.enter_native(),
                     Exit::CallOut => self.call_out(),
                     Exit::TailCallOut => self.tail_call_out(),
                     Exit::SwitchBack => self.switch_back(),
@@ -136,6 +158,51 @@ impl Driver<'_> {
             };
             if let Err(end) = step {
                 return end;
+            }
+        }
+    }
+
+    /// The budget is used up: looks at the stop word and at what is hot.
+    unsafe fn tick(&mut self) -> Result<(), End> {
+        // SAFETY: by the contract of `run`.
+        unsafe {
+            self.poll()?;
+            match tier::tick(self.services.parts().0, self.vm) {
+                Some(found) => self.enter_loop(&found),
+                None => Ok(()),
+            }
+        }
+    }
+
+    /// Goes on in compiled code with the loop that the innermost frame stands at, to the return of
+    /// its function.
+    unsafe fn enter_loop(&mut self, found: &LoopCode) -> Result<(), End> {
+        // SAFETY: the frame stands at the header that the code is for. Types are never freed before
+        // their store.
+        unsafe {
+            let registers = Parked::registers_of(self.vm);
+            let (locals, operands) = found.layout.read(registers.fp, &registers);
+            let cells: Vec<u128> = locals.iter().chain(&operands).map(|slot| slot.bits).collect();
+            let slot = *(*self.vm).local_functions.add(found.layout.function as usize);
+            let ty: *const FuncType = self.services.parts().0.types.get((*slot).ty);
+            let window = registers.fp;
+            let header = window.add(found.layout.param_slots);
+            let (fp, back) = (*header as *mut u64, *header.add(1) as *const u8);
+            let used = (*slot).frame_bytes as usize / 8;
+            let entry = Entry {
+                code: found.code.start(),
+                params: &[],
+                results: (*ty).results(),
+                window,
+                value_top: window.add(used.max((*ty).result_slots() + HEADER_SLOTS as usize)),
+                cells: Some(cells.as_ptr()),
+            };
+            match Segment::run(self.services, self.vm, &entry) {
+                None => {
+                    self.resume(window, fp, back);
+                    Ok(())
+                }
+                Some(end) => Err(self.unwind(end, header)),
             }
         }
     }
@@ -167,6 +234,47 @@ impl Driver<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Runs the compiled function that was called, to its return.
+    unsafe fn enter_native(&mut self) -> Result<(), End> {
+        // SAFETY: the stub runs with the callee's slot in the accumulator and its frame in place.
+        // Types are never freed before their store.
+        unsafe {
+            let (slot, window) = ((*self.vm).acc as *mut FuncSlot, (*self.vm).fp);
+            let ty: *const FuncType = self.services.parts().0.types.get((*slot).ty);
+            let (params, results) = ((*ty).params(), (*ty).results());
+            let header = window.add((*ty).param_slots());
+            let (fp, back) = (*header as *mut u64, *header.add(1) as *const u8);
+            let used = (*ty).param_slots().max((*ty).result_slots()) + HEADER_SLOTS as usize;
+            let value_top = window.add(used);
+            let code = (*slot).native;
+            let entry = Entry { code, params, results, window, value_top, cells: None };
+            match Segment::run(self.services, self.vm, &entry) {
+                None => {
+                    self.resume(window, fp, back);
+                    Ok(())
+                }
+                Some(end) => Err(self.unwind(end, header)),
+            }
+        }
+    }
+
+    /// Takes what waits below a segment that has ended by a stop or a trap: the caller of the frame
+    /// with this header, and all below it.
+    unsafe fn unwind(&mut self, end: End, header: *mut u64) -> End {
+        // SAFETY: the header was written by the call, and nothing below it has changed since.
+        unsafe {
+            if end.can_go_on() {
+                let (store, activation) = self.services.parts();
+                let mut frames = capture_below(store, self.vm, header).unwrap_or_default();
+                frames.reverse();
+                activation.native.frames.extend(frames);
+            } else if let Some(stand) = Stand::below(self.vm, header) {
+                self.services.take_places(stand);
+            }
+        }
+        end
     }
 
     /// The callee of the call at `ip`, and the window of its arguments.

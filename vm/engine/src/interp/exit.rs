@@ -21,6 +21,8 @@ pub enum Exit {
     SwitchBack,
     /// The operation at `ip` is done by the driver.
     Runtime,
+    /// A compiled function was called: `acc` is its slot, its frame stands.
+    Native,
     /// The block at `ip` costs more fuel than there is.
     OutOfFuel,
     /// The instruction at `ip` has no defined result.
@@ -31,7 +33,7 @@ pub enum Exit {
 const FIRST: u64 = 256;
 
 impl Exit {
-    const PLAIN: [Self; 9] = [
+    const PLAIN: [Self; 10] = [
         Self::Done,
         Self::Budget,
         Self::Translate,
@@ -41,6 +43,7 @@ impl Exit {
         Self::Runtime,
         Self::OutOfFuel,
         Self::Entered,
+        Self::Native,
     ];
 
     /// The exit as a number: traps by their own code, which is what a fault gives too.
@@ -56,6 +59,7 @@ impl Exit {
             Self::Runtime => FIRST + 6,
             Self::OutOfFuel => FIRST + 7,
             Self::Entered => FIRST + 8,
+            Self::Native => FIRST + 9,
             Self::Trap(trap) => trap as u64,
         }
     }

@@ -22,17 +22,55 @@ pub(crate) struct FrameAt {
     pub offset: u32,
 }
 
-/// All frames below the state in `vm`, the innermost first.
+/// Where a walk over frames is: an instance, the frame, and an address in its icode.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stand {
+    pub vm: *mut Vm,
+    pub fp: *mut u64,
+    pub address: *const u8,
+}
+
+impl Stand {
+    /// Where the run in `vm` has ended.
+    ///
+    /// # Safety
+    /// `vm` is live.
+    pub unsafe fn of(vm: *mut Vm) -> Self {
+        // SAFETY: by the contract of this function.
+        unsafe { Self { vm, fp: (*vm).fp, address: (*vm).ip } }
+    }
+
+    /// What waits for the frame whose header this is; None if that was the outermost.
+    ///
+    /// # Safety
+    /// The call that made the frame of the instance `vm` has written the header.
+    pub unsafe fn below(vm: *mut Vm, header: *mut u64) -> Option<Self> {
+        // SAFETY: by the contract of this function; an area is what `Driver::switch` wrote: fp, ip,
+        // instance.
+        unsafe {
+            let (mut vm, mut fp, mut back) = (vm, *header as *mut u64, *header.add(1) as *const u8);
+            if back == stubs::switch_back() {
+                back = *fp.add(1) as *const u8;
+                vm = *fp.add(2) as *mut Vm;
+                fp = *fp as *mut u64;
+            }
+            // A return address is behind its call's record.
+            let address = back.wrapping_sub(1);
+            (back != stubs::done()).then_some(Self { vm, fp, address })
+        }
+    }
+}
+
+/// All frames from `stand` on, the innermost first.
 ///
 /// # Safety
-/// A run has ended in `vm`, and nothing has run on its stack since.
-pub(crate) unsafe fn frames(services: &mut dyn Services, vm: *mut Vm) -> Vec<FrameAt> {
+/// A run has ended there, and nothing has run on its stack since.
+pub(crate) unsafe fn frames(services: &mut dyn Services, stand: Stand) -> Vec<FrameAt> {
     let mut found = Vec::new();
     let mut maps = HashMap::new();
-    let mut vm = vm;
-    // SAFETY: by the contract of this function.
-    let (mut fp, mut address) = unsafe { ((*vm).fp, (*vm).ip) };
+    let mut stand = stand;
     loop {
+        let Stand { vm, fp, address } = stand;
         let (module, icode, scratch) = services.instance(vm);
         let Some((function, at)) = icode.find(address) else { return found };
         let operators = maps.entry((vm as usize, function)).or_insert_with(|| {
@@ -47,21 +85,9 @@ pub(crate) unsafe fn frames(services: &mut dyn Services, vm: *mut Vm) -> Vec<Fra
         found.push(FrameAt { vm, function, offset });
         let params = module.function_type(function).param_slots();
         // SAFETY: each frame's header was written by the call that made the frame.
-        let (previous, back) = unsafe { (*fp.add(params), *fp.add(params + 1)) };
-        fp = previous as *mut u64;
-        let mut back = back as *const u8;
-        if back == stubs::switch_back() {
-            // SAFETY: the area that `Driver::switch` wrote: fp, ip, instance.
-            unsafe {
-                back = *fp.add(1) as *const u8;
-                vm = *fp.add(2) as *mut Vm;
-                fp = *fp as *mut u64;
-            }
+        match unsafe { Stand::below(vm, fp.add(params)) } {
+            Some(below) => stand = below,
+            None => return found,
         }
-        if back == stubs::done() {
-            return found;
-        }
-        // A return address is behind its call's record.
-        address = back.wrapping_sub(1);
     }
 }

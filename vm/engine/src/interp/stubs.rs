@@ -1,7 +1,7 @@
 //! Records that belong to no function.
 
 use crate::interp::dispatch::{Handler, handler};
-use crate::interp::step::special::{Done, SwitchBack, Translate};
+use crate::interp::step::special::{Done, Native, SwitchBack, Translate};
 
 /// A record.
 #[repr(C)]
@@ -15,6 +15,7 @@ const fn stub(handler: Handler) -> Stub {
 }
 
 static UNTRANSLATED: Stub = stub(handler::<Translate>());
+static NATIVE: Stub = stub(handler::<Native>());
 static DONE: Stub = stub(handler::<Done>());
 static SWITCH_BACK: Stub = stub(handler::<SwitchBack>());
 
@@ -25,6 +26,11 @@ fn record(stub: &'static Stub) -> *const u8 {
 /// The code of functions that have none yet.
 pub(crate) fn untranslated() -> *const u8 {
     record(&UNTRANSLATED)
+}
+
+/// The code of functions that are compiled.
+pub(crate) fn native() -> *const u8 {
+    record(&NATIVE)
 }
 
 /// Where the outermost frame returns to.

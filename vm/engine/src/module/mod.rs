@@ -12,7 +12,7 @@ mod mapped;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use wasmparser::{
     BinaryReader, FuncToValidate, FuncValidator, FuncValidatorAllocations, FunctionBody,
@@ -27,7 +27,9 @@ pub(crate) use custom::Names;
 pub use error::ModuleError;
 pub use mapped::FileBytes;
 
+use crate::compile::{Entry, Options};
 use crate::config::Engine;
+use crate::native::code::NativeCode;
 use crate::site::Sites;
 use crate::types::{ExternType, FuncType, GlobalType, MemoryType, TableType};
 
@@ -62,12 +64,16 @@ pub(crate) struct ModuleInner {
     names: OnceLock<Names>,
     /// Sites of the functions that somebody asked about.
     sites: Mutex<HashMap<u32, Arc<Sites>>>,
+    native_code: Mutex<NativeCodes>,
     hash: OnceLock<[u8; 32]>,
     /// What the validator knows of the module, for bodies that are validated later.
     resources: Option<ValidatorResources>,
     /// Whether the body was found to be valid; empty if all were at the start.
     validated: Box<[AtomicBool]>,
 }
+
+/// Compiled code of a module, by function, entry and what it relies on.
+type NativeCodes = HashMap<(u32, Entry, Options), Arc<NativeCode>>;
 
 /// How many of each kind are imported: they come first in the index spaces.
 #[derive(Clone, Copy, Default, Debug)]
@@ -308,6 +314,11 @@ impl ModuleInner {
     /// What a validator of one body needs; none in a module without bodies.
     pub fn resources(&self) -> Option<ValidatorResources> {
         self.resources.clone()
+    }
+
+    /// What was compiled so far, in memory.
+    pub fn native_code(&self) -> MutexGuard<'_, NativeCodes> {
+        self.native_code.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The sites of function `index`, found at the first call; none if it is imported or not valid.

@@ -145,7 +145,9 @@ unsafe extern "C" fn on_fault(
 ) {
     // SAFETY: the kernel hands over valid places; `leave_guest` asks for no more.
     unsafe {
-        if !leave_guest(&*info, &mut *context) {
+        if !crate::native::fault::redirect(&*info, &mut *context)
+            && !leave_guest(&*info, &mut *context)
+        {
             pass_on(signal, info, context);
         }
     }

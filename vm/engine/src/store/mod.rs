@@ -5,14 +5,17 @@
 //! handlers, icode and tables hold addresses and numbers of what is in it.
 
 mod bulk;
+mod interrupt;
 mod limits;
 mod stable;
 
 use std::any::Any;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use interrupt::Interrupt;
+pub(crate) use interrupt::Stopper;
 pub(crate) use limits::Budget;
 pub use limits::{LimitError, Limits, Resource};
 pub(crate) use stable::Stable;
@@ -24,6 +27,8 @@ use crate::host::HostFunc;
 use crate::icode::lower::Scratch;
 use crate::instance::InstanceInner;
 use crate::memory::MemoryInner;
+use crate::native::code::CodeMap;
+use crate::native::tier::Compiling;
 use crate::table::TableInner;
 use crate::types::TypeIds;
 
@@ -41,7 +46,7 @@ pub(crate) struct StoreInner {
     pub engine: Engine,
     pub data: Box<dyn Any + Send>,
     /// Shared with every [`Interrupt`].
-    pub stop_word: Arc<AtomicU32>,
+    pub stopper: Arc<Stopper>,
     pub budget: Budget,
     /// What is left while no guest runs; meanwhile it is in the running `Vm`.
     pub fuel: u64,
@@ -56,6 +61,9 @@ pub(crate) struct StoreInner {
     pub instances: Vec<Stable<InstanceInner>>,
     /// What external references refer to; reference value 1 is the first.
     pub externs: Vec<Box<dyn Any + Send>>,
+    /// Compiled code that its instances may run.
+    pub code: CodeMap,
+    pub compiling: Compiling,
     /// How many runs stand on the native stack.
     pub activations: u32,
 }
@@ -63,20 +71,6 @@ pub(crate) struct StoreInner {
 // SAFETY: the raw pointers in a store lead to what the store itself owns, the boxed values in it are
 // `Send`, and nothing of it is bound to a thread.
 unsafe impl Send for StoreInner {}
-
-/// Stops the guests of a store, from any thread.
-#[derive(Clone, Debug)]
-pub struct Interrupt(Arc<AtomicU32>);
-
-impl Interrupt {
-    /// Asks the running guest to stop at its next site, or the next run to stop at its first one.
-    ///
-    /// The run ends with [`crate::Stop::Interrupted`] and can go on. Requests do not add up. Safe in
-    /// a signal handler.
-    pub fn interrupt(&self) {
-        self.0.store(1, Ordering::Release);
-    }
-}
 
 impl Store {
     /// An empty store. `data` is the embedder's, for its host functions.
@@ -86,7 +80,7 @@ impl Store {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             engine: engine.clone(),
             data,
-            stop_word: Arc::default(),
+            stopper: Arc::default(),
             budget: Budget::default(),
             fuel: 0,
             types: TypeIds::default(),
@@ -98,6 +92,8 @@ impl Store {
             globals: Vec::new(),
             instances: Vec::new(),
             externs: Vec::new(),
+            code: CodeMap::default(),
+            compiling: Compiling::default(),
             activations: 0,
         });
         Self { inner: ManuallyDrop::new(inner) }
@@ -151,7 +147,7 @@ impl Store {
 
     /// What stops this store's guests from another thread.
     pub fn interrupt_handle(&self) -> Interrupt {
-        Interrupt(self.inner.stop_word.clone())
+        Interrupt(self.inner.stopper.clone())
     }
 
     pub(crate) fn inner(&self) -> &StoreInner {
@@ -172,8 +168,8 @@ impl StoreInner {
     /// Whether the stop word was set; clears it.
     pub fn take_interrupt(&self) -> bool {
         // Relaxed first: the word is almost always 0, and reading alone keeps its line shared.
-        self.stop_word.load(Ordering::Relaxed) != 0
-            && self.stop_word.swap(0, Ordering::Acquire) != 0
+        self.stopper.word.load(Ordering::Relaxed) != 0
+            && self.stopper.word.swap(0, Ordering::Acquire) != 0
     }
 }
 

@@ -141,6 +141,8 @@ stops! {
     SwitchBack;
     /// The code of a function that has none yet.
     Translate;
+    /// The code of a function that is compiled.
+    Native;
 }
 
 /// Takes `at::WORD` units of fuel, or stops before the block that they are for.

@@ -1,0 +1,89 @@
+//! Code memory: written once, then executable, and never both.
+
+use std::ptr::{self, NonNull};
+
+use crate::memory::host_page_bytes;
+
+/// Functions start at multiples of this.
+const ALIGN: usize = 16;
+
+/// A mapping with code. Whoever runs it keeps it.
+#[derive(Debug)]
+pub struct CodeChunk {
+    base: NonNull<u8>,
+    len_bytes: usize,
+}
+
+// SAFETY: the mapping is owned, and nobody can write to it.
+unsafe impl Send for CodeChunk {}
+// SAFETY: as above.
+unsafe impl Sync for CodeChunk {}
+
+impl CodeChunk {
+    /// Code in a mapping of its own; also gives where each piece begins. None if the host refuses.
+    pub fn new(pieces: &[&[u8]]) -> Option<(Self, Vec<usize>)> {
+        let mut len_bytes = 0usize;
+        let offsets: Vec<usize> = pieces
+            .iter()
+            .map(|piece| {
+                let at = len_bytes;
+                // A byte between them: the address behind a last call belongs to its own function.
+                len_bytes = (at + piece.len() + 1).next_multiple_of(ALIGN);
+                at
+            })
+            .collect();
+        let len_bytes = len_bytes.max(1).next_multiple_of(host_page_bytes());
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a fresh mapping at an address of the kernel's choice.
+        let base = unsafe { libc::mmap(ptr::null_mut(), len_bytes, access, flags, -1, 0) };
+        if base == libc::MAP_FAILED {
+            return None;
+        }
+        let chunk = Self { base: NonNull::new(base.cast())?, len_bytes };
+        for (piece, &at) in pieces.iter().zip(&offsets) {
+            // SAFETY: the pieces fit, by the sum above.
+            unsafe { ptr::copy_nonoverlapping(piece.as_ptr(), chunk.address(at), piece.len()) };
+        }
+        let access = libc::PROT_READ | libc::PROT_EXEC;
+        // SAFETY: the mapping is ours, and nobody else knows it yet.
+        if unsafe { libc::mprotect(base, len_bytes, access) } != 0 {
+            return None;
+        }
+        clear_instruction_cache(chunk.base.as_ptr(), len_bytes);
+        Some((chunk, offsets))
+    }
+
+    /// The address of the byte at an offset.
+    pub fn address(&self, offset: usize) -> *mut u8 {
+        self.base.as_ptr().wrapping_add(offset)
+    }
+}
+
+impl Drop for CodeChunk {
+    fn drop(&mut self) {
+        // SAFETY: the mapping that `new` made; its owners are gone, and with them all runs of it.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.len_bytes) };
+    }
+}
+
+/// Makes what was written visible to the instruction fetch, where the processor does not.
+#[cfg(target_arch = "aarch64")]
+fn clear_instruction_cache(start: *mut u8, len_bytes: usize) {
+    const LINE_BYTES: usize = 16;
+    let lines = (0..len_bytes).step_by(LINE_BYTES);
+    // SAFETY: cache maintenance by address on a mapping of ours changes no content.
+    unsafe {
+        for offset in lines.clone() {
+            std::arch::asm!("dc cvau, {}", in(reg) start.add(offset));
+        }
+        std::arch::asm!("dsb ish");
+        for offset in lines {
+            std::arch::asm!("ic ivau, {}", in(reg) start.add(offset));
+        }
+        std::arch::asm!("dsb ish", "isb");
+    }
+}
+
+#[cfg(not(target_arch = "aarch64"))]
+fn clear_instruction_cache(_: *mut u8, _: usize) {}

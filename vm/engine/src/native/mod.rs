@@ -1,0 +1,33 @@
+//! Compiled code: where it is, how a run enters and leaves it, and how its frames give up their
+//! state. It knows no compiler: what is run here came through [`crate::compile`].
+//!
+//! ```text
+//! driver (interp) -> Segment::run -> stubs::enter -> compiled frames ..
+//!                                      .. -> stubs::call_out -> calls::called_out -> host, or
+//!                                            driver::run again, above the frames of the first
+//! ```
+//!
+//! A *segment* is what stands on the native stack between an `enter` and the next driver. It belongs
+//! to one instance. A stop takes segments and interpreters apart from the innermost outwards: each
+//! adds its frames to `NativeState::frames` and returns to what has entered it. A trap goes the same
+//! way, with places for the backtrace instead of frames.
+//!
+//! ```text
+//! abi.rs      where parameters and results are
+//! arena.rs    code memory            code.rs    whose an address is
+//! segment.rs  in and out of compiled code       stubs/     the machine code for that
+//! calls.rs    what compiled code calls          capture.rs stops: frames give up their state
+//! fault.rs    traps of compiled code            tier.rs    what is compiled, and when
+//! service.rs  the thread that compiles
+//! ```
+
+pub mod abi;
+mod arena;
+pub mod calls;
+pub mod capture;
+pub mod code;
+pub mod fault;
+pub mod segment;
+pub mod service;
+pub mod stubs;
+pub mod tier;

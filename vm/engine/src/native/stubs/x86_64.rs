@@ -1,0 +1,264 @@
+//! The machine code around compiled functions, for x86-64.
+
+use std::arch::naked_asm;
+use std::mem::offset_of;
+
+use crate::native::calls::{called_out, operate};
+use crate::native::capture::{next_delivery, polled};
+use crate::native::segment::Way;
+
+/// What `poll` keeps on the stack, lowest address first.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Polled {
+    pub floats: [[u64; 2]; 16],
+    r15_to_r10: [u64; 6],
+    r9: u64,
+    r8: u64,
+    rdi: u64,
+    rsi: u64,
+    pub frame_pointer: *mut usize,
+    rbx: u64,
+    rdx: u64,
+    rcx: u64,
+    rax: u64,
+    pub return_address: usize,
+}
+
+impl Polled {
+    /// Integer parameters of a function that has not begun, the block first.
+    pub fn ints(&self) -> [u64; 6] {
+        [self.rdi, self.rsi, self.rdx, self.rcx, self.r8, self.r9]
+    }
+}
+
+/// What `call_out` and `call_operate` keep on the stack, lowest address first. Results go to the
+/// first registers of each kind.
+#[derive(Debug)]
+#[repr(C)]
+pub struct CalledOut {
+    pub floats: [[u64; 2]; 8],
+    pub ints: [u64; 6],
+    pub frame_pointer: *mut usize,
+    pub return_address: usize,
+}
+
+/// Called from loop headers: keeps every register, the caller-saved ones too (PreserveAll). Only
+/// the lower halves of vector registers: compiled code uses no AVX.
+#[unsafe(naked)]
+pub unsafe extern "sysv64" fn poll() {
+    naked_asm!(
+        "push rax",
+        "push rcx",
+        "push rdx",
+        "push rbx",
+        "push rbp",
+        "push rsi",
+        "push rdi",
+        "push r8",
+        "push r9",
+        "push r10",
+        "push r11",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "sub rsp, 256",
+        "movups [rsp], xmm0",
+        "movups [rsp + 16], xmm1",
+        "movups [rsp + 32], xmm2",
+        "movups [rsp + 48], xmm3",
+        "movups [rsp + 64], xmm4",
+        "movups [rsp + 80], xmm5",
+        "movups [rsp + 96], xmm6",
+        "movups [rsp + 112], xmm7",
+        "movups [rsp + 128], xmm8",
+        "movups [rsp + 144], xmm9",
+        "movups [rsp + 160], xmm10",
+        "movups [rsp + 176], xmm11",
+        "movups [rsp + 192], xmm12",
+        "movups [rsp + 208], xmm13",
+        "movups [rsp + 224], xmm14",
+        "movups [rsp + 240], xmm15",
+        "mov rdi, rsp",
+        // From an entry the stack is off by 8.
+        "and rsp, -16",
+        "mov rbx, rdi",
+        "call {polled}",
+        "mov rsp, rbx",
+        "movups xmm0, [rsp]",
+        "movups xmm1, [rsp + 16]",
+        "movups xmm2, [rsp + 32]",
+        "movups xmm3, [rsp + 48]",
+        "movups xmm4, [rsp + 64]",
+        "movups xmm5, [rsp + 80]",
+        "movups xmm6, [rsp + 96]",
+        "movups xmm7, [rsp + 112]",
+        "movups xmm8, [rsp + 128]",
+        "movups xmm9, [rsp + 144]",
+        "movups xmm10, [rsp + 160]",
+        "movups xmm11, [rsp + 176]",
+        "movups xmm12, [rsp + 192]",
+        "movups xmm13, [rsp + 208]",
+        "movups xmm14, [rsp + 224]",
+        "movups xmm15, [rsp + 240]",
+        "add rsp, 256",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop r11",
+        "pop r10",
+        "pop r9",
+        "pop r8",
+        "pop rdi",
+        "pop rsi",
+        "pop rbp",
+        "pop rbx",
+        "pop rdx",
+        "pop rcx",
+        "pop rax",
+        "ret",
+        polled = sym polled,
+    )
+}
+
+/// Where the handler sends a stopped entry: `poll`, as if called at the first byte of the function,
+/// which is in r10. The prologue runs again when it returns.
+#[unsafe(naked)]
+pub unsafe extern "sysv64" fn poll_at_entry() {
+    naked_asm!("push r10", "jmp {poll}", poll = sym poll)
+}
+
+/// Where `poll` returns to instead, when the stopped entry gives up: out of the function.
+#[unsafe(naked)]
+pub unsafe extern "sysv64" fn leave_entry() {
+    naked_asm!("ret")
+}
+
+/// Where every captured frame returns to instead of its caller. The epilogue has restored the
+/// callee-saved registers and `rsp`, which is all that the caller's pad relies on; it takes the
+/// record in rax, as the payload of an exception.
+#[unsafe(naked)]
+pub unsafe extern "sysv64" fn trampoline() {
+    naked_asm!("call {next}", "jmp rdx", next = sym next_delivery)
+}
+
+macro_rules! saving_stub {
+    ($(#[$doc:meta])* $name:ident, $target:path) => {
+        $(#[$doc])*
+        #[unsafe(naked)]
+        pub unsafe extern "sysv64" fn $name() {
+            naked_asm!(
+                "push rbp",
+                "sub rsp, 176",
+                "movups [rsp], xmm0",
+                "movups [rsp + 16], xmm1",
+                "movups [rsp + 32], xmm2",
+                "movups [rsp + 48], xmm3",
+                "movups [rsp + 64], xmm4",
+                "movups [rsp + 80], xmm5",
+                "movups [rsp + 96], xmm6",
+                "movups [rsp + 112], xmm7",
+                "mov [rsp + 128], rdi",
+                "mov [rsp + 136], rsi",
+                "mov [rsp + 144], rdx",
+                "mov [rsp + 152], rcx",
+                "mov [rsp + 160], r8",
+                "mov [rsp + 168], r9",
+                "mov rdi, rsp",
+                "call {target}",
+                "movups xmm0, [rsp]",
+                "movups xmm1, [rsp + 16]",
+                "mov rax, [rsp + 128]",
+                "mov rdx, [rsp + 136]",
+                "add rsp, 176",
+                "pop rbp",
+                "ret",
+                target = sym $target,
+            )
+        }
+    };
+}
+saving_stub! {
+    /// What compiled code calls for every function that has no code of its own instance.
+    call_out, called_out
+}
+saving_stub! {
+    /// `Vm::operate`.
+    call_operate, operate
+}
+
+/// Calls compiled code as `way` says, on the guest's native stack, and keeps its results there.
+#[unsafe(naked)]
+pub unsafe extern "sysv64" fn enter(way: *mut Way) {
+    naked_asm!(
+        "push rbp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "push rdi",
+        "mov [rdi + {saved}], rsp",
+        "mov rbx, rdi",
+        "mov rax, [rbx + {stack}]",
+        "test rax, rax",
+        "cmovnz rsp, rax",
+        "and rsp, -16",
+        // The words on the stack: an even number of them.
+        "mov rcx, [rbx + {word_count}]",
+        "lea rdx, [rcx * 8]",
+        "sub rsp, rdx",
+        "mov rsi, [rbx + {words}]",
+        "mov rdi, rsp",
+        "cld",
+        "rep movsq",
+        "movups xmm0, [rbx + {floats}]",
+        "movups xmm1, [rbx + {floats} + 16]",
+        "movups xmm2, [rbx + {floats} + 32]",
+        "movups xmm3, [rbx + {floats} + 48]",
+        "movups xmm4, [rbx + {floats} + 64]",
+        "movups xmm5, [rbx + {floats} + 80]",
+        "movups xmm6, [rbx + {floats} + 96]",
+        "movups xmm7, [rbx + {floats} + 112]",
+        "mov rdi, [rbx + {ints}]",
+        "mov rsi, [rbx + {ints} + 8]",
+        "mov rdx, [rbx + {ints} + 16]",
+        "mov rcx, [rbx + {ints} + 24]",
+        "mov r8, [rbx + {ints} + 32]",
+        "mov r9, [rbx + {ints} + 40]",
+        "call [rbx + {code}]",
+        "movups [rbx + {floats}], xmm0",
+        "movups [rbx + {floats} + 16], xmm1",
+        "mov [rbx + {ints}], rax",
+        "mov [rbx + {ints} + 8], rdx",
+        "mov rdi, rbx",
+        "jmp {leave}",
+        saved = const offset_of!(Way, saved_stack),
+        stack = const offset_of!(Way, stack),
+        word_count = const offset_of!(Way, word_count),
+        words = const offset_of!(Way, words),
+        floats = const offset_of!(Way, floats),
+        ints = const offset_of!(Way, ints),
+        code = const offset_of!(Way, code),
+        leave = sym leave,
+    )
+}
+
+/// Returns from `enter`, whatever stands above it on the stack.
+#[unsafe(naked)]
+pub unsafe extern "sysv64" fn leave(way: *mut Way) -> ! {
+    naked_asm!(
+        "mov rsp, [rdi + {saved}]",
+        "pop rdi",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+        saved = const offset_of!(Way, saved_stack),
+    )
+}

@@ -9,6 +9,7 @@ mod const_expr;
 mod custom;
 mod error;
 mod mapped;
+mod parts;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};

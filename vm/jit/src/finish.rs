@@ -21,7 +21,7 @@ pub fn finish(
         | cranelift_codegen::CodegenError::CodeTooLarge => CompileError::TooLarge,
         // The translator is wrong: say all of it where tests can see it.
         other => CompileError::Unsupported(format!(
-            "function {} as it was translated: {other}",
+            "function {} as it was translated: {other:?}",
             request.function
         )),
     })?;

@@ -113,12 +113,13 @@ impl<'a> Translator<'a, '_> {
         self.b.ins().jump(header, &args);
         self.way_in(header, height)?;
         self.b.switch_to_block(header);
+        let values = self.b.block_params(header).to_vec();
         self.operands.truncate(height);
-        self.operands.extend_from_slice(self.b.block_params(header));
+        self.operands.extend_from_slice(&values);
         self.open(Opened::Loop(header), kept, params, results);
         self.refresh_kept();
         self.is_leaf = false;
-        self.loop_header(header)
+        self.loop_header(header, &values)
     }
 
     /// Operands below the innermost block from their variables again.

@@ -31,10 +31,13 @@ impl Translator<'_, '_> {
     /// The header looks whether it shall stop. The cold block goes back to the *header* and is the
     /// *first* successor: if it rejoined the loop's body, the exit would end Cranelift's code motion
     /// out of the rest of the loop.
-    pub(super) fn loop_header(&mut self, header: Block) -> Result<(), CompileError> {
+    pub(super) fn loop_header(
+        &mut self, header: Block, params: &[Value],
+    ) -> Result<(), CompileError> {
         if self.options.stops != Stops::Never {
             let site = self.site(SiteKind::Loop)?;
-            self.poll(site, Some(header))?;
+            let back: Vec<_> = params.iter().map(|&value| BlockArg::Value(value)).collect();
+            self.poll(site, Some((header, &back)))?;
         }
         if self.options.fuel {
             self.pay(SiteKind::Loop)?;
@@ -48,21 +51,18 @@ impl Translator<'_, '_> {
         self.poll(site, None)
     }
 
-    /// Looks whether to stop; if not, or not for long, goes on here or at `header`.
-    fn poll(&mut self, site: SiteId, header: Option<Block>) -> Result<(), CompileError> {
+    /// Looks whether to stop; if not, or not for long, goes on here or at a header.
+    fn poll(
+        &mut self, site: SiteId, header: Option<(Block, &[BlockArg])>,
+    ) -> Result<(), CompileError> {
         let (cold, body) = (self.b.create_block(), self.b.create_block());
         let flags = self.regions.vm();
         let wake = self.b.ins().load(types::I32, flags, self.vm, vm::WAKE);
         self.b.ins().brif(wake, cold, &[], body, &[]);
         self.b.set_cold_block(cold);
         self.go_on_in(cold);
-        let back: Vec<BlockArg> = match header {
-            Some(header) => {
-                self.b.block_params(header).iter().map(|&value| BlockArg::Value(value)).collect()
-            }
-            None => Vec::new(),
-        };
-        self.ask(CallKind::Poll, site, header.unwrap_or(body), &back)?;
+        let (back, args) = header.unwrap_or((body, &[]));
+        self.ask(CallKind::Poll, site, back, args)?;
         self.go_on_in(body);
         Ok(())
     }

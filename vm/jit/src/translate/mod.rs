@@ -23,7 +23,7 @@ use cranelift_codegen::ir::{
     Block, InstBuilder, InstructionData, Opcode as ClifOpcode, SourceLoc, Type, Value, ValueDef,
     types,
 };
-use cranelift_frontend::{FunctionBuilder, Variable};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use wasmparser::BinaryReader;
 
 use crate::Scratch;
@@ -87,11 +87,17 @@ pub fn translate(
         Entry::Loop(_) => abi::loop_signature(ty),
     };
     let b = FunctionBuilder::new(function, &mut scratch.builder);
-    let mut translator = Translator::start(b, request, &sites, body)?;
-    translator.body()?;
-    let Translator { b, calls, .. } = translator;
-    b.finalize(target.isa().frontend_config());
-    Ok(calls)
+    let made = Translator::start(b, request, &sites, body).and_then(|mut translator| {
+        translator.body()?;
+        let Translator { b, calls, .. } = translator;
+        b.finalize(target.isa().frontend_config());
+        Ok(calls)
+    });
+    if made.is_err() {
+        // What was left half built must not meet the next function.
+        scratch.builder = FunctionBuilderContext::new();
+    }
+    made
 }
 
 /// The type of a function.

@@ -11,6 +11,13 @@
 //! callee      loaded from `Vm::native_functions` by index, or from `FuncSlot::native`; its first
 //!             parameter is its own `Vm`: the caller's for a function of the module (imported or
 //!             not), `FuncSlot::vm` for a reference, or the caller's where that is null
+//! record      of a call beneath which the thread stopped: the frame stores its live locals and its
+//!             operands there. Narrow values write their own bytes only, so that the record has to
+//!             be zero before. Operands that `Vm::operate` was given are not in it: the engine has
+//!             them, and knows how far the operation came.
+//! traps       division by zero and overflow are the processor's own where it has them: on x86-64
+//!             SIGFPE; access faults are SIGSEGV, also at address 0 for elements of tables; all
+//!             others are SIGILL
 //! ```
 
 use std::fmt;

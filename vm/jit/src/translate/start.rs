@@ -36,6 +36,10 @@ pub struct LateStart {
     pub variables: Vec<Variable>,
 }
 
+/// A function that has so many values at most, and calls nothing, does not check the stack. Its
+/// frame stays far below 8 KiB: that much has to be below the limit that others check.
+const MAX_UNCHECKED_VALUES: usize = 256;
+
 /// Size of a value's cell.
 const CELL_BYTES: i32 = 16;
 
@@ -206,9 +210,11 @@ impl<'a, 'f> Translator<'a, 'f> {
     }
 
     /// The entry poll is Cranelift's own stack check: no CLIF, and at its trap every parameter is
-    /// still in its place. What calls nothing and has no loop runs for a short while only.
+    /// still in its place. What calls nothing and has no loop runs for a short while only, and if it
+    /// has few values, then its frame is small.
     pub fn check_at_entry(&mut self) {
-        if self.is_leaf && self.options.stops != Stops::Every {
+        let is_small = self.b.func.dfg.num_values() <= MAX_UNCHECKED_VALUES;
+        if self.is_leaf && is_small && self.options.stops != Stops::Every {
             return;
         }
         let base = self.b.create_global_value(GlobalValueData::VMContext);

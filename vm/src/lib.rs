@@ -23,6 +23,7 @@
 mod builder;
 mod caller;
 mod clock;
+mod compiler;
 mod error;
 mod features;
 mod limits;
@@ -37,13 +38,14 @@ mod typed;
 pub mod wast;
 
 pub use brant_engine::{
-    Config, Engine, ExportType, ExternType, FuncType, GuestMemory, ImportType, Trap, TrapReport,
-    Val, ValType,
+    Config, Engine, ExportType, ExternType, FuncType, GuestMemory, ImportType, Tier, Trap,
+    TrapReport, Val, ValType,
 };
 pub use brant_kernel::host::MountAccess;
 pub use builder::ProcessBuilder;
 pub use caller::Caller;
 pub use clock::Interrupt;
+pub use compiler::with_compiler;
 pub use error::{Error, MissingImport};
 pub use features::{Features, UnknownFeature};
 pub use limits::Limits;

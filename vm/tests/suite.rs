@@ -83,6 +83,15 @@ macro_rules! suite {
                         }
                     )*
                 }
+                #[cfg(feature = "jit")]
+                mod jit {
+                    $(
+                        #[test]
+                        fn $test() {
+                            crate::check($folder, $script, crate::Mode::Jit);
+                        }
+                    )*
+                }
             }
         )*
 

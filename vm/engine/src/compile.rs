@@ -12,6 +12,13 @@
 //!             `FuncSlot::vm` is the caller's own, else `Vm::call_out`; its first parameter is the
 //!             caller's `Vm` in all cases. Before a call by reference its index in the table goes to
 //!             `Vm::indirect_index`
+//! record      of a call beneath which the thread stopped: the frame stores its live locals and its
+//!             operands there. Narrow values write their own bytes only, so that the record has to
+//!             be zero before. Operands that `Vm::operate` was given are not in it: the engine has
+//!             them, and knows how far the operation came.
+//! traps       division by zero and overflow are the processor's own where it has them: on x86-64
+//!             SIGFPE; access faults are SIGSEGV, also at address 0 for elements of tables; all
+//!             others are SIGILL
 //! ```
 
 use std::fmt;
@@ -153,8 +160,6 @@ pub enum CallKind {
 pub struct RecordSlot {
     /// Which local or operand it is.
     pub what: SlotOf,
-    /// Its type.
-    pub ty: crate::types::ValType,
     /// Where its value is.
     pub at: RecordPlace,
 }

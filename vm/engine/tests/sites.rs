@@ -107,3 +107,12 @@ fn a_site_that_is_not_there_has_no_shape() {
     assert!(Sites::of(&module, 0).is_err(), "imported");
     assert!(Shape::of(&module, 1, SiteId(7)).is_err());
 }
+
+#[test]
+fn a_reference_made_by_ref_func_is_an_operand_like_any_other() {
+    check(
+        "(module (table 1 funcref) (elem declare func 0)
+            (func (result i32) (table.grow (ref.func 0) (i32.const 1))))",
+        &["entry [] ()", "operation [] (funcref i32)"],
+    );
+}

@@ -175,6 +175,8 @@ pub enum Tier {
     Auto,
     /// The interpreter alone.
     Interp,
+    /// Compiled code: everything is compiled before the program starts.
+    Jit,
 }
 
 /// When function bodies are validated.

@@ -24,7 +24,6 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
     let Some((file, args)) = options.program.split_first() else {
         return Err(Failure::usage("there is no program to run"));
     };
-    let (Tier::Auto | Tier::Interp) = options.tier;
     let engine =
         Engine::new(&config(&options)?).map_err(|error| Failure::usage(error.to_string()))?;
     let module = load(&engine, file, &options)?;
@@ -57,6 +56,14 @@ fn config(options: &RunOptions) -> Result<Config, Failure> {
         deterministic: options.deterministic,
         ..Config::default()
     };
+    config.tier = match options.tier {
+        Tier::Auto => brant::Tier::Auto,
+        Tier::Interp => brant::Tier::Interp,
+        Tier::Jit => brant::Tier::Jit,
+    };
+    if options.tier != Tier::Interp {
+        config = brant::with_compiler(config);
+    }
     if let Some(bytes) = options.max_stack {
         config.max_stack_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     }

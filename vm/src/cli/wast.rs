@@ -38,6 +38,8 @@ enum ModeName {
     /// By the interpreter.
     #[default]
     Interp,
+    /// By compiled code.
+    Jit,
 }
 
 /// Folders may be nested this deep; links can make a circle.
@@ -51,6 +53,7 @@ pub fn wast(options: &WastOptions) -> Result<u8, Failure> {
     };
     let mode = match options.mode {
         ModeName::Interp => Mode::Interp,
+        ModeName::Jit => Mode::Jit,
     };
     let mut scripts = Vec::new();
     for path in &options.paths {

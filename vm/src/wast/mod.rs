@@ -20,6 +20,8 @@ pub enum Mode {
     /// By the interpreter.
     #[default]
     Interp,
+    /// By compiled code: every function is compiled before it is instantiated.
+    Jit,
 }
 
 /// What came of a script.
@@ -51,7 +53,6 @@ impl fmt::Display for Failure {
 
 /// Runs a script; a script that cannot be parsed is one failure.
 pub fn run(text: &[u8], features: Features, mode: Mode) -> Report {
-    let Mode::Interp = mode;
     let mut report = Report::default();
     let script = match script::parse(text) {
         Ok(script) => script,
@@ -61,7 +62,7 @@ pub fn run(text: &[u8], features: Features, mode: Mode) -> Report {
             return report;
         }
     };
-    let mut runner = match Runner::new(features) {
+    let mut runner = match Runner::new(features, mode) {
         Ok(runner) => runner,
         Err(message) => {
             report.failures.push(Failure { line: 1, column: 1, message });

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use brant_asm::script::{Action, DirectiveKind, Expected, Invoke, Module as ScriptModule};
 use brant_engine::{
-    Config, Engine, Extern, Func, Instance, InstantiateError, Module, Stop, Store, Thread, Trap,
-    Val,
+    Config, Engine, Extern, Func, Instance, InstantiateError, Module, Stop, Store, Thread, Tier,
+    Trap, Val,
 };
 
 use super::Verdict;
 use super::spectest::Spectest;
 use super::value::{HostValues, matches, value};
 use crate::Features;
+use crate::wast::Mode;
 
 /// The state of a script.
 pub struct Runner {
@@ -70,8 +71,12 @@ impl From<String> for Untried {
 
 impl Runner {
     /// A runner before its first directive.
-    pub fn new(features: Features) -> Result<Runner, String> {
-        let config = Config { features: features.into(), ..Config::default() };
+    pub fn new(features: Features, mode: Mode) -> Result<Runner, String> {
+        let mut config = Config { features: features.into(), ..Config::default() };
+        match mode {
+            Mode::Interp => config.tier = Tier::Interp,
+            Mode::Jit => config = crate::with_compiler(Config { tier: Tier::Jit, ..config }),
+        }
         let engine = Engine::new(&config).map_err(|error| error.to_string())?;
         let mut store = Store::new(&engine, Box::new(()));
         let spectest = Spectest::new(&mut store)?;

@@ -84,6 +84,7 @@ fn empty(engine: &Engine, bytes: ModuleBytes) -> ModuleInner {
         custom: Vec::new(),
         names: OnceLock::new(),
         sites: Default::default(),
+        shapes: Default::default(),
         native_code: Default::default(),
         hash: OnceLock::new(),
         resources: None,

@@ -9,6 +9,7 @@ mod const_expr;
 mod custom;
 mod error;
 mod mapped;
+mod parts;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +31,7 @@ pub use mapped::FileBytes;
 use crate::compile::{Entry, Options};
 use crate::config::Engine;
 use crate::native::code::NativeCode;
-use crate::site::Sites;
+use crate::site::{Shape, SiteId, Sites};
 use crate::types::{ExternType, FuncType, GlobalType, MemoryType, TableType};
 
 /// A validated module. A copy is the same module.
@@ -64,6 +65,8 @@ pub(crate) struct ModuleInner {
     names: OnceLock<Names>,
     /// Sites of the functions that somebody asked about.
     sites: Mutex<HashMap<u32, Arc<Sites>>>,
+    /// Shapes of the sites at which compiled code was stopped.
+    shapes: Mutex<HashMap<(u32, SiteId), Arc<Shape>>>,
     native_code: Mutex<NativeCodes>,
     hash: OnceLock<[u8; 32]>,
     /// What the validator knows of the module, for bodies that are validated later.
@@ -314,6 +317,17 @@ impl ModuleInner {
     /// What a validator of one body needs; none in a module without bodies.
     pub fn resources(&self) -> Option<ValidatorResources> {
         self.resources.clone()
+    }
+
+    /// The shape of a site, found at the first call.
+    pub fn shape(self: &Arc<Self>, index: u32, site: SiteId) -> Option<Arc<Shape>> {
+        let lock = || self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shape) = lock().get(&(index, site)) {
+            return Some(shape.clone());
+        }
+        let shape = Arc::new(Shape::of(&Module(self.clone()), index, site).ok()?);
+        lock().insert((index, site), shape.clone());
+        Some(shape)
     }
 
     /// What was compiled so far, in memory.

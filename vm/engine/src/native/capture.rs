@@ -189,10 +189,16 @@ impl Capture {
                 locals: sites.locals().iter().map(|&ty| Slot::zero(ty)).collect(),
                 operands: Vec::new(),
             };
-            read_record(&mut frame, call, words);
-            if let Some(Innermost::Before(kind, operands)) = innermost.take() {
+            let before = match innermost.take() {
+                Some(Innermost::Before(kind, operands)) => Some((kind, operands)),
+                _ => None,
+            };
+            if let Some((kind, _)) = before {
                 frame.site = sites.find(call.body_offset, kind).expect("a site at each call");
-                let shape = Shape::of(&module, code.function, frame.site).expect("its shape");
+            }
+            let shape = module.inner().shape(code.function, frame.site).expect("its shape");
+            read_record(&mut frame, &shape, call, words);
+            if let Some((_, operands)) = before {
                 let types = &shape.operands[frame.operands.len()..];
                 let operands = types.iter().zip(operands);
                 frame.operands.extend(operands.map(|(&ty, cell)| Slot::of_cell(ty, cell)));
@@ -204,17 +210,21 @@ impl Capture {
 }
 
 /// Reads what a frame has stored.
-fn read_record(frame: &mut FrameState, call: &NativeCall, words: &[u64]) {
+fn read_record(frame: &mut FrameState, shape: &Shape, call: &NativeCall, words: &[u64]) {
     let mut operands = Vec::new();
     for slot in &call.slots {
+        let ty = match slot.what {
+            SlotOf::Local(local) => shape.locals[local as usize],
+            SlotOf::Operand(operand) => shape.operands[operand as usize],
+        };
         let cell = match slot.at {
             RecordPlace::Constant(cell) => cell,
             RecordPlace::Offset(offset) => {
                 let at = offset as usize / 8;
-                [words[at], if slot.ty.slot_count() == 2 { words[at + 1] } else { 0 }]
+                [words[at], if ty.slot_count() == 2 { words[at + 1] } else { 0 }]
             }
         };
-        let value = Slot::of_cell(slot.ty, cell);
+        let value = Slot::of_cell(ty, cell);
         match slot.what {
             SlotOf::Local(local) => frame.locals[local as usize] = value,
             SlotOf::Operand(operand) => operands.push((operand, value)),
@@ -266,7 +276,7 @@ unsafe fn entry_frame(segment: &mut Segment<'_>, code: &NativeCode, saved: &Poll
 unsafe fn loop_frame(
     module: &crate::Module, instance: u32, function: u32, site: SiteId, cells: *const u128,
 ) -> FrameState {
-    let shape = Shape::of(module, function, site).expect("compiled code has sites");
+    let shape = module.inner().shape(function, site).expect("compiled code has sites");
     let mut at = cells;
     let mut read = |&ty| {
         // SAFETY: by the contract of this function.

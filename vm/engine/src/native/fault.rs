@@ -23,6 +23,9 @@ mod x86_64 {
     use crate::native::stubs::poll_at_entry;
     use crate::vm::STOP_LIMIT;
 
+    /// Checked accesses that fail fault below this.
+    const NEAR_ZERO: u64 = 4095;
+
     /// The handler may have interrupted code that uses what is just below the stack pointer.
     const RED_ZONE_BYTES: usize = 128;
 
@@ -48,10 +51,13 @@ mod x86_64 {
             let fault = info.si_addr() as u64;
             let arguments = match cause {
                 TrapCause::Guest(trap) => {
-                    let is_access =
-                        trap == Trap::OutOfBoundsMemoryAccess && info.si_signo == libc::SIGSEGV;
-                    // What faults outside of the memory is a mistake of ours.
-                    if is_access && fault.wrapping_sub((*vm).mem0 as u64) >= RESERVED_32_BYTES {
+                    // Checked accesses that fail read near address 0. What faults elsewhere outside of
+                    // the memory is a mistake of ours.
+                    let is_fault = info.si_signo == libc::SIGSEGV || info.si_signo == libc::SIGBUS;
+                    let is_access = trap == Trap::OutOfBoundsMemoryAccess
+                        && is_fault
+                        && fault.wrapping_sub((*vm).mem0 as u64) < RESERVED_32_BYTES;
+                    if is_fault && !is_access && fault > NEAR_ZERO {
                         return false;
                     }
                     [pc as u64, frame as u64, trap as u64, if is_access { fault } else { 0 }]

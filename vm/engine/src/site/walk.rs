@@ -210,7 +210,24 @@ impl<'a> Walk<'a> {
             let height = self.validator.operand_stack_height() as usize;
             let depths = (gone..height).rev();
             let types = depths.map(|depth| self.validator.get_operand_type(depth).flatten());
-            self.found = Some(types.filter_map(|ty| ValType::from_parsed(ty?)).collect());
+            self.found = Some(types.filter_map(|ty| operand_type(ty?)).collect());
         }
+    }
+}
+
+/// The type of an operand. The validator knows more of a reference than its table does: what
+/// `ref.func` gives is of the function's own type, and not null.
+fn operand_type(ty: wasmparser::ValType) -> Option<ValType> {
+    use wasmparser::{AbstractHeapType, HeapType};
+    let wasmparser::ValType::Ref(reference) = ty else { return ValType::from_parsed(ty) };
+    match reference.heap_type() {
+        HeapType::Abstract {
+            ty: AbstractHeapType::Extern | AbstractHeapType::NoExtern, ..
+        } => Some(ValType::ExternRef),
+        HeapType::Abstract { ty: AbstractHeapType::Func | AbstractHeapType::NoFunc, .. } => {
+            Some(ValType::FuncRef)
+        }
+        HeapType::Abstract { .. } => None,
+        HeapType::Concrete(_) | HeapType::Exact(_) => Some(ValType::FuncRef),
     }
 }

@@ -1,0 +1,85 @@
+//! What code is made for: this processor, and the settings that all functions share.
+
+use std::fmt;
+
+use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::settings::{self, Configurable};
+
+/// Changes whenever code changes that the translator makes of the same function.
+const TRANSLATOR_VERSION: u32 = 1;
+
+/// The target of all compilations.
+pub struct Target {
+    isa: OwnedTargetIsa,
+}
+
+/// Why there is no compiler.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TargetError {
+    /// Cranelift does not know this processor, or cannot be set up for it.
+    Unknown(String),
+    /// Rounding would need calls into the host: the processor has no SSE 4.1.
+    TooOld,
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(why) => write!(f, "there is no compiler for this processor: {why}"),
+            Self::TooOld => f.write_str("the compiler needs a processor with SSE 4.1"),
+        }
+    }
+}
+
+impl std::error::Error for TargetError {}
+
+/// What all code has in common.
+const SETTINGS: [(&str, &str); 7] = [
+    ("opt_level", "speed"),
+    ("regalloc_algorithm", "backtracking"),
+    // A stop finds frames by the chain of frame pointers, and nothing unwinds through them.
+    ("preserve_frame_pointers", "true"),
+    ("unwind_info", "false"),
+    // Frames that jump over the guard are refused by their size.
+    ("enable_probestack", "false"),
+    ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
+    ("machine_code_cfg_info", "false"),
+];
+
+impl Target {
+    /// This processor.
+    pub fn native() -> Result<Self, TargetError> {
+        let unknown = |why: &dyn fmt::Display| TargetError::Unknown(why.to_string());
+        let builder = cranelift_native::builder().map_err(|why| unknown(&why))?;
+        let mut flags = settings::builder();
+        for (name, value) in SETTINGS {
+            flags.set(name, value).map_err(|why| unknown(&why))?;
+        }
+        let isa = builder.finish(settings::Flags::new(flags)).map_err(|why| unknown(&why))?;
+        if cfg!(target_arch = "x86_64") {
+            let has = |name: &str| {
+                isa.isa_flags().iter().any(|flag| flag.name == name && flag.as_bool() == Some(true))
+            };
+            if !has("has_sse41") {
+                return Err(TargetError::TooOld);
+            }
+        }
+        Ok(Self { isa })
+    }
+
+    /// Cranelift's description of it.
+    pub fn isa(&self) -> &OwnedTargetIsa {
+        &self.isa
+    }
+
+    /// See [`Compiler::fingerprint`](brant_engine::compile::Compiler::fingerprint).
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut text = format!("brant-jit {TRANSLATOR_VERSION} ");
+        text += cranelift_codegen::VERSION;
+        text += &self.isa.triple().to_string();
+        for flag in self.isa.flags().iter().chain(self.isa.isa_flags()) {
+            text += &format!(" {flag}");
+        }
+        *blake3::hash(text.as_bytes()).as_bytes()
+    }
+}

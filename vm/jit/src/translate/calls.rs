@@ -1,0 +1,110 @@
+//! Calls of functions.
+
+use brant_engine::compile::{CallKind, CompileError};
+use brant_engine::site::SiteKind;
+use brant_isa::Trap;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{InstBuilder, Value, types};
+
+use super::{Translator, invalid};
+use crate::abi::{ResultPlace, clif, result_places, slot, trap_code, vm};
+
+impl Translator<'_, '_> {
+    /// `call`.
+    pub(super) fn call(&mut self) -> Result<(), CompileError> {
+        let function = self.index()?;
+        let type_index = self.module.function_types().get(function as usize).copied();
+        let type_index = type_index.ok_or_else(|| invalid("no such function"))?;
+        self.stop_between(SiteKind::Call)?;
+        let list = self.load_fixed(self.vm, vm::NATIVE_FUNCTIONS);
+        // What stands there changes when the function is compiled.
+        let flags = self.regions.vm();
+        let target = self.b.ins().load(types::I64, flags, list, entry_of(function)?);
+        self.call_of_type(type_index, target)
+    }
+
+    /// `call_indirect`.
+    pub(super) fn call_indirect(&mut self) -> Result<(), CompileError> {
+        let type_index = self.index()?;
+        let table = self.index()?;
+        self.stop_between(SiteKind::Call)?;
+        let index = self.pop()?;
+        let reference = self.table_element(table, index, Trap::UndefinedElement)?;
+        let callee = self.slot_of(reference);
+        self.check_type(callee, reference, type_index)?;
+        let flags = self.regions.vm();
+        // The engine finds the callee by its index, where it has to.
+        self.b.ins().store(flags, index, self.vm, vm::INDIRECT_INDEX);
+        let native = self.b.ins().load(types::I64, flags, callee, slot::NATIVE);
+        let call_out = self.load_fixed(self.vm, vm::CALL_OUT);
+        let owner = self.load_fixed(callee, slot::VM);
+        let is_own = self.b.ins().icmp(IntCC::Equal, owner, self.vm);
+        let target = self.b.ins().select(is_own, native, call_out);
+        self.call_of_type(type_index, target)
+    }
+
+    /// The slot of a reference; that of null has a type which no call has.
+    fn slot_of(&mut self, reference: Value) -> Value {
+        let slots = self.load_vm(vm::FUNCTIONS);
+        let wide = self.b.ins().uextend(types::I64, reference);
+        let offset = self.b.ins().ishl_imm_u(wide, 3);
+        let place = self.b.ins().iadd(slots, offset);
+        let flags = self.regions.vm();
+        self.b.ins().load(types::I64, flags, place, 0)
+    }
+
+    /// Traps unless the function has the type of the call.
+    fn check_type(
+        &mut self, callee: Value, reference: Value, type_index: u32,
+    ) -> Result<(), CompileError> {
+        let flags = self.regions.fixed();
+        let types = self.load_fixed(self.vm, vm::TYPES);
+        let offset = i32::try_from(4 * i64::from(type_index)).map_err(|_| invalid("a type"))?;
+        let expected = self.b.ins().load(types::I32, flags, types, offset);
+        let is = self.b.ins().load(types::I32, flags, callee, slot::TY);
+        let differs = self.b.ins().icmp(IntCC::NotEqual, is, expected);
+        let (wrong, right) = (self.b.create_block(), self.b.create_block());
+        self.b.ins().brif(differs, wrong, &[], right, &[]);
+        self.b.set_cold_block(wrong);
+        self.go_on_in(wrong);
+        self.b.ins().trapz(reference, trap_code(Trap::UninitializedElement));
+        self.b.ins().trap(trap_code(Trap::IndirectCallTypeMismatch));
+        self.go_on_in(right);
+        Ok(())
+    }
+
+    /// Calls `target` with the arguments on the stack, and pushes its results.
+    fn call_of_type(&mut self, type_index: u32, target: Value) -> Result<(), CompileError> {
+        let module = self.module;
+        let ty = module.types().get(type_index as usize).ok_or_else(|| invalid("a type"))?;
+        let mut args = vec![self.vm];
+        args.extend(self.pop_many(ty.params().len())?);
+        let site = self.site(SiteKind::Return)?;
+        let signature = self.signatures.of_type(self.b.func, type_index, ty);
+        let returned = self.call_out(CallKind::Function, site, signature, target, &args)?;
+        self.budget.spend(ty.results().len())?;
+        let mut memory = None;
+        for (&ty, place) in ty.results().iter().zip(result_places(ty.results())) {
+            let value = match place {
+                ResultPlace::Register(n) => returned[n],
+                ResultPlace::Memory(offset) => {
+                    let flags = self.regions.vm();
+                    let base = match memory {
+                        Some(base) => base,
+                        None => self.b.ins().load(types::I64, flags, self.vm, vm::RESULTS),
+                    };
+                    memory = Some(base);
+                    let flags = self.regions.results();
+                    self.b.ins().load(clif(ty), flags, base, offset)
+                }
+            };
+            self.push(value);
+        }
+        Ok(())
+    }
+}
+
+/// The offset of a pointer in an array by index of functions.
+pub fn entry_of(index: u32) -> Result<i32, CompileError> {
+    i32::try_from(8 * i64::from(index)).map_err(|_| invalid("an index"))
+}

@@ -1,0 +1,140 @@
+//! Sizes, table elements, and what the engine does in pieces: growing, bulk memory, bulk tables.
+
+use brant_engine::compile::{CallKind, CompileError, Operation};
+use brant_engine::site::SiteKind;
+use brant_isa::{Opcode, Trap};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{InstBuilder, Value, types};
+
+use super::calls::entry_of;
+use super::{Translator, invalid};
+use crate::abi::{memory, table, vm};
+
+/// What `Vm::operate` is asked for: the operation, its operands, whether it has a result.
+fn operation(opcode: Opcode) -> Option<(Operation, usize, bool)> {
+    Some(match opcode {
+        Opcode::MemoryGrow => (Operation::MemoryGrow, 1, true),
+        Opcode::MemoryInit => (Operation::MemoryInit, 3, false),
+        Opcode::MemoryCopy => (Operation::MemoryCopy, 3, false),
+        Opcode::MemoryFill => (Operation::MemoryFill, 3, false),
+        Opcode::DataDrop => (Operation::DataDrop, 0, false),
+        Opcode::TableInit => (Operation::TableInit, 3, false),
+        Opcode::TableCopy => (Operation::TableCopy, 3, false),
+        Opcode::TableGrow => (Operation::TableGrow, 2, true),
+        Opcode::TableFill => (Operation::TableFill, 3, false),
+        Opcode::ElemDrop => (Operation::ElemDrop, 0, false),
+        _ => return None,
+    })
+}
+
+impl Translator<'_, '_> {
+    /// An operation of the engine. Its operands go along as 64-bit numbers, so that the frame gives
+    /// up only those below them: the engine has the rest.
+    pub(super) fn operation(&mut self, opcode: Opcode) -> Result<(), CompileError> {
+        let (operation, count, has_result) =
+            operation(opcode).ok_or_else(|| invalid("an operation"))?;
+        let mut immediates = [0; 2];
+        for (i, _) in opcode.row().immediates.iter().enumerate() {
+            immediates[i] = self.index()?;
+        }
+        self.stop_between(SiteKind::Operation)?;
+        let operands = self.pop_many(count)?;
+        let code = self.b.ins().iconst(types::I32, i64::from(operation as u16));
+        let mut args = vec![self.vm, code];
+        for immediate in immediates {
+            args.push(self.b.ins().iconst(types::I32, i64::from(immediate)));
+        }
+        for i in 0..3 {
+            args.push(match operands.get(i) {
+                Some(&operand) => self.b.ins().uextend(types::I64, operand),
+                None => self.b.ins().iconst(types::I64, 0),
+            });
+        }
+        let site = self.site(SiteKind::Operation)?;
+        let signature = self.signatures.operate(self.b.func);
+        let target = self.load_vm(vm::OPERATE);
+        let results = self.call_out(CallKind::Operation, site, signature, target, &args)?;
+        if has_result {
+            let result = self.b.ins().ireduce(types::I32, results[0]);
+            self.push(result);
+        }
+        Ok(())
+    }
+
+    /// `memory.size`, in wasm pages of 64 KiB.
+    pub(super) fn memory_size(&mut self) -> Result<(), CompileError> {
+        let bytes = match self.index()? {
+            0 => self.load_vm(vm::MEM0_BYTES),
+            index => {
+                let list = self.load_fixed(self.vm, vm::MEMORIES);
+                let view = self.load_fixed(list, entry_of(index)?);
+                let flags = self.regions.vm();
+                self.b.ins().load(types::I64, flags, view, memory::LEN_BYTES)
+            }
+        };
+        let pages = self.b.ins().ushr_imm_u(bytes, 16);
+        let pages = self.b.ins().ireduce(types::I32, pages);
+        self.push(pages);
+        Ok(())
+    }
+
+    /// The view of a table.
+    fn table_view(&mut self, index: u32) -> Result<Value, CompileError> {
+        let list = self.load_fixed(self.vm, vm::TABLES);
+        Ok(self.load_fixed(list, entry_of(index)?))
+    }
+
+    /// `table.size`.
+    pub(super) fn table_size(&mut self) -> Result<(), CompileError> {
+        let index = self.index()?;
+        let view = self.table_view(index)?;
+        let flags = self.regions.vm();
+        let len = self.b.ins().load(types::I32, flags, view, table::LEN);
+        self.push(len);
+        Ok(())
+    }
+
+    /// Where element `index` is; address 0 behind the end, even if the processor guessed that it is
+    /// none.
+    fn table_place(&mut self, table: u32, index: Value) -> Result<Value, CompileError> {
+        let view = self.table_view(table)?;
+        let flags = self.regions.vm();
+        let len = self.b.ins().load(types::I32, flags, view, table::LEN);
+        let elements = self.b.ins().load(types::I64, flags, view, table::ELEMENTS);
+        let outside = self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, index, len);
+        let wide = self.b.ins().uextend(types::I64, index);
+        let offset = self.b.ins().ishl_imm_u(wide, 2);
+        let place = self.b.ins().iadd(elements, offset);
+        let null = self.b.ins().iconst(types::I64, 0);
+        Ok(self.b.ins().select_spectre_guard(outside, null, place))
+    }
+
+    /// Element `index` of a table, or the trap.
+    pub(super) fn table_element(
+        &mut self, table: u32, index: Value, trap: Trap,
+    ) -> Result<Value, CompileError> {
+        let place = self.table_place(table, index)?;
+        let flags = self.regions.table(trap);
+        Ok(self.b.ins().load(types::I32, flags, place, 0))
+    }
+
+    /// `table.get`.
+    pub(super) fn table_get(&mut self) -> Result<(), CompileError> {
+        let table = self.index()?;
+        let index = self.pop()?;
+        let element = self.table_element(table, index, Trap::OutOfBoundsTableAccess)?;
+        self.push(element);
+        Ok(())
+    }
+
+    /// `table.set`.
+    pub(super) fn table_set(&mut self) -> Result<(), CompileError> {
+        let table = self.index()?;
+        let value = self.pop()?;
+        let index = self.pop()?;
+        let place = self.table_place(table, index)?;
+        let flags = self.regions.table(Trap::OutOfBoundsTableAccess);
+        self.b.ins().store(flags, value, place, 0);
+        Ok(())
+    }
+}

@@ -261,7 +261,8 @@ impl Activation {
             return (self.stop(store, func, base, End::Trap(Trap::CallStackExhausted), none), none);
         }
         // SAFETY: the arguments stand at `base`, and the block belongs to this store.
-        let vm = unsafe { driver::start(&Run { store, activation: self }, slot, base) };
+        let vm =
+            unsafe { driver::start(&Run { store, activation: self }, slot, base, driver::BUDGET) };
         self.dispatch(store, func, base, vm)
     }
 

@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use crate::native::abi::CallPlan;
+
 /// The type of a value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
@@ -193,6 +195,8 @@ pub enum ExternType {
 pub struct TypeIds {
     ids: HashMap<FuncType, u32>,
     types: Vec<FuncType>,
+    /// Made when compiled code meets the type; they stay where they are.
+    plans: Vec<Option<Box<CallPlan>>>,
 }
 
 impl TypeIds {
@@ -205,6 +209,17 @@ impl TypeIds {
         self.types.push(ty.clone());
         self.ids.insert(ty.clone(), id);
         id
+    }
+
+    /// How compiled code and the interpreter pass values of functions of this type. It stays where
+    /// it is as long as the types do.
+    pub fn plan(&mut self, id: u32) -> &CallPlan {
+        let at = id as usize;
+        if self.plans.len() <= at {
+            self.plans.resize_with(self.types.len(), || None);
+        }
+        let ty = &self.types[at];
+        self.plans[at].get_or_insert_with(|| Box::new(CallPlan::new(ty.params(), ty.results())))
     }
 
     /// The type that has this id.

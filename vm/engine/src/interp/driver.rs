@@ -31,7 +31,6 @@ use crate::native::segment::{Entry, Segment};
 use crate::native::tier::{self, LoopCode};
 use crate::store::StoreInner;
 use crate::thread::{Activation, Parked};
-use crate::types::FuncType;
 use crate::vm::{FuncKind, FuncSlot, Vm};
 
 /// Calls and back edges between two looks at the stop word.
@@ -96,7 +95,7 @@ pub(crate) enum End {
 /// # Safety
 /// `slot` is a guest function of a live store; `base` has room for the arguments and a header.
 pub(crate) unsafe fn start(
-    services: &dyn Services, slot: *mut FuncSlot, base: *mut u64,
+    services: &dyn Services, slot: *mut FuncSlot, base: *mut u64, budget: i64,
 ) -> *mut Vm {
     let (params, _) = services.slot_counts(slot);
     // SAFETY: by the contract of this function.
@@ -108,7 +107,7 @@ pub(crate) unsafe fn start(
         (*vm).fp = base;
         (*vm).ip = (*slot).code;
         (*vm).acc = slot as u64;
-        (*vm).budget = BUDGET;
+        (*vm).budget = budget;
         (*vm).exit = Exit::Entered.code();
         vm
     }
@@ -177,24 +176,23 @@ impl Driver<'_> {
     /// Goes on in compiled code with the loop that the innermost frame stands at, to the return of
     /// its function.
     unsafe fn enter_loop(&mut self, found: &LoopCode) -> Result<(), End> {
-        // SAFETY: the frame stands at the header that the code is for. Types are never freed before
-        // their store.
+        // SAFETY: the frame stands at the header that the code is for. Plans stay where they are as
+        // long as the store.
         unsafe {
             let registers = Parked::registers_of(self.vm);
             let (locals, operands) = found.layout.read(registers.fp, &registers);
             let cells: Vec<u128> = locals.iter().chain(&operands).map(|slot| slot.bits).collect();
             let slot = *(*self.vm).local_functions.add(found.layout.function as usize);
-            let ty: *const FuncType = self.services.parts().0.types.get((*slot).ty);
+            let plan = &*(&raw const *self.services.parts().0.types.plan((*slot).ty));
             let window = registers.fp;
             let header = window.add(found.layout.param_slots);
             let (fp, back) = (*header as *mut u64, *header.add(1) as *const u8);
             let used = (*slot).frame_bytes as usize / 8;
             let entry = Entry {
                 code: found.code.start(),
-                params: &[],
-                results: (*ty).results(),
+                plan,
                 window,
-                value_top: window.add(used.max((*ty).result_slots() + HEADER_SLOTS as usize)),
+                value_top: window.add(used.max(plan.result_slots + HEADER_SLOTS as usize)),
                 cells: Some(cells.as_ptr()),
             };
             match Segment::run(self.services, self.vm, &entry) {
@@ -239,17 +237,18 @@ impl Driver<'_> {
     /// Runs the compiled function that was called, to its return.
     unsafe fn enter_native(&mut self) -> Result<(), End> {
         // SAFETY: the stub runs with the callee's slot in the accumulator and its frame in place.
-        // Types are never freed before their store.
+        // Plans stay where they are as long as the store.
         unsafe {
             let (slot, window) = ((*self.vm).acc as *mut FuncSlot, (*self.vm).fp);
-            let ty: *const FuncType = self.services.parts().0.types.get((*slot).ty);
-            let (params, results) = ((*ty).params(), (*ty).results());
-            let header = window.add((*ty).param_slots());
+            let store = self.services.parts().0;
+            let plan = &*(&raw const *store.types.plan((*slot).ty));
+            let header = window.add(plan.param_slots);
             let (fp, back) = (*header as *mut u64, *header.add(1) as *const u8);
-            let used = (*ty).param_slots().max((*ty).result_slots()) + HEADER_SLOTS as usize;
+            tier::entered(store, self.vm, back);
+            let used = plan.param_slots.max(plan.result_slots) + HEADER_SLOTS as usize;
             let value_top = window.add(used);
             let code = (*slot).native;
-            let entry = Entry { code, params, results, window, value_top, cells: None };
+            let entry = Entry { code, plan, window, value_top, cells: None };
             match Segment::run(self.services, self.vm, &entry) {
                 None => {
                     self.resume(window, fp, back);

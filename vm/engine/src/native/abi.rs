@@ -4,7 +4,7 @@
 //! Results: the first two integers and the first two floats (vectors count as floats) in registers,
 //! every other result `i` at `Vm::results` + 16 `i`, whichever the processor.
 
-use crate::types::ValType;
+use crate::types::{ValType, slot_count};
 
 /// Registers for integer parameters, the block's included.
 pub const INT_REGISTERS: usize = if cfg!(target_arch = "aarch64") { 8 } else { 6 };
@@ -33,6 +33,35 @@ pub enum ResultPlace {
     Float(usize),
     /// Behind `Vm::results`, in the 16-byte cell of this number.
     Memory(usize),
+}
+
+/// How values of a function type go between a window of the value stack and registers.
+#[derive(Debug)]
+pub struct CallPlan {
+    /// Type and place of each parameter.
+    pub params: Box<[(ValType, ParamPlace)]>,
+    /// Words on the native stack: an even number.
+    pub word_count: usize,
+    /// Type and place of each result.
+    pub results: Box<[(ValType, ResultPlace)]>,
+    /// Slots of the parameters in a window.
+    pub param_slots: usize,
+    /// Slots of the results in a window.
+    pub result_slots: usize,
+}
+
+impl CallPlan {
+    /// That of functions with these parameters and results.
+    pub fn new(param_types: &[ValType], result_types: &[ValType]) -> Self {
+        let (places, words) = params(param_types);
+        Self {
+            params: param_types.iter().copied().zip(places).collect(),
+            word_count: words.next_multiple_of(2),
+            results: result_types.iter().copied().zip(results(result_types)).collect(),
+            param_slots: slot_count(param_types),
+            result_slots: slot_count(result_types),
+        }
+    }
 }
 
 fn is_float(ty: ValType) -> bool {

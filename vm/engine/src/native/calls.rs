@@ -8,7 +8,7 @@ use crate::host::{Flow, HostError};
 use crate::icode::reader::Reader;
 use crate::interp::driver::{self, Done, End};
 use crate::interp::frames::Stand;
-use crate::native::abi::{self, ParamPlace, ResultPlace};
+use crate::native::abi::{CallPlan, ParamPlace, ResultPlace};
 use crate::native::capture::{self, Innermost, Walk};
 use crate::native::code::Landing;
 use crate::native::fault;
@@ -17,7 +17,6 @@ use crate::native::stubs::CalledOut;
 use crate::native::tier;
 use crate::site::SiteKind;
 use crate::thread::Parked;
-use crate::types::ValType;
 use crate::vm::{FuncKind, FuncSlot};
 
 /// The opcode of `call`; the other one is `call_indirect`.
@@ -25,22 +24,24 @@ const CALL: u8 = 0x10;
 
 /// The Rust half of `call_out`: runs the function that the call at the return address means.
 pub unsafe extern "sysv64" fn called_out(saved: *mut CalledOut) {
-    // SAFETY: compiled code runs in a segment, which is only used from here meanwhile.
+    // SAFETY: compiled code runs in a segment, which is only used from here meanwhile. Plans stay
+    // where they are as long as the store.
     unsafe {
         let segment = &mut *current();
         let callee = callee(segment, (*saved).return_address);
-        let (params, results) = types(segment, callee.slot);
+        let plan = segment.services.parts().0.types.plan((*callee.slot).ty);
+        let plan = &*(&raw const *plan);
         let window = segment.value_top;
         if window > (*segment.vm).stack_limit {
             return leave(segment, saved, End::Trap(Trap::CallStackExhausted));
         }
-        store_arguments(params, window, &*saved);
+        store_arguments(plan, window, &*saved);
         let failed = match (*callee.slot).kind {
-            FuncKind::Host => host(segment, callee, window),
+            FuncKind::Host => host(segment, callee, plan, window),
             FuncKind::Guest => guest(segment, callee.slot, window),
         };
         match failed {
-            None => load_results(results, window, &mut *saved, (*segment.vm).results),
+            None => load_results(plan, window, &mut *saved, (*segment.vm).results),
             Some((end, innermost)) => stop(segment, saved, end, innermost),
         }
     }
@@ -54,56 +55,96 @@ struct Callee {
     index: Option<u32>,
 }
 
-/// Finds the function that the call before `return_address` means, from the bytecode.
+/// What a call means, as its bytecode says.
+#[derive(Clone, Copy, Debug)]
+pub enum CallTarget {
+    /// The function of this index.
+    Function(u32),
+    /// An element of the table of this index.
+    Element(u32),
+}
+
+/// The targets of calls that leave compiled code, by return address: the last ones of each.
+#[derive(Debug)]
+pub struct CallTargets(Box<[(usize, CallTarget)]>);
+
+/// How many targets are kept: a power of two.
+const TARGETS_COUNT: usize = 512;
+
+impl Default for CallTargets {
+    fn default() -> Self {
+        Self(Box::default())
+    }
+}
+
+impl CallTargets {
+    fn at(&mut self, return_address: usize) -> &mut (usize, CallTarget) {
+        if self.0.is_empty() {
+            self.0 = vec![(0, CallTarget::Function(0)); TARGETS_COUNT].into();
+        }
+        &mut self.0[(return_address ^ return_address >> 9) % TARGETS_COUNT]
+    }
+}
+
+/// Finds the function that the call before `return_address` means.
 unsafe fn callee(segment: &mut Segment<'_>, return_address: usize) -> Callee {
     let vm = segment.vm;
+    let known = *segment.services.parts().0.call_targets.at(return_address);
+    let target = match known.0 == return_address {
+        true => known.1,
+        false => {
+            let target = target(segment, return_address);
+            *segment.services.parts().0.call_targets.at(return_address) = (return_address, target);
+            target
+        }
+    };
+    // SAFETY: the block is that of an instance of the store; arrays are as long as index spaces, and
+    // the code has just checked the index of an indirect call.
+    unsafe {
+        match target {
+            CallTarget::Function(index) => {
+                Callee { slot: *(*vm).local_functions.add(index as usize), index: None }
+            }
+            CallTarget::Element(table) => {
+                let index = (*vm).indirect_index;
+                let view = *(*vm).tables.add(table as usize);
+                assert!(index < (*view).len, "the code has checked the index");
+                let reference = *(*view).elements.add(index as usize);
+                Callee { slot: *(*vm).functions.add(reference as usize), index: Some(index) }
+            }
+        }
+    }
+}
+
+/// What the call before `return_address` means, from the bytecode.
+fn target(segment: &mut Segment<'_>, return_address: usize) -> CallTarget {
     let Some(Landing::Call(code, call)) = segment.code().landing(return_address) else {
         unreachable!("compiled code calls from where its tables say");
     };
     let (function, offset) = (code.function, call.body_offset);
-    let store = segment.services.parts().0;
-    // SAFETY: the block is that of an instance of the store; arrays are as long as index spaces, and
-    // the code has just checked the index of an indirect call.
-    unsafe {
-        let module = store.instances[(*vm).instance as usize].module.inner();
-        let body = module.bytes.at(module.body_span(function).unwrap_or_default());
-        let mut reader = Reader::new(&body[offset as usize..]);
-        if reader.byte() == CALL {
-            return Callee {
-                slot: *(*vm).local_functions.add(reader.index() as usize),
-                index: None,
-            };
-        }
-        let (_type, table) = (reader.index(), reader.index());
-        let index = (*vm).indirect_index;
-        let view = *(*vm).tables.add(table as usize);
-        assert!(index < (*view).len, "the code has checked the index");
-        let reference = *(*view).elements.add(index as usize);
-        Callee { slot: *(*vm).functions.add(reference as usize), index: Some(index) }
-    }
-}
-
-/// Types of a function. Canonical types are never freed before their store.
-unsafe fn types(
-    segment: &mut Segment<'_>, slot: *mut FuncSlot,
-) -> (&'static [ValType], &'static [ValType]) {
-    // SAFETY: slots live as long as the store, and so do the lists that a type owns.
-    unsafe {
-        let ty = segment.services.parts().0.types.get((*slot).ty);
-        (&*(ty.params() as *const [ValType]), &*(ty.results() as *const [ValType]))
+    // SAFETY: the block is that of an instance of the store.
+    let instance = unsafe { (*segment.vm).instance };
+    let module = segment.services.parts().0.instances[instance as usize].module.inner();
+    let body = module.bytes.at(module.body_span(function).unwrap_or_default());
+    let mut reader = Reader::new(&body[offset as usize..]);
+    let (code, first) = (reader.byte(), reader.index());
+    match code {
+        CALL => CallTarget::Function(first),
+        _ => CallTarget::Element(reader.index()),
     }
 }
 
 type Failed = Option<(End, Innermost)>;
 
 /// Calls a function of the host. The call is a site: a stop that is asked for comes before it.
-unsafe fn host(segment: &mut Segment<'_>, callee: Callee, window: *mut u64) -> Failed {
+unsafe fn host(
+    segment: &mut Segment<'_>, callee: Callee, plan: &CallPlan, window: *mut u64,
+) -> Failed {
     // SAFETY: by the contract of `called_out`.
     unsafe {
         let vm = segment.vm;
-        let (params, _) = types(segment, callee.slot);
         let before = |end| {
-            let mut operands = cells(params, window);
+            let mut operands = cells(plan, window);
             operands.extend(callee.index.map(|index| [u64::from(index), 0]));
             Some((end, Innermost::Before(SiteKind::Call, operands)))
         };
@@ -129,12 +170,14 @@ unsafe fn guest(segment: &mut Segment<'_>, slot: *mut FuncSlot, window: *mut u64
             return Some((End::Trap(Trap::CallStackExhausted), Innermost::Inside));
         }
         tier::called(segment.services.parts().0, (*(*slot).vm).instance, (*slot).index);
-        let mut vm = driver::start(&*segment.services, slot, window);
+        let budget = segment.services.parts().1.native.budget;
+        let mut vm = driver::start(&*segment.services, slot, window, budget);
         ((*vm).stack_limit, (*vm).fuel) = (limit, (*own).fuel);
         let native = &segment.services.parts().1.native;
         let (frames, places) = (native.frames.len(), native.places.len());
         let end = driver::run(segment.services, &mut vm);
         (*own).fuel = (*vm).fuel;
+        segment.services.parts().1.native.budget = (*vm).budget;
         if matches!(end, End::Done) {
             return None;
         }
@@ -219,10 +262,10 @@ unsafe fn last_operand(saved: *mut CalledOut) -> u64 {
     }
 }
 
-/// The values at a window.
-unsafe fn cells(types: &[ValType], window: *mut u64) -> Vec<[u64; 2]> {
+/// The arguments at a window.
+unsafe fn cells(plan: &CallPlan, window: *mut u64) -> Vec<[u64; 2]> {
     let mut at = window;
-    let cells = types.iter().map(|ty| {
+    let cells = plan.params.iter().map(|(ty, _)| {
         let slots = ty.slot_count();
         // SAFETY: by the contract of `called_out`.
         let cell = unsafe { [*at, if slots == 2 { *at.add(1) } else { 0 }] };
@@ -233,21 +276,22 @@ unsafe fn cells(types: &[ValType], window: *mut u64) -> Vec<[u64; 2]> {
 }
 
 /// Writes the parameters of a call to a window of the value stack.
-unsafe fn store_arguments(params: &[ValType], window: *mut u64, saved: &CalledOut) {
+unsafe fn store_arguments(plan: &CallPlan, window: *mut u64, saved: &CalledOut) {
     // SAFETY: `call_out` made it: the words of the call lie above.
     let words = unsafe { (&raw const *saved).add(1).cast::<u64>() };
     let mut at = window;
-    for (&ty, place) in params.iter().zip(abi::params(params).0) {
+    for &(ty, place) in &plan.params {
+        let slots = ty.slot_count();
         let cell = match place {
             ParamPlace::Int(i) => [saved.ints[i], 0],
             ParamPlace::Float(i) => saved.floats[i],
             // SAFETY: as above.
             ParamPlace::Stack(i) => unsafe {
-                [*words.add(i), if ty.slot_count() == 2 { *words.add(i + 1) } else { 0 }]
+                [*words.add(i), if slots == 2 { *words.add(i + 1) } else { 0 }]
             },
         };
         let cell = frame::Slot::of_cell(ty, cell).cell();
-        for &part in &cell[..ty.slot_count()] {
+        for &part in &cell[..slots] {
             // SAFETY: the value stack has slack for the arguments of any call.
             unsafe { *at = part };
             at = at.wrapping_add(1);
@@ -256,12 +300,13 @@ unsafe fn store_arguments(params: &[ValType], window: *mut u64, saved: &CalledOu
 }
 
 /// Moves the results at a window to where compiled code takes them from.
-unsafe fn load_results(
-    results: &[ValType], window: *mut u64, saved: &mut CalledOut, area: *mut u64,
-) {
-    // SAFETY: by the contract of `called_out`.
-    let cells = unsafe { cells(results, window) };
-    for (cell, place) in cells.into_iter().zip(abi::results(results)) {
+unsafe fn load_results(plan: &CallPlan, window: *mut u64, saved: &mut CalledOut, area: *mut u64) {
+    let mut at = window;
+    for &(ty, place) in &plan.results {
+        let slots = ty.slot_count();
+        // SAFETY: by the contract of `called_out`.
+        let cell = unsafe { [*at, if slots == 2 { *at.add(1) } else { 0 }] };
+        at = at.wrapping_add(slots);
         match place {
             ResultPlace::Int(i) => saved.ints[i] = cell[0],
             ResultPlace::Float(i) => saved.floats[i] = cell,

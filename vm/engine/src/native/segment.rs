@@ -2,15 +2,15 @@
 
 use std::cell::Cell;
 use std::ptr;
+use std::sync::atomic::Ordering;
 
 use crate::frame::FrameState;
 use crate::interp::driver::{End, Services};
 use crate::memory::{Reservation, host_page_bytes};
-use crate::native::abi::{self, FLOAT_REGISTERS, INT_REGISTERS, ParamPlace, ResultPlace};
+use crate::native::abi::{CallPlan, FLOAT_REGISTERS, INT_REGISTERS, ParamPlace, ResultPlace};
 use crate::native::capture::Capture;
 use crate::native::{code::CodeMap, stubs};
 use crate::trap::Place;
-use crate::types::ValType;
 use crate::vm::Vm;
 
 /// Below the limit of guest code: for functions of the engine and of the host.
@@ -23,10 +23,15 @@ const NATIVE_FACTOR: usize = 4;
 /// most 1000 results of 16 bytes.
 const RESULT_AREA_BYTES: usize = 16 << 10;
 
+/// Calls with more words on the stack take them from the heap.
+const FEW_WORDS: usize = 16;
+
 /// What a guest thread keeps for its compiled code.
 #[derive(Default, Debug)]
 pub struct NativeState {
     stack: Option<NativeStack>,
+    /// What is left of the budget of interpreters that compiled code has called.
+    pub budget: i64,
     /// Frames that were taken from the stacks during a stop, innermost first.
     pub frames: Vec<FrameState>,
     /// Where frames stood at a trap, innermost first.
@@ -111,13 +116,13 @@ pub fn current() -> *mut Segment<'static> {
 /// What to run, and where its values are.
 pub struct Entry<'a> {
     pub code: *const u8,
-    pub params: &'a [ValType],
-    pub results: &'a [ValType],
+    /// How parameters and results are passed.
+    pub plan: &'a CallPlan,
     /// Slots with the parameters, and with the results afterwards.
     pub window: *mut u64,
     /// Behind everything that waiting frames use on the value stack.
     pub value_top: *mut u64,
-    /// A parameter in place of `params`: the address of the values at a loop header.
+    /// A parameter in place of all others: the address of the values at a loop header.
     pub cells: Option<*const u128>,
 }
 
@@ -134,7 +139,16 @@ impl<'a> Segment<'a> {
         let Some((stack, limit, results)) = native_stack(services) else {
             return Some(End::Trap(brant_isa::Trap::CallStackExhausted));
         };
-        let mut words = Vec::new();
+        let mut few = [0; FEW_WORDS];
+        let mut many = Vec::new();
+        let words = match entry.plan.word_count {
+            _ if entry.cells.is_some() => &mut few[..0],
+            count if count <= FEW_WORDS => &mut few[..count],
+            count => {
+                many.resize(count, 0);
+                &mut many[..]
+            }
+        };
         let mut way = Way {
             saved_stack: 0,
             stack,
@@ -148,7 +162,7 @@ impl<'a> Segment<'a> {
         match entry.cells {
             Some(cells) => way.ints[1] = cells as u64,
             // SAFETY: by the contract of this function.
-            None => unsafe { arguments(entry, &mut way, &mut words) },
+            None => unsafe { arguments(entry, &mut way, words) },
         }
         (way.words, way.word_count) = (words.as_ptr(), words.len());
         let mut segment = Segment {
@@ -183,7 +197,14 @@ impl<'a> Segment<'a> {
     /// Sets the stack limit of the instance; one that asks for a stop stays.
     unsafe fn prepare_limits(&mut self) {
         // SAFETY: the block is live.
-        unsafe { (*self.vm).arm(self.native_limit) }
+        unsafe {
+            let vm = &*self.vm;
+            let is_armed = vm.native_limit.load(Ordering::Relaxed) == self.native_limit
+                && vm.wake.load(Ordering::Relaxed) == 0;
+            if !is_armed {
+                vm.arm(self.native_limit);
+            }
+        }
     }
 
     /// The code that the store's instances may run.
@@ -223,11 +244,9 @@ fn native_stack(services: &mut dyn Services) -> Option<(usize, u64, *mut u64)> {
 }
 
 /// Distributes the values at the window to registers and stack words.
-unsafe fn arguments(entry: &Entry<'_>, way: &mut Way, words: &mut Vec<u64>) {
-    let (places, count) = abi::params(entry.params);
-    words.resize(count.next_multiple_of(2), 0);
+unsafe fn arguments(entry: &Entry<'_>, way: &mut Way, words: &mut [u64]) {
     let mut at = entry.window;
-    for (&ty, place) in entry.params.iter().zip(places) {
+    for &(ty, place) in &entry.plan.params {
         let slots = ty.slot_count();
         // SAFETY: by the contract of `run`.
         let cell = unsafe { [*at, if slots == 2 { *at.add(1) } else { 0 }] };
@@ -243,7 +262,7 @@ unsafe fn arguments(entry: &Entry<'_>, way: &mut Way, words: &mut Vec<u64>) {
 /// Collects results to the window.
 unsafe fn take_results(entry: &Entry<'_>, way: &Way, area: *const u64) {
     let mut at = entry.window;
-    for (&ty, place) in entry.results.iter().zip(abi::results(entry.results)) {
+    for &(ty, place) in &entry.plan.results {
         let cell = match place {
             ResultPlace::Int(i) => [way.ints[i], 0],
             ResultPlace::Float(i) => way.floats[i],
@@ -251,8 +270,7 @@ unsafe fn take_results(entry: &Entry<'_>, way: &Way, area: *const u64) {
             ResultPlace::Memory(i) => unsafe { [*area.add(2 * i), *area.add(2 * i + 1)] },
         };
         let cell = crate::frame::Slot::of_cell(ty, cell).cell();
-        let slots = ty.slot_count();
-        for &part in &cell[..slots] {
+        for &part in &cell[..ty.slot_count()] {
             // SAFETY: by the contract of `run`.
             unsafe { *at = part };
             at = at.wrapping_add(1);

@@ -29,6 +29,9 @@ const TICK_NS: u64 = BUDGET as u64 * 8;
 /// What compiled code loses with a call of a function that has none.
 const CALL_NS: u64 = 150;
 
+/// Of so many entries one is looked at.
+const ENTRIES_PER_LOOK: u32 = 16;
+
 /// What compiling takes: for each function, and for each byte of its body.
 const COMPILE_NS: u64 = 100_000;
 const COMPILE_BYTE_NS: u64 = 1_000;
@@ -41,13 +44,15 @@ const LOOP_TICKS: u32 = 2;
 pub struct Compiling {
     sender: Sender<Done>,
     receiver: Receiver<Done>,
+    /// How often the interpreter has entered compiled code.
+    entries: u32,
     ready: Arc<AtomicBool>,
 }
 
 impl Default for Compiling {
     fn default() -> Self {
         let (sender, receiver) = channel();
-        Self { sender, receiver, ready: Arc::default() }
+        Self { sender, receiver, entries: 0, ready: Arc::default() }
     }
 }
 
@@ -223,6 +228,23 @@ pub fn tick(store: &mut StoreInner, vm: *mut Vm) -> Option<Arc<LoopCode>> {
         ask(store, index, function, entry, u64::from(turns) * TICK_NS);
     }
     None
+}
+
+/// Takes note that the interpreter has called compiled code, and loses time with that: credits the
+/// function whose record the call returns to, now and then.
+pub fn entered(store: &mut StoreInner, vm: *mut Vm, back: *const u8) {
+    store.compiling.entries += 1;
+    if store.compiling.entries % ENTRIES_PER_LOOK != 0 || store.engine.config().tier != Tier::Auto {
+        return;
+    }
+    take_compiled(store);
+    // SAFETY: the block is live.
+    let index = unsafe { (*vm).instance };
+    // Other instances and the outermost frame have no record here.
+    let found = store.instances[index as usize].icode.find(back.wrapping_sub(1));
+    if let Some((function, _)) = found {
+        credit(store, index, function, CALL_NS * u64::from(ENTRIES_PER_LOOK));
+    }
 }
 
 /// Takes note of a call that compiled code has made of a function without code.

@@ -27,6 +27,7 @@ use crate::host::HostFunc;
 use crate::icode::lower::Scratch;
 use crate::instance::InstanceInner;
 use crate::memory::MemoryInner;
+use crate::native::calls::CallTargets;
 use crate::native::code::CodeMap;
 use crate::native::tier::Compiling;
 use crate::table::TableInner;
@@ -64,6 +65,7 @@ pub(crate) struct StoreInner {
     /// Compiled code that its instances may run.
     pub code: CodeMap,
     pub compiling: Compiling,
+    pub call_targets: CallTargets,
     /// How many runs stand on the native stack.
     pub activations: u32,
 }
@@ -94,6 +96,7 @@ impl Store {
             externs: Vec::new(),
             code: CodeMap::default(),
             compiling: Compiling::default(),
+            call_targets: CallTargets::default(),
             activations: 0,
         });
         Self { inner: ManuallyDrop::new(inner) }

@@ -63,7 +63,7 @@ const PRINTED: [(&str, &str); 5] = [
 ];
 
 /// Examples that have a test of their own below.
-const OTHERS: [&str; 1] = ["export_suite"];
+const OTHERS: [&str; 2] = ["export_suite", "smith"];
 
 #[test]
 fn examples_print_what_is_promised() {
@@ -77,6 +77,19 @@ fn the_official_suite_is_exported() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     run("export_suite", &[folder.path().to_str().expect("a path in UTF-8")]);
     assert!(folder.path().join("wasm-v2/i32.wast").exists());
+}
+
+#[test]
+fn generated_modules_are_compared() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("module.wasm");
+    let file = file.to_str().expect("a path in UTF-8");
+    let printed = run("smith", &["--count", "1", "--seed", "3", "--write", file]);
+    assert!(
+        printed.starts_with("1 modules, ") && printed.contains(" 0 modules differ"),
+        "{printed}"
+    );
+    assert!(run("smith", &["--read", file]).contains("calls_count"));
 }
 
 #[test]

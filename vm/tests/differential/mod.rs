@@ -27,7 +27,7 @@ pub struct Compared {
     pub calls_count: u64,
     /// How many of those trapped.
     pub traps_count: u64,
-    /// Calls that say nothing: wasmi's fuel or one of the stacks came to its end.
+    /// Calls that say nothing: wasmi's fuel or one of the stacks came to its end, or wasmi panicked.
     pub open_count: u64,
 }
 
@@ -51,7 +51,11 @@ pub fn compare(bytes: &[u8], seed: u64) -> Result<Compared, String> {
     let mode = Mode::pick(&mut numbers);
     let about = |what: String| format!("{mode:?}: {what}");
     let mut compared = Compared::default();
-    let theirs = match theirs::load(bytes) {
+    let Some(loaded) = guarded(|| theirs::load(bytes)) else {
+        compared.open_count += 1;
+        return Ok(compared);
+    };
+    let theirs = match loaded {
         Ok(module) => module,
         // Wasmi's own limits: more functions, results or locals than it can number.
         Err(error) if ours::load(bytes, mode).is_ok() && !error.is_invalid => return Ok(compared),
@@ -69,7 +73,7 @@ pub fn compare(bytes: &[u8], seed: u64) -> Result<Compared, String> {
     // A new pair of instances where the last one has come to a state that says nothing.
     while next < exports.len().min(CALLS_LIMIT) {
         let mut left = Theirs::new(&theirs);
-        let ended = left.prepare();
+        let ended = guarded(|| left.prepare()).unwrap_or(End::Open);
         if ended.is_open() {
             compared.open_count += 1;
             return Ok(compared);
@@ -91,7 +95,7 @@ pub fn compare(bytes: &[u8], seed: u64) -> Result<Compared, String> {
             let (name, params) = &exports[next];
             next += 1;
             let arguments = params.iter().map(|kind| numbers.value(*kind)).collect::<Vec<_>>();
-            let ended = left.call(name, &arguments);
+            let ended = guarded(|| left.call(name, &arguments)).unwrap_or(End::Open);
             if ended.is_open() {
                 // What does not end must at least do no harm.
                 if mode.has_fuel() {
@@ -113,6 +117,11 @@ pub fn compare(bytes: &[u8], seed: u64) -> Result<Compared, String> {
         }
     }
     Ok(compared)
+}
+
+/// Wasmi 2.0.0 panics while it translates some modules; what comes after that says nothing.
+fn guarded<T>(run: impl FnOnce() -> T) -> Option<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).ok()
 }
 
 fn same(what: &str, theirs: &End, ours: &End) -> Result<(), String> {

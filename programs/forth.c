@@ -22,7 +22,7 @@ static const char *const names[PRIMITIVES] = {"+", "-", "*", "/", "mod", "dup", 
 static int32_t stack[STACK], returns[RETURNS], code[CODE];
 static int depth, returns_depth, here;
 static struct { char name[NAME]; int start; } words[WORDS];
-static int word_count;
+static int word_count, defining;
 static const char *error;
 
 static void push(int32_t x) {
@@ -119,7 +119,7 @@ static int control(const char *word) {
 }
 
 static void translate(const char *word) {
-  for (int i = word_count; i--;)
+  for (int i = word_count + defining; i--;)  // a definition may call itself
     if (!strcmp(words[i].name, word)) { compile(CALL), compile(words[i].start); return; }
   for (int i = 0; i < PRIMITIVES; i++)
     if (!strcmp(names[i], word)) { compile(i); return; }
@@ -131,7 +131,7 @@ static void translate(const char *word) {
 
 int main(void) {
   char word[NAME];
-  int defining = 0, start = 0, status = 0;
+  int start = 0, status = 0;
   while (next_word(word)) {
     if (!strcmp(word, "(")) {
       for (int c; (c = getchar()) != EOF && c != ')';) {}

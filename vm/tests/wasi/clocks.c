@@ -17,7 +17,7 @@ int main(void) {
   printf("fine: %d\n", resolution.tv_sec == 0 && resolution.tv_nsec >= 1 && resolution.tv_nsec <= 20000000);
   SAY(clock_getres(CLOCK_REALTIME, &resolution));
   printf("fine: %d\n", resolution.tv_sec == 0 && resolution.tv_nsec >= 1 && resolution.tv_nsec <= 20000000);
-  printf("this century: %d\n", now(CLOCK_REALTIME) > 1700000000000000000ll);
+  printf("this century: %d\n", now(CLOCK_REALTIME) > 978307200000000000ll);
   long long before = now(CLOCK_MONOTONIC), backwards = 0;
   for (int i = 0; i < 10000; i++) {
     long long after = now(CLOCK_MONOTONIC);

@@ -1,0 +1,257 @@
+//! The side of brant.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use brant_engine::{
+    Config, Engine, Extern, ExternType, Flow, Func, Global, Instance, InstantiateError, Interrupt,
+    Memory, Module, ModuleError, RefType, Resource, Stop, Store, Table, Thread, Trap, Val, ValType,
+};
+
+use super::values::{End, Kind, Log, Mode, Numbers, Value, global};
+
+/// What wasmi does on its fuel is far less than this.
+const FUEL: u64 = 20_000_000;
+/// Longer than any call that wasmi finishes takes, whatever else the machine does.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub fn load(bytes: &[u8], mode: Mode) -> Result<Module, ModuleError> {
+    let config = Config {
+        signal_handlers: mode != Mode::Checked,
+        fuel: mode.has_fuel(),
+        max_stack_bytes: 64 << 20,
+        ..Config::default()
+    };
+    Module::new(&Engine::new(&config).expect("an engine"), bytes.to_vec())
+}
+
+/// A store with one instance.
+pub struct Ours {
+    module: Module,
+    store: Store,
+    mode: Mode,
+    instance: Option<Instance>,
+    log: Arc<Mutex<Log>>,
+    numbers: Numbers,
+    watch: Watch,
+}
+
+impl Ours {
+    pub fn new(module: &Module, mode: Mode, seed: u64) -> Ours {
+        let store = Store::new(module.engine(), Box::new(()));
+        let watch = Watch::new(store.interrupt_handle());
+        let log = Arc::default();
+        let numbers = Numbers::new(!seed);
+        Ours { module: module.clone(), store, mode, instance: None, log, numbers, watch }
+    }
+
+    /// Makes the instance and runs its start function.
+    pub fn prepare(&mut self) -> End {
+        let kinds: Vec<ExternType> = self.module.imports().map(|import| import.ty).collect();
+        let (mut imports, mut counts) = (Vec::new(), [0; 4]);
+        for kind in &kinds {
+            let count = &mut counts[match kind {
+                ExternType::Func(_) => 0,
+                ExternType::Global(_) => 1,
+                ExternType::Table(_) => 2,
+                ExternType::Memory(_) => 3,
+            }];
+            imports.push(self.import(*count, kind));
+            *count += 1;
+        }
+        let instance = match Instance::new(&mut self.store, &self.module, &imports) {
+            Ok(instance) => instance,
+            Err(InstantiateError::Trap(trap)) => return End::Trap(words(trap)),
+            Err(InstantiateError::Limit(error)) if error.resource == Resource::HostMemory => {
+                return End::Open;
+            }
+            Err(error) => return End::Wrong(error.to_string()),
+        };
+        self.instance = Some(instance);
+        match instance.start(&self.store) {
+            Some(start) => self.run(start, &[]),
+            None => End::Values(Vec::new()),
+        }
+    }
+
+    /// Import `index` among those of its kind.
+    fn import(&mut self, index: usize, ty: &ExternType) -> Extern {
+        let store = &mut self.store;
+        match ty {
+            ExternType::Func(ty) => {
+                let kinds: Vec<Kind> = ty.results().iter().map(|ty| kind(*ty)).collect();
+                let log = Arc::clone(&self.log);
+                Extern::Func(Func::host(store, ty.clone(), move |_, params, results| {
+                    let params = params.iter().map(value);
+                    let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+                    let answer = log.call(index, params, &kinds).ok_or(Trap::Unreachable)?;
+                    for (result, answer) in results.iter_mut().zip(answer) {
+                        *result = val(answer);
+                    }
+                    Ok(Flow::Return)
+                }))
+            }
+            ExternType::Global(ty) => {
+                Extern::Global(Global::new(store, *ty, val(global(index, kind(ty.value)))))
+            }
+            ExternType::Table(ty) => {
+                let null = match ty.element {
+                    RefType::Func => Val::FuncRef(None),
+                    RefType::Extern => Val::ExternRef(None),
+                };
+                Extern::Table(Table::new(store, *ty, null).expect("tables are small"))
+            }
+            ExternType::Memory(ty) => {
+                Extern::Memory(Memory::new(store, *ty).expect("memories are small"))
+            }
+        }
+    }
+
+    pub fn call(&mut self, name: &str, arguments: &[Value]) -> End {
+        let func = self.export(name).and_then(Extern::func).expect("the function is exported");
+        let arguments: Vec<Val> = arguments.iter().copied().map(val).collect();
+        self.run(func, &arguments)
+    }
+
+    fn run(&mut self, func: Func, arguments: &[Val]) -> End {
+        let mut thread = Thread::new(&mut self.store, func, arguments);
+        if self.mode == Mode::Guarded {
+            self.store.interrupt_handle().interrupt();
+        }
+        let mut fuel = FUEL;
+        loop {
+            match thread.run(&mut self.store) {
+                Stop::Done(values) => return End::Values(values.iter().map(value).collect()),
+                Stop::Trap(report) if report.code == Trap::CallStackExhausted => return End::Open,
+                Stop::Trap(report) => return End::Trap(words(report.code)),
+                Stop::Interrupted if self.watch.is_over() => {
+                    return End::Wrong(format!("it does not end in {PATIENCE:?}"));
+                }
+                Stop::Interrupted => {}
+                Stop::OutOfFuel if fuel == 0 => {
+                    return End::Wrong(format!("it does not end with {FUEL} units of fuel"));
+                }
+                Stop::OutOfFuel => {
+                    let part = match self.mode {
+                        Mode::Slices => self.numbers.next() % 100,
+                        _ => FUEL,
+                    };
+                    fuel = fuel.saturating_sub(part + 1);
+                    self.store.add_fuel(part + 1);
+                }
+                other => return End::Wrong(other.to_string()),
+            }
+        }
+    }
+
+    pub fn log(&self) -> Log {
+        *self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn memory(&self, name: &str) -> Option<&[u8]> {
+        Some(self.export(name)?.memory()?.bytes(&self.store))
+    }
+
+    /// What a global or the elements of a table hold.
+    pub fn shown(&self, name: &str) -> Vec<Value> {
+        match self.export(name) {
+            Some(Extern::Global(global)) => vec![value(&global.get(&self.store))],
+            Some(Extern::Table(table)) => {
+                let size = table.len(&self.store);
+                let element = |index| table.get(&self.store, index).expect("it is inside");
+                (0..size).map(|index| value(&element(index))).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn export(&self, name: &str) -> Option<Extern> {
+        self.instance?.export(&self.store, name)
+    }
+}
+
+/// Interrupts a store that runs too long.
+struct Watch {
+    over: Arc<AtomicBool>,
+    /// Dropped first, which ends the thread.
+    alive: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    fn new(interrupt: Interrupt) -> Watch {
+        let (alive, gone) = channel::<()>();
+        let over = Arc::new(AtomicBool::new(false));
+        let tell = Arc::clone(&over);
+        let thread = thread::spawn(move || {
+            while gone.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                tell.store(true, Ordering::Release);
+                interrupt.interrupt();
+            }
+        });
+        Watch { over, alive: Some(alive), thread: Some(thread) }
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.alive = None;
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the thread only waits");
+        }
+    }
+}
+
+/// The specification's words for a trap, two of them as wasmi has them: one.
+fn words(trap: Trap) -> String {
+    match trap {
+        Trap::UndefinedElement => Trap::OutOfBoundsTableAccess,
+        other => other,
+    }
+    .message()
+    .to_owned()
+}
+
+fn kind(ty: ValType) -> Kind {
+    match ty {
+        ValType::I32 => Kind::I32,
+        ValType::I64 => Kind::I64,
+        ValType::F32 => Kind::F32,
+        ValType::F64 => Kind::F64,
+        ValType::V128 => Kind::V128,
+        ValType::FuncRef => Kind::Func,
+        ValType::ExternRef => Kind::Extern,
+    }
+}
+
+fn value(val: &Val) -> Value {
+    match *val {
+        Val::I32(value) => Value::I32(value as u32),
+        Val::I64(value) => Value::I64(value as u64),
+        Val::F32(bits) => Value::F32(bits),
+        Val::F64(bits) => Value::F64(bits),
+        Val::V128(bits) => Value::V128(bits),
+        Val::FuncRef(func) => Value::Func { is_null: func.is_none() },
+        Val::ExternRef(outer) => Value::Extern { is_null: outer.is_none() },
+    }
+}
+
+fn val(value: Value) -> Val {
+    match value {
+        Value::I32(bits) => Val::I32(bits as i32),
+        Value::I64(bits) => Val::I64(bits as i64),
+        Value::F32(bits) => Val::F32(bits),
+        Value::F64(bits) => Val::F64(bits),
+        Value::V128(bits) => Val::V128(bits),
+        // Nobody gives anything but null.
+        Value::Func { .. } => Val::FuncRef(None),
+        Value::Extern { .. } => Val::ExternRef(None),
+    }
+}

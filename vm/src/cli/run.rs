@@ -16,6 +16,7 @@ use super::exit::{Failure, LIMIT, TRAP};
 use super::input::{Input, cannot_read, name};
 use super::options::{RunOptions, Tier, Validate};
 use super::terminal::FilteredOutput;
+use super::watch::Watch;
 use super::{check, similar_verb, wasmtime};
 
 /// Runs the verb.
@@ -25,10 +26,13 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
         return Err(Failure::usage("there is no program to run"));
     };
     let (Tier::Auto | Tier::Interp) = options.tier;
+    let mut watch = Watch::new(&options)?;
     let engine =
         Engine::new(&config(&options)?).map_err(|error| Failure::usage(error.to_string()))?;
     let module = load(&engine, file, &options)?;
-    let builder = grants(Process::builder(&module), file, args, &options)?
+    let builder = grants(Process::builder(&module), file, args, &options)?;
+    let builder = watch
+        .attach(repeatable(builder, &options)?, &options)?
         .limits(limits(&options))
         .linker(&preloads(&engine, &options)?);
     brant_engine::exit_on_termination();
@@ -40,6 +44,7 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
         Some(name) => invoke(&mut process, &module, name, args, &options),
         None => start(&mut process, &module, &options),
     };
+    watch.finish(&mut process);
     // The process of the system ends now: to give every mapping back one by one would only cost
     // time.
     std::mem::forget(process);
@@ -181,6 +186,49 @@ fn grants(
         }
     }
     Ok(builder)
+}
+
+/// Takes away what would make two runs differ, as far as that was asked for.
+fn repeatable(builder: ProcessBuilder, options: &RunOptions) -> Result<ProcessBuilder, Failure> {
+    let seed = options.seed.unwrap_or(0);
+    if options.sim {
+        return simulated(builder.sim(seed), options);
+    }
+    if options.deterministic {
+        return Ok(builder.repeatable(seed));
+    }
+    match options.seed {
+        Some(_) => Err(Failure::usage("`--seed` alone has no effect")
+            .with_help("give `--deterministic` or `--sim` too")),
+        None => Ok(builder),
+    }
+}
+
+/// Ties the standard streams of a simulated host to those of this process.
+///
+/// Input is read before the start, so that when it arrives makes no difference.
+fn simulated(builder: ProcessBuilder, options: &RunOptions) -> Result<ProcessBuilder, Failure> {
+    /// What a person or a test pipes in; more would only fill memory.
+    const INPUT_LIMIT_BYTES: u64 = 1 << 30;
+    let mut bytes = Vec::new();
+    if !std::io::stdin().is_terminal() {
+        let read = std::io::stdin().lock().take(INPUT_LIMIT_BYTES).read_to_end(&mut bytes);
+        read.map_err(|error| Failure::load(format!("cannot read standard input: {error}")))?;
+    }
+    let filtered = |is_terminal: bool| is_terminal && !options.trust_terminal;
+    let output: Box<dyn Write + Send> = match filtered(std::io::stdout().is_terminal()) {
+        true => Box::new(FilteredOutput::new(std::io::stdout())),
+        false => Box::new(std::io::stdout()),
+    };
+    let error: Box<dyn Write + Send> = match filtered(std::io::stderr().is_terminal()) {
+        true => Box::new(FilteredOutput::new(std::io::stderr())),
+        false => Box::new(std::io::stderr()),
+    };
+    // The program does not see whether this is a terminal: that would be something of the machine.
+    Ok(builder
+        .stdin(brant::Input::Bytes(bytes))
+        .stdout(Output::Writer { writer: output, terminal: false })
+        .stderr(Output::Writer { writer: error, terminal: false }))
 }
 
 /// The second wall around the mounts. Where the system has none, the first one stands alone.

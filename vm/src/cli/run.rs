@@ -89,6 +89,8 @@ fn load(engine: &Engine, file: &OsStr, options: &RunOptions) -> Result<Module, F
         Validate::Lazy => Validation::Lazy,
     };
     let path = Path::new(file);
+    // Standard input can be read once; messages about it show what was read.
+    let mut piped = None;
     let loaded = if file == "-" {
         let mut bytes = Vec::new();
         let limit_bytes = brant_engine::MAX_MODULE_BYTES as u64 + 1;
@@ -96,18 +98,18 @@ fn load(engine: &Engine, file: &OsStr, options: &RunOptions) -> Result<Module, F
         read.map_err(|error| Failure::load(format!("cannot read standard input: {error}")))?;
         match brant::is_bytecode(&bytes) {
             true => Module::with_validation(engine, bytes, validation),
-            false => Module::from_text(engine, bytes),
+            false => Module::from_text(engine, &*piped.insert(bytes)),
         }
     } else {
         Module::from_file_with_validation(engine, path, validation)
     };
     loaded.map_err(|error| match error {
         Error::Read { cause, .. } => missing_file(path, &cause),
-        Error::Text(diagnostics) => match Input::read(path) {
+        Error::Text(diagnostics) => match source(path, piped) {
             Ok(input) => check::report(&diagnostics, &input, options.format),
             Err(failure) => failure,
         },
-        Error::Module(error) => invalid(path, &error, options),
+        Error::Module(error) => invalid(path, piped, &error, options),
         other => explain(&other, options),
     })
 }
@@ -124,13 +126,30 @@ fn missing_file(path: &Path, error: &std::io::Error) -> Failure {
     }
 }
 
+/// How a component begins: the version of modules is 1, and the layer 0.
+const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+
+/// What a module was made from, to show places in it.
+fn source(path: &Path, piped: Option<Vec<u8>>) -> Result<Input, Failure> {
+    match piped {
+        Some(bytes) => Ok(Input { name: name(path).into_owned(), bytes }),
+        None => Input::read(path),
+    }
+}
+
 /// A module that is not valid; in a text the place is shown as `check` shows it.
-fn invalid(path: &Path, error: &brant_engine::ModuleError, options: &RunOptions) -> Failure {
+fn invalid(
+    path: &Path, piped: Option<Vec<u8>>, error: &brant_engine::ModuleError, options: &RunOptions,
+) -> Failure {
     let failure = Failure::load(format!("{}: {error}", name(path)));
-    if path.as_os_str() == "-" {
+    if path.as_os_str() == "-" && piped.is_none() {
         return failure;
     }
-    match Input::read(path) {
+    match source(path, piped) {
+        Ok(input) if input.bytes.starts_with(COMPONENT) => {
+            Failure::load(format!("{}: this is a component, and brant runs modules", input.name))
+                .with_help("build the program for `wasm32-wasip1`")
+        }
         Ok(input) if !input.is_bytecode() => {
             let text = brant::skip_interpreter_line(&input.bytes);
             match brant_asm::check(&text, &brant_asm::CheckOptions::default()) {
@@ -429,7 +448,11 @@ fn explain(error: &Error, options: &RunOptions) -> Failure {
             for import in list {
                 text.push_str(&format!("\n  {import}"));
             }
-            Failure::load(text).with_help("`--preload NAME=FILE` links another module")
+            let is_old = list.iter().any(|import| import.module == "wasi_unstable");
+            Failure::load(text).with_help(match is_old {
+                true => "build it with a newer compiler: `wasi_snapshot_preview1` is provided",
+                false => "`--preload NAME=FILE` links another module",
+            })
         }
         Error::Module(error) => {
             // Lazily validated: a part of the program may have run.

@@ -3,6 +3,7 @@
 //! Each file of `vm/tests/icode` is a text module; its expected listing stands behind it, in lines
 //! that begin with `;;! `. `BLESS=1` writes them again. A change of the translation shows here as a
 //! difference that a person can read.
+//! `by fields` in a listing says that a handler wants a name in `vm/engine/src/icode/show/names.rs`.
 #![cfg(target_arch = "x86_64")]
 
 use std::fs;
@@ -29,7 +30,6 @@ fn check(name: &str) {
     let listing = String::from_utf8(output.stdout).expect("listings are UTF-8");
     let listing: String =
         listing.lines().map(|line| format!("{}\n", format!("{MARK}{line}").trim_end())).collect();
-    assert!(!listing.contains("by fields"), "{name}: a handler has no name in icode/show/names.rs");
     if expected != listing {
         if std::env::var_os("BLESS").is_some() {
             let source = source.trim_end();

@@ -3,7 +3,8 @@
 //! Each file of `vm/tests/icode` is a text module; its expected listing stands behind it, in lines
 //! that begin with `;;! `. `BLESS=1` writes them again. A change of the translation shows here as a
 //! difference that a person can read.
-//! `by fields` in a listing says that a handler wants a name in `vm/engine/src/icode/show/names.rs`.
+//! `by fields` in a listing says that a handler wants a name in the engine's
+//! `icode/show/names.rs`.
 #![cfg(target_arch = "x86_64")]
 
 use std::fs;

@@ -132,8 +132,12 @@ impl Shared {
                 table.to_string()
             }
             Format::Json => {
-                let entry = |(name, (calls, errors)): (&&str, &(u64, u64))| json!({ "call": name, "calls": calls, "errors": errors });
-                let list: Vec<Value> = calls.into_iter().map(entry).collect();
+                let list: Vec<Value> = calls
+                    .into_iter()
+                    .map(|(name, (calls, errors))| {
+                        json!({ "call": name, "calls": calls, "errors": errors })
+                    })
+                    .collect();
                 format!("{}\n", json!({ "counts": list }))
             }
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
 use brant_engine::{Extern, ExternType, Flow, Func, FuncType, HostError, Instance, Store, Val};
+use brant_host::sim::SimHost;
 use brant_kernel::Mount;
 use brant_kernel::host::{Host, MountAccess};
 
@@ -133,6 +134,24 @@ impl ProcessBuilder {
     pub fn data<T: Any + Send>(mut self, data: T) -> Self {
         self.user_data = Box::new(data);
         self
+    }
+
+    /// Makes the run repeatable: clocks stand still but for being read and waited for, and random
+    /// numbers come from the seed. Files and streams stay what they are.
+    ///
+    /// A wait for input that has a deadline waits for the input.
+    #[must_use]
+    pub fn repeatable(mut self, seed: u64) -> Self {
+        self.grants.seed = Some(seed);
+        self
+    }
+
+    /// A simulated host: directories that are granted begin empty and live in memory, clocks are
+    /// virtual, random numbers come from the seed, and nothing of the machine is reached but the
+    /// standard streams.
+    #[must_use]
+    pub fn sim(self, seed: u64) -> Self {
+        self.host(SimHost::new(seed))
     }
 
     /// Another host than the machine this runs on: a simulated one, or one of the embedder's.

@@ -151,7 +151,7 @@ impl fmt::Display for Error {
             }
             Error::Instantiate(error) => error.fmt(f),
             Error::NoFuel => f.write_str("a limit of fuel needs an engine with fuel"),
-            Error::Grant(error) => write!(f, "cannot grant {error}"),
+            Error::Grant(error) => write!(f, "cannot grant `{}`: {}", error.what, error.errno),
             Error::NoExport { name } => write!(f, "the module does not export `{name}`"),
             Error::WrongType { name, found } => write!(f, "`{name}` has the type {found}"),
             Error::NoMemory => f.write_str("the instance has no memory"),

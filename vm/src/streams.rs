@@ -8,6 +8,7 @@ use std::io::{self, IoSlice, IoSliceMut, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use brant_host::sim::SimHost;
 use brant_kernel::errno::Errno;
 use brant_kernel::host::{
     Advice, Answer, Clock, Direction, Durability, Entry, Follow, Handle, Host, Interest, Kind,
@@ -90,12 +91,19 @@ pub(crate) struct Streams {
     /// How many bytes of the input were read.
     read_bytes: usize,
     outputs: [Output; 2],
+    /// Who answers for time and chance, if the host does not.
+    twin: Option<SimHost>,
 }
 
 impl Streams {
     /// Puts streams in front of a host.
     pub(crate) fn new(host: Box<dyn Host>, input: Input, output: Output, error: Output) -> Streams {
-        Streams { host, input, read_bytes: 0, outputs: [output, error] }
+        Streams { host, input, read_bytes: 0, outputs: [output, error], twin: None }
+    }
+
+    /// Takes time and chance from a simulated host; everything else stays as it is.
+    pub(crate) fn with_twin(self, twin: SimHost) -> Streams {
+        Streams { twin: Some(twin), ..self }
     }
 
     fn write_to(&mut self, index: usize, buffers: &[IoSlice<'_>]) -> Answer<usize> {
@@ -224,9 +232,14 @@ impl Host for Streams {
         let mut others: Vec<Interest> =
             interests.iter().copied().filter(|interest| own(interest.object).is_none()).collect();
         let deadline_ns = if any { Some(0) } else { deadline_ns };
-        let woken = match any && others.is_empty() {
-            true => Woken::Ready,
-            false => self.host.wait(&mut others, deadline_ns)?,
+        let woken = match (&mut self.twin, others.is_empty()) {
+            (_, true) if any => Woken::Ready,
+            // Nothing but time is waited for: it moves on at once.
+            (Some(twin), true) => twin.wait(&mut [], deadline_ns)?,
+            // What comes from outside comes first, however long that takes: a clock that does not
+            // run cannot end a wait.
+            (Some(_), false) if !any => self.host.wait(&mut others, None)?,
+            _ => self.host.wait(&mut others, deadline_ns)?,
         };
         let theirs = interests.iter_mut().filter(|interest| own(interest.object).is_none());
         for (interest, answered) in theirs.zip(others) {
@@ -247,15 +260,24 @@ impl Host for Streams {
     }
 
     fn now_ns(&mut self, clock: Clock) -> Answer<u64> {
-        self.host.now_ns(clock)
+        match &mut self.twin {
+            Some(twin) => twin.now_ns(clock),
+            None => self.host.now_ns(clock),
+        }
     }
 
     fn resolution_ns(&mut self, clock: Clock) -> Answer<u64> {
-        self.host.resolution_ns(clock)
+        match &mut self.twin {
+            Some(twin) => twin.resolution_ns(clock),
+            None => self.host.resolution_ns(clock),
+        }
     }
 
     fn random(&mut self, buffer: &mut [u8]) -> Answer<()> {
-        self.host.random(buffer)
+        match &mut self.twin {
+            Some(twin) => twin.random(buffer),
+            None => self.host.random(buffer),
+        }
     }
 
     fn mount(&mut self, directory: &Path, access: MountAccess) -> Answer<Handle> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use brant_engine::{Caller, Flow, Func, FuncType, GuestMemory, HostError, Store, Val, ValType};
 use brant_host::native::NativeHost;
+use brant_host::sim::SimHost;
 use brant_kernel::host::{Host, Waker, Woken};
 use brant_kernel::syscall::MODULE;
 use brant_kernel::{CALLS, Kernel, Manifest, Outcome, RunState, Syscall, trace};
@@ -23,6 +24,8 @@ pub(crate) struct Grants {
     pub output: Output,
     pub error: Output,
     pub trace: Option<Trace>,
+    /// The seed, if time and chance are fixed.
+    pub seed: Option<u64>,
 }
 
 /// What the store of a process carries: its kernel, and the embedder's data.
@@ -91,6 +94,16 @@ pub(crate) enum Waited {
     Interrupted,
 }
 
+/// The topics of system calls, by which a trace can be narrowed.
+pub fn system_call_groups() -> impl Iterator<Item = &'static str> {
+    let mut seen = Vec::new();
+    CALLS.iter().map(|call| call.group.name()).filter(move |name| {
+        let is_new = !seen.contains(name);
+        seen.push(name);
+        is_new
+    })
+}
+
 /// Whether brant itself fills an import of this name.
 pub fn provides(module: &str, name: &str) -> bool {
     module == MODULE && Syscall::from_name(name).is_some()
@@ -105,15 +118,19 @@ impl System {
         grants: Grants, limits: &Limits, host: Option<Box<dyn Host>>,
         user_data: Box<dyn Any + Send>,
     ) -> Result<System, Error> {
-        let Grants { mut manifest, input, output, error, trace } = grants;
+        let Grants { mut manifest, input, output, error, trace, seed } = grants;
         manifest.limits.descriptors = limits.descriptors_count;
         manifest.limits.disk_bytes = limits.disk_bytes.unwrap_or(u64::MAX);
         let host = host.unwrap_or_else(|| Box::new(NativeHost::new()));
         let all_inherited =
             matches!((&input, &output, &error), (Input::Inherit, Output::Inherit, Output::Inherit));
-        let host = match all_inherited {
-            true => host,
-            false => Box::new(Streams::new(host, input, output, error)),
+        let host: Box<dyn Host> = match (all_inherited, seed) {
+            (true, None) => host,
+            (_, None) => Box::new(Streams::new(host, input, output, error)),
+            (_, Some(seed)) => {
+                let streams = Streams::new(host, input, output, error);
+                Box::new(streams.with_twin(SimHost::new(seed)))
+            }
         };
         let kernel = Kernel::new(manifest, host)?;
         Ok(System { kernel, user_data, trace })

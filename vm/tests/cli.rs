@@ -29,8 +29,10 @@ sessions! {
     inspect
     limits
     man
+    repeat
     run
     wast
+    watch
 }
 
 #[test]

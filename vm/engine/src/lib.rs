@@ -37,6 +37,7 @@ pub use frame::{FrameError, FrameState, Slot};
 pub use func::Func;
 pub use global::Global;
 pub use host::{Caller, Flow, HostError};
+pub use icode::show::{IcodeListing, ShowError, ShownFunction, ShownRecord};
 pub use instance::{Extern, Instance};
 pub use memory::{GuestMemory, Memory, OutOfBounds, WASM_PAGE_BYTES};
 pub use module::{

@@ -213,13 +213,14 @@ impl TypeIds {
 
     /// How compiled code and the interpreter pass values of functions of this type. It stays where
     /// it is as long as the types do.
-    pub fn plan(&mut self, id: u32) -> &CallPlan {
+    pub fn plan(&mut self, id: u32) -> *const CallPlan {
         let at = id as usize;
         if self.plans.len() <= at {
             self.plans.resize_with(self.types.len(), || None);
         }
         let ty = &self.types[at];
-        self.plans[at].get_or_insert_with(|| Box::new(CallPlan::new(ty.params(), ty.results())))
+        let new = || Box::new(CallPlan::new(ty.params(), ty.results()));
+        &raw const **self.plans[at].get_or_insert_with(new)
     }
 
     /// The type that has this id.

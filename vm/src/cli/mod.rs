@@ -23,6 +23,7 @@ mod terminal;
 mod units;
 mod wasmtime;
 mod wast;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::Write;

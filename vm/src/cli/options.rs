@@ -85,7 +85,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "SIZE", value_parser = units::bytes, help_heading = LIMITS)]
     pub max_disk: Option<u64>,
 
-    /// Fix all that a guest can see: clock, random numbers, NaN bits, directory order.
+    /// Repeat a run exactly: fixes NaN bits, makes clocks virtual and random numbers seeded.
     #[arg(long, help_heading = REPEAT)]
     pub deterministic: bool,
 
@@ -93,11 +93,13 @@ pub struct RunOptions {
     #[arg(long, value_name = "NUMBER", value_parser = units::count, help_heading = REPEAT)]
     pub seed: Option<u64>,
 
-    /// Run on a simulated host: files in memory, a virtual clock, nothing real.
+    /// Run on a simulated host: granted directories begin empty and live in memory, clocks are
+    /// virtual.
     #[arg(long, help_heading = REPEAT)]
     pub sim: bool,
 
-    /// Print each system call, or those of some groups, on standard error.
+    /// Print each system call, or those of some groups, on standard error: args, clock, file, path,
+    /// poll, process, random, socket.
     #[arg(
         long,
         value_name = "GROUPS",

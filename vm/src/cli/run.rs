@@ -16,6 +16,7 @@ use super::exit::{Failure, LIMIT, TRAP};
 use super::input::{Input, cannot_read, name};
 use super::options::{RunOptions, Tier, Validate};
 use super::terminal::FilteredOutput;
+use super::watch::Watch;
 use super::{check, similar_verb, wasmtime};
 
 /// Runs the verb.
@@ -24,10 +25,13 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
     let Some((file, args)) = options.program.split_first() else {
         return Err(Failure::usage("there is no program to run"));
     };
+    let mut watch = Watch::new(&options)?;
     let engine =
         Engine::new(&config(&options)?).map_err(|error| Failure::usage(error.to_string()))?;
     let module = load(&engine, file, &options)?;
-    let builder = grants(Process::builder(&module), file, args, &options)?
+    let builder = grants(Process::builder(&module), file, args, &options)?;
+    let builder = watch
+        .attach(repeatable(builder, &options)?, &options)?
         .limits(limits(&options))
         .linker(&preloads(&engine, &options)?);
     brant_engine::exit_on_termination();
@@ -39,6 +43,7 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
         Some(name) => invoke(&mut process, &module, name, args, &options),
         None => start(&mut process, &module, &options),
     };
+    watch.finish(&mut process);
     // The process of the system ends now: to give every mapping back one by one would only cost
     // time.
     std::mem::forget(process);
@@ -91,6 +96,8 @@ fn load(engine: &Engine, file: &OsStr, options: &RunOptions) -> Result<Module, F
         Validate::Lazy => Validation::Lazy,
     };
     let path = Path::new(file);
+    // Standard input can be read once; messages about it show what was read.
+    let mut piped = None;
     let loaded = if file == "-" {
         let mut bytes = Vec::new();
         let limit_bytes = brant_engine::MAX_MODULE_BYTES as u64 + 1;
@@ -98,18 +105,18 @@ fn load(engine: &Engine, file: &OsStr, options: &RunOptions) -> Result<Module, F
         read.map_err(|error| Failure::load(format!("cannot read standard input: {error}")))?;
         match brant::is_bytecode(&bytes) {
             true => Module::with_validation(engine, bytes, validation),
-            false => Module::from_text(engine, bytes),
+            false => Module::from_text(engine, &*piped.insert(bytes)),
         }
     } else {
         Module::from_file_with_validation(engine, path, validation)
     };
     loaded.map_err(|error| match error {
         Error::Read { cause, .. } => missing_file(path, &cause),
-        Error::Text(diagnostics) => match Input::read(path) {
+        Error::Text(diagnostics) => match source(path, piped) {
             Ok(input) => check::report(&diagnostics, &input, options.format),
             Err(failure) => failure,
         },
-        Error::Module(error) => invalid(path, &error, options),
+        Error::Module(error) => invalid(path, piped, &error, options),
         other => explain(&other, options),
     })
 }
@@ -126,13 +133,30 @@ fn missing_file(path: &Path, error: &std::io::Error) -> Failure {
     }
 }
 
+/// How a component begins: the version of modules is 1, and the layer 0.
+const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+
+/// What a module was made from, to show places in it.
+fn source(path: &Path, piped: Option<Vec<u8>>) -> Result<Input, Failure> {
+    match piped {
+        Some(bytes) => Ok(Input { name: name(path).into_owned(), bytes }),
+        None => Input::read(path),
+    }
+}
+
 /// A module that is not valid; in a text the place is shown as `check` shows it.
-fn invalid(path: &Path, error: &brant_engine::ModuleError, options: &RunOptions) -> Failure {
+fn invalid(
+    path: &Path, piped: Option<Vec<u8>>, error: &brant_engine::ModuleError, options: &RunOptions,
+) -> Failure {
     let failure = Failure::load(format!("{}: {error}", name(path)));
-    if path.as_os_str() == "-" {
+    if path.as_os_str() == "-" && piped.is_none() {
         return failure;
     }
-    match Input::read(path) {
+    match source(path, piped) {
+        Ok(input) if input.bytes.starts_with(COMPONENT) => {
+            Failure::load(format!("{}: this is a component, and brant runs modules", input.name))
+                .with_help("build the program for `wasm32-wasip1`")
+        }
         Ok(input) if !input.is_bytecode() => {
             let text = brant::skip_interpreter_line(&input.bytes);
             match brant_asm::check(&text, &brant_asm::CheckOptions::default()) {
@@ -188,6 +212,49 @@ fn grants(
         }
     }
     Ok(builder)
+}
+
+/// Takes away what would make two runs differ, as far as that was asked for.
+fn repeatable(builder: ProcessBuilder, options: &RunOptions) -> Result<ProcessBuilder, Failure> {
+    let seed = options.seed.unwrap_or(0);
+    if options.sim {
+        return simulated(builder.sim(seed), options);
+    }
+    if options.deterministic {
+        return Ok(builder.repeatable(seed));
+    }
+    match options.seed {
+        Some(_) => Err(Failure::usage("`--seed` alone has no effect")
+            .with_help("give `--deterministic` or `--sim` too")),
+        None => Ok(builder),
+    }
+}
+
+/// Ties the standard streams of a simulated host to those of this process.
+///
+/// Input is read before the start, so that when it arrives makes no difference.
+fn simulated(builder: ProcessBuilder, options: &RunOptions) -> Result<ProcessBuilder, Failure> {
+    /// What a person or a test pipes in; more would only fill memory.
+    const INPUT_LIMIT_BYTES: u64 = 1 << 30;
+    let mut bytes = Vec::new();
+    if !std::io::stdin().is_terminal() {
+        let read = std::io::stdin().lock().take(INPUT_LIMIT_BYTES).read_to_end(&mut bytes);
+        read.map_err(|error| Failure::load(format!("cannot read standard input: {error}")))?;
+    }
+    let filtered = |is_terminal: bool| is_terminal && !options.trust_terminal;
+    let output: Box<dyn Write + Send> = match filtered(std::io::stdout().is_terminal()) {
+        true => Box::new(FilteredOutput::new(std::io::stdout())),
+        false => Box::new(std::io::stdout()),
+    };
+    let error: Box<dyn Write + Send> = match filtered(std::io::stderr().is_terminal()) {
+        true => Box::new(FilteredOutput::new(std::io::stderr())),
+        false => Box::new(std::io::stderr()),
+    };
+    // The program does not see whether this is a terminal: that would be something of the machine.
+    Ok(builder
+        .stdin(brant::Input::Bytes(bytes))
+        .stdout(Output::Writer { writer: output, terminal: false })
+        .stderr(Output::Writer { writer: error, terminal: false }))
 }
 
 /// The second wall around the mounts. Where the system has none, the first one stands alone.
@@ -388,7 +455,11 @@ fn explain(error: &Error, options: &RunOptions) -> Failure {
             for import in list {
                 text.push_str(&format!("\n  {import}"));
             }
-            Failure::load(text).with_help("`--preload NAME=FILE` links another module")
+            let is_old = list.iter().any(|import| import.module == "wasi_unstable");
+            Failure::load(text).with_help(match is_old {
+                true => "build it with a newer compiler: `wasi_snapshot_preview1` is provided",
+                false => "`--preload NAME=FILE` links another module",
+            })
         }
         Error::Module(error) => {
             // Lazily validated: a part of the program may have run.

@@ -24,6 +24,7 @@ pub mod choice;
 pub mod code;
 pub mod lower;
 pub mod reader;
+pub mod show;
 pub mod types;
 mod variants;
 

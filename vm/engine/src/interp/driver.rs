@@ -183,7 +183,7 @@ impl Driver<'_> {
             let (locals, operands) = found.layout.read(registers.fp, &registers);
             let cells: Vec<u128> = locals.iter().chain(&operands).map(|slot| slot.bits).collect();
             let slot = *(*self.vm).local_functions.add(found.layout.function as usize);
-            let plan = &*(&raw const *self.services.parts().0.types.plan((*slot).ty));
+            let plan = &*self.services.parts().0.types.plan((*slot).ty);
             let window = registers.fp;
             let header = window.add(found.layout.param_slots);
             let (fp, back) = (*header as *mut u64, *header.add(1) as *const u8);
@@ -241,7 +241,7 @@ impl Driver<'_> {
         unsafe {
             let (slot, window) = ((*self.vm).acc as *mut FuncSlot, (*self.vm).fp);
             let store = self.services.parts().0;
-            let plan = &*(&raw const *store.types.plan((*slot).ty));
+            let plan = &*store.types.plan((*slot).ty);
             let header = window.add(plan.param_slots);
             let (fp, back) = (*header as *mut u64, *header.add(1) as *const u8);
             tier::entered(store, self.vm, back);

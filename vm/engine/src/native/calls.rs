@@ -29,8 +29,7 @@ pub unsafe extern "sysv64" fn called_out(saved: *mut CalledOut) {
     unsafe {
         let segment = &mut *current();
         let callee = callee(segment, (*saved).return_address);
-        let plan = segment.services.parts().0.types.plan((*callee.slot).ty);
-        let plan = &*(&raw const *plan);
+        let plan = &*segment.services.parts().0.types.plan((*callee.slot).ty);
         let window = segment.value_top;
         if window > (*segment.vm).stack_limit {
             return leave(segment, saved, End::Trap(Trap::CallStackExhausted));
@@ -65,17 +64,11 @@ pub enum CallTarget {
 }
 
 /// The targets of calls that leave compiled code, by return address: the last ones of each.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub struct CallTargets(Box<[(usize, CallTarget)]>);
 
 /// How many targets are kept: a power of two.
 const TARGETS_COUNT: usize = 512;
-
-impl Default for CallTargets {
-    fn default() -> Self {
-        Self(Box::default())
-    }
-}
 
 impl CallTargets {
     fn at(&mut self, return_address: usize) -> &mut (usize, CallTarget) {

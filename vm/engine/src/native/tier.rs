@@ -234,7 +234,9 @@ pub fn tick(store: &mut StoreInner, vm: *mut Vm) -> Option<Arc<LoopCode>> {
 /// function whose record the call returns to, now and then.
 pub fn entered(store: &mut StoreInner, vm: *mut Vm, back: *const u8) {
     store.compiling.entries += 1;
-    if store.compiling.entries % ENTRIES_PER_LOOK != 0 || store.engine.config().tier != Tier::Auto {
+    if !store.compiling.entries.is_multiple_of(ENTRIES_PER_LOOK)
+        || store.engine.config().tier != Tier::Auto
+    {
         return;
     }
     take_compiled(store);

@@ -1,5 +1,6 @@
 //! `brant inspect`: what is in a module.
 
+mod icode;
 mod survey;
 
 use std::io::Write;
@@ -23,6 +24,16 @@ pub struct InspectOptions {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
+    /// Show what the interpreter makes of a function, by index or name, or of all functions.
+    #[arg(
+        long,
+        value_name = "FUNCTION",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = ""
+    )]
+    icode: Option<String>,
+
     /// Form of the report.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
@@ -33,6 +44,9 @@ pub fn inspect(options: &InspectOptions) -> Result<u8, Failure> {
     let mut input = Input::read(&options.file)?;
     if !input.is_bytecode() {
         input.bytes = check::assemble(&input, options.format)?;
+    }
+    if let Some(wanted) = &options.icode {
+        return icode::icode(&input, wanted, options.format);
     }
     let survey = Survey::new(&input.bytes)
         .map_err(|error| malformed(&input.name, &error, options.format))?;

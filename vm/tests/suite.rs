@@ -92,6 +92,15 @@ macro_rules! suite {
                         }
                     )*
                 }
+                #[cfg(feature = "jit")]
+                mod mixed {
+                    $(
+                        #[test]
+                        fn $test() {
+                            crate::check($folder, $script, crate::Mode::Mixed);
+                        }
+                    )*
+                }
             }
         )*
 

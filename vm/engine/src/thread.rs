@@ -283,11 +283,14 @@ impl Activation {
             return (Stop::Interrupted, vm);
         }
         inner.activations += 1;
-        let (id, fuel) = (inner.id, inner.fuel);
+        let (id, fuel, counts) = (inner.id, inner.fuel, inner.site_plan.counts());
         let limit = self.stack.as_ref().map_or(std::ptr::null_mut(), ValueStack::limit);
         // SAFETY: the block belongs to this store, and its state is that of `start` or of a pause.
         let end = unsafe {
             ((*vm).stack_limit, (*vm).fuel, (*vm).fault_address) = (limit, fuel, 0);
+            if counts {
+                (*vm).budget = 0;
+            }
             driver::run(&mut Run { store, activation: self }, &mut vm)
         };
         let inner = store.inner_mut();

@@ -52,7 +52,7 @@ pub struct Vm {
     pub types: *const u32,
     /// Cells of all globals by index of the module, imported ones first.
     pub globals: *const *mut u64,
-    /// Not 0 when the run shall stop.
+    /// [`STOP`] when the run shall stop, [`COUNT`] when it counts sites.
     pub stop_word: *const AtomicU32,
     /// Units of fuel that are left.
     pub fuel: u64,
@@ -84,6 +84,11 @@ pub struct Vm {
     pub record: *mut u64,
 }
 
+/// Bit of the stop word: the run shall stop at its next site.
+pub const STOP: u32 = 1;
+/// Bit of the stop word: the run counts its sites.
+pub const COUNT: u32 = 2;
+
 /// A stack limit that no stack pointer is above, with room for the size of a frame to be added.
 pub const STOP_LIMIT: u64 = 1 << 63;
 
@@ -97,7 +102,7 @@ impl Vm {
     /// The block is that of an instance, whose store lives.
     pub unsafe fn is_stopped(&self) -> bool {
         // SAFETY: by the contract of this function.
-        unsafe { (*self.stop_word).load(Ordering::Relaxed) != 0 }
+        unsafe { (*self.stop_word).load(Ordering::Relaxed) & STOP != 0 }
     }
 
     /// Lets compiled code run down to `limit` on its stack; a stop that is asked for is seen at the
@@ -110,9 +115,12 @@ impl Vm {
         self.wake.store(0, Ordering::SeqCst);
         // Who asks sets the word first and these two afterwards, so that no request is lost.
         // SAFETY: by the contract of this function.
-        if unsafe { (*self.stop_word).load(Ordering::SeqCst) != 0 } {
-            self.native_limit.store(STOP_LIMIT, Ordering::SeqCst);
+        let word = unsafe { (*self.stop_word).load(Ordering::SeqCst) };
+        if word != 0 {
             self.wake.store(1, Ordering::SeqCst);
+        }
+        if word & STOP != 0 {
+            self.native_limit.store(STOP_LIMIT, Ordering::SeqCst);
         }
     }
 

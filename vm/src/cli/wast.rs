@@ -40,6 +40,8 @@ enum ModeName {
     Interp,
     /// By compiled code.
     Jit,
+    /// By both in turn, with stops at random sites.
+    Mixed,
 }
 
 /// Folders may be nested this deep; links can make a circle.
@@ -54,6 +56,7 @@ pub fn wast(options: &WastOptions) -> Result<u8, Failure> {
     let mode = match options.mode {
         ModeName::Interp => Mode::Interp,
         ModeName::Jit => Mode::Jit,
+        ModeName::Mixed => Mode::Mixed,
     };
     let mut scripts = Vec::new();
     for path in &options.paths {

@@ -22,6 +22,9 @@ pub enum Mode {
     Interp,
     /// By compiled code: every function is compiled before it is instantiated.
     Jit,
+    /// By both in turn: runs stop at random sites, go on in the interpreter, and go back into
+    /// compiled code at random calls and loop headers.
+    Mixed,
 }
 
 /// What came of a script.

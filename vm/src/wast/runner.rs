@@ -14,8 +14,20 @@ use super::value::{HostValues, matches, value};
 use crate::Features;
 use crate::wast::Mode;
 
+/// The seed of all random choices.
+const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// In mode `mixed` a run stops after at most so many sites.
+const LONGEST_RUN_SITES: u64 = 40;
+
+/// A call is stopped so often, because a stop costs what the depth of the stack is, and some scripts
+/// go as deep as the stack allows.
+const MOST_STOPS: usize = 50;
+
 /// The state of a script.
 pub struct Runner {
+    mode: Mode,
+    random: u64,
     engine: Engine,
     store: Store,
     spectest: Spectest,
@@ -76,11 +88,17 @@ impl Runner {
         match mode {
             Mode::Interp => config.tier = Tier::Interp,
             Mode::Jit => config = crate::with_compiler(Config { tier: Tier::Jit, ..config }),
+            Mode::Mixed => {
+                let stops = brant_engine::compile::Stops::Every;
+                config = crate::with_compiler(Config { tier: Tier::Jit, stops, ..config });
+            }
         }
         let engine = Engine::new(&config).map_err(|error| error.to_string())?;
         let mut store = Store::new(&engine, Box::new(()));
         let spectest = Spectest::new(&mut store)?;
-        Ok(Runner {
+        let mut runner = Runner {
+            mode,
+            random: SEED,
             engine,
             store,
             spectest,
@@ -89,7 +107,12 @@ impl Runner {
             named: BTreeMap::new(),
             registered: BTreeMap::new(),
             definitions: BTreeMap::new(),
-        })
+        };
+        if mode == Mode::Mixed {
+            runner.store.mix_tiers(Some(SEED));
+            runner.plan_a_stop();
+        }
+        Ok(runner)
     }
 
     /// Runs a directive.
@@ -283,11 +306,34 @@ impl Runner {
     }
 
     fn run(&mut self, function: Func, arguments: &[Val]) -> Result<Ended, String> {
-        match Thread::new(&mut self.store, function, arguments).run(&mut self.store) {
+        let mut thread = Thread::new(&mut self.store, function, arguments);
+        let mut stop = thread.run(&mut self.store);
+        let mut stops_count = 0;
+        while self.mode == Mode::Mixed && matches!(stop, Stop::Interrupted) {
+            stops_count += 1;
+            match stops_count < MOST_STOPS {
+                true => self.plan_a_stop(),
+                false => self.store.stop_at_site(None),
+            }
+            stop = thread.run(&mut self.store);
+        }
+        if self.mode == Mode::Mixed {
+            self.plan_a_stop();
+        }
+        match stop {
             Stop::Done(values) => Ok(Ended::Values(values)),
             Stop::Trap(report) => Ok(Ended::Trap(report.code)),
             other => Err(format!("stopped: {other}")),
         }
+    }
+
+    /// In mode `mixed`: lets the next run stop after a random number of sites.
+    fn plan_a_stop(&mut self) {
+        // xorshift64: the same stops in every run.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.store.stop_at_site(Some(self.random % LONGEST_RUN_SITES + 1));
     }
 
     fn compare(&self, expected: &[Expected], actual: &[Val]) -> Result<Verdict, String> {

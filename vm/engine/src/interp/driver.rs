@@ -11,7 +11,6 @@
 //! ```
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use brant_isa::Trap;
 
@@ -166,6 +165,12 @@ impl Driver<'_> {
         // SAFETY: by the contract of `run`.
         unsafe {
             self.poll()?;
+            let plan = &mut self.services.parts().0.site_plan;
+            // Whoever counts looks at every site.
+            (*self.vm).budget = if plan.counts() { 0 } else { BUDGET };
+            if plan.count() {
+                return Err(End::Interrupted);
+            }
             match tier::tick(self.services.parts().0, self.vm) {
                 Some(found) => self.enter_loop(&found),
                 None => Ok(()),
@@ -205,14 +210,13 @@ impl Driver<'_> {
         }
     }
 
-    /// Looks at the stop word, and gives the run another budget.
+    /// Looks at the stop word.
     unsafe fn poll(&mut self) -> Result<(), End> {
         // SAFETY: by the contract of `run`, `vm` is live, and so is the store's stop word.
         unsafe {
-            (*self.vm).budget = BUDGET;
-            match (*(*self.vm).stop_word).load(Ordering::Relaxed) {
-                0 => Ok(()),
-                _ => Err(End::Interrupted),
+            match (*self.vm).is_stopped() {
+                false => Ok(()),
+                true => Err(End::Interrupted),
             }
         }
     }
@@ -240,6 +244,9 @@ impl Driver<'_> {
         // Plans stay where they are as long as the store.
         unsafe {
             let (slot, window) = ((*self.vm).acc as *mut FuncSlot, (*self.vm).fp);
+            if self.services.parts().0.site_plan.stays_in_interpreter() {
+                return self.interpret(slot);
+            }
             let store = self.services.parts().0;
             let plan = &*store.types.plan((*slot).ty);
             let header = window.add(plan.param_slots);
@@ -257,6 +264,22 @@ impl Driver<'_> {
                 Some(end) => Err(self.unwind(end, header)),
             }
         }
+    }
+
+    /// Interprets a compiled function that was called.
+    unsafe fn interpret(&mut self, slot: *mut FuncSlot) -> Result<(), End> {
+        // SAFETY: as in `translate`.
+        unsafe {
+            if (*slot).icode.is_null() {
+                let (module, icode, scratch) = self.services.instance(self.vm);
+                translate(&module, icode, scratch, self.vm, &mut *slot).map_err(End::Invalid)?;
+            }
+            (*self.vm).ip = (*slot).icode;
+            if (*self.vm).fp.byte_add((*slot).frame_bytes as usize) > (*self.vm).stack_limit {
+                return Err(End::Trap(Trap::CallStackExhausted));
+            }
+        }
+        Ok(())
     }
 
     /// Takes what waits below a segment that has ended by a stop or a trap: the caller of the frame
@@ -400,7 +423,7 @@ impl Driver<'_> {
             (*other).exit = Exit::Entered.code();
             (*other).budget -= 1;
             match (*other).budget < 0 {
-                true => self.poll(),
+                true => self.tick(),
                 false => Ok(()),
             }
         }
@@ -471,6 +494,8 @@ pub(crate) fn translate(
     let body = module.bytes.at(module.body_span(slot.index).unwrap_or_default());
     slot.frame_bytes = Lower::function(&context, slot.index, body, scratch, None);
     slot.icode = icode.keep(slot.index, scratch.words());
-    slot.code = slot.icode;
+    if slot.code == stubs::untranslated() {
+        slot.code = slot.icode;
+    }
     Ok(())
 }

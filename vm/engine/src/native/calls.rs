@@ -163,7 +163,8 @@ unsafe fn guest(segment: &mut Segment<'_>, slot: *mut FuncSlot, window: *mut u64
             return Some((End::Trap(Trap::CallStackExhausted), Innermost::Inside));
         }
         tier::called(segment.services.parts().0, (*(*slot).vm).instance, (*slot).index);
-        let budget = segment.services.parts().1.native.budget;
+        let (store, activation) = segment.services.parts();
+        let budget = if store.site_plan.counts() { 0 } else { activation.native.budget };
         let mut vm = driver::start(&*segment.services, slot, window, budget);
         ((*vm).stack_limit, (*vm).fuel) = (limit, (*own).fuel);
         let native = &segment.services.parts().1.native;

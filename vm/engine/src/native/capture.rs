@@ -84,7 +84,7 @@ pub unsafe extern "sysv64" fn polled(saved: *mut Polled) {
     unsafe {
         let segment = &mut *current();
         (*segment.vm).arm(segment.native_limit);
-        let is_stopped = (*segment.vm).is_stopped();
+        let mut is_stopped = (*segment.vm).is_stopped();
         let address = (*saved).return_address;
         let frame_pointer = (*saved).frame_pointer;
         let vm = segment.vm;
@@ -96,7 +96,12 @@ pub unsafe extern "sysv64" fn polled(saved: *mut Polled) {
                 (*saved).return_address = leave_entry as *const () as usize;
                 return begin(segment, End::Interrupted, Innermost::Entry(frame), walk, None);
             }
-            Some(Landing::Call(_, call)) => call.kind == CallKind::Fuel,
+            Some(Landing::Call(code, call)) => {
+                let (function, site) = (code.function, call.site);
+                let pays = call.kind == CallKind::Fuel;
+                is_stopped |= !pays && counted(segment, function, site);
+                pays
+            }
             _ => return,
         };
         if !is_stopped && !pays {
@@ -108,6 +113,19 @@ pub unsafe extern "sysv64" fn polled(saved: *mut Polled) {
         let record = segment.capture.as_mut().map(|capture| capture.words.as_mut_ptr());
         (*vm).record = record.unwrap_or(std::ptr::null_mut());
     }
+}
+
+/// Whether a plan stops the run at this site.
+fn counted(segment: &mut Segment<'static>, function: u32, site: SiteId) -> bool {
+    // SAFETY: the block is that of an instance of the store.
+    let instance = unsafe { (*segment.vm).instance };
+    let store = segment.services.parts().0;
+    if !store.site_plan.counts() {
+        return false;
+    }
+    let sites = store.instances[instance as usize].module.inner().sites(function);
+    let kind = sites.and_then(|sites| sites.get(site)).map(|site| site.kind);
+    matches!(kind, Some(SiteKind::Entry | SiteKind::Loop)) && store.site_plan.count()
 }
 
 /// Begins a stop: assigns each frame its part of the record and rewrites the return addresses from

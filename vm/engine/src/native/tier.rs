@@ -18,7 +18,7 @@ use crate::interp::exit::Exit;
 use crate::interp::stubs as records;
 use crate::module::Module;
 use crate::native::code::NativeCode;
-use crate::native::service::{Done, Job};
+use crate::native::service::{self, Done, Job};
 use crate::native::stubs;
 use crate::store::StoreInner;
 use crate::vm::{FuncSlot, Vm};
@@ -197,6 +197,7 @@ pub fn tick(store: &mut StoreInner, vm: *mut Vm) -> Option<Arc<LoopCode>> {
     if config.compiler.is_none() || config.tier == Tier::Interp {
         return None;
     }
+    let tier = config.tier;
     take_compiled(store);
     // SAFETY: the block is live, and the run in it stands.
     let (index, exit, ip, fp, acc) =
@@ -209,7 +210,11 @@ pub fn tick(store: &mut StoreInner, vm: *mut Vm) -> Option<Arc<LoopCode>> {
     }
     let native = &mut store.instances[index as usize].native;
     if let Some(found) = native.loops.get(&ip) {
-        return Some(found.clone());
+        let found = found.clone();
+        return (!store.site_plan.stays_in_interpreter()).then_some(found);
+    }
+    if tier == Tier::Jit {
+        return loop_now(store, vm, index, ip);
     }
     let last = &mut native.profile.last;
     *last = match (last.0, last.1) == (fp, ip) {
@@ -228,6 +233,24 @@ pub fn tick(store: &mut StoreInner, vm: *mut Vm) -> Option<Arc<LoopCode>> {
         ask(store, index, function, entry, u64::from(turns) * TICK_NS);
     }
     None
+}
+
+/// Compiles the loop whose header is at `ip` at once, for engines that interpret only what they must.
+fn loop_now(store: &mut StoreInner, vm: *mut Vm, index: u32, ip: usize) -> Option<Arc<LoopCode>> {
+    let compiler = store.engine.config().compiler.clone()?;
+    let layout = Layout::of_loop(store, vm, ip as *const u8)?;
+    let entry = Entry::Loop(layout.site);
+    let options = options(store, index);
+    let native = &mut store.instances[index as usize].native;
+    if !native.profile.asked.insert((layout.function, entry)) {
+        return None;
+    }
+    native.profile.headers.insert((layout.function, entry), ip);
+    let module = store.instances[index as usize].module.clone();
+    let code = service::compiled(&*compiler, &module, layout.function, entry, options)?;
+    install(store, index, code);
+    let found = store.instances[index as usize].native.loops.get(&ip).cloned();
+    found.filter(|_| !store.site_plan.stays_in_interpreter())
 }
 
 /// Takes note that the interpreter has called compiled code, and loses time with that: credits the

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::instance::VmBlock;
-use crate::vm::STOP_LIMIT;
+use crate::vm::{COUNT, STOP, STOP_LIMIT};
 
 /// The request of a store, and the blocks whose compiled code has to be woken.
 #[derive(Debug, Default)]
 pub struct Stopper {
-    /// Not 0 when the store's guests shall stop.
+    /// [`STOP`] when the store's guests shall stop, [`COUNT`] when they count their sites.
     pub word: AtomicU32,
     /// A list that only grows, so that a signal handler can go through it.
     blocks: AtomicPtr<Node>,
@@ -47,9 +47,24 @@ impl Stopper {
         }
     }
 
+    /// Takes a request, if there is one.
+    pub fn take(&self) -> bool {
+        // A relaxed look first: there is rarely one, and reading alone keeps the line shared.
+        self.word.load(Ordering::Relaxed) & STOP != 0
+            && self.word.fetch_and(!STOP, Ordering::Acquire) & STOP != 0
+    }
+
+    /// Whether guests count their sites from now on.
+    pub fn count(&self, counts: bool) {
+        match counts {
+            true => self.word.fetch_or(COUNT, Ordering::SeqCst),
+            false => self.word.fetch_and(!COUNT, Ordering::SeqCst),
+        };
+    }
+
     /// Asks for a stop. Safe in a signal handler.
     pub fn ask(&self) {
-        self.word.store(1, Ordering::SeqCst);
+        self.word.fetch_or(STOP, Ordering::SeqCst);
         let mut node = self.blocks.load(Ordering::Acquire);
         while !node.is_null() {
             // SAFETY: nodes are freed with the list, which `self` keeps; so are their blocks.

@@ -7,6 +7,7 @@
 mod bulk;
 mod interrupt;
 mod limits;
+mod site_plan;
 mod stable;
 
 use std::any::Any;
@@ -18,6 +19,7 @@ pub use interrupt::Interrupt;
 pub(crate) use interrupt::Stopper;
 pub(crate) use limits::Budget;
 pub use limits::{LimitError, Limits, Resource};
+pub(crate) use site_plan::SitePlan;
 pub(crate) use stable::Stable;
 
 use crate::config::Engine;
@@ -66,6 +68,7 @@ pub(crate) struct StoreInner {
     pub code: CodeMap,
     pub compiling: Compiling,
     pub call_targets: CallTargets,
+    pub site_plan: SitePlan,
     /// How many runs stand on the native stack.
     pub activations: u32,
 }
@@ -97,6 +100,7 @@ impl Store {
             code: CodeMap::default(),
             compiling: Compiling::default(),
             call_targets: CallTargets::default(),
+            site_plan: SitePlan::default(),
             activations: 0,
         });
         Self { inner: ManuallyDrop::new(inner) }
@@ -170,9 +174,7 @@ impl StoreInner {
 
     /// Whether the stop word was set; clears it.
     pub fn take_interrupt(&self) -> bool {
-        // Relaxed first: the word is almost always 0, and reading alone keeps its line shared.
-        self.stopper.word.load(Ordering::Relaxed) != 0
-            && self.stopper.word.swap(0, Ordering::Acquire) != 0
+        self.stopper.take()
     }
 }
 

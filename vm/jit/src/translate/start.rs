@@ -97,6 +97,10 @@ impl<'a, 'f> Translator<'a, 'f> {
             translator.b.def_var(translator.locals[i], value);
         }
         translator.push_function_frame(ty);
+        if from_params {
+            // The stack check stops entries too, but never counts them.
+            translator.stop_between(SiteKind::Entry)?;
+        }
         translator.start_block(SiteKind::Entry)?;
         Ok(translator)
     }

@@ -1,0 +1,57 @@
+//! Stops at counted sites and tiers that change at random: for tests, and for whoever wants a run to
+//! stop at the same place every time.
+//!
+//! Entries of functions and loop headers are counted, in both tiers alike.
+
+use crate::store::Store;
+
+/// What a store has planned for the sites of its runs.
+#[derive(Default, Debug)]
+pub struct SitePlan {
+    /// How many sites there are until the run stops.
+    left: Option<u64>,
+    /// The state of the random numbers that choose the tier.
+    mix: Option<u64>,
+}
+
+impl SitePlan {
+    /// Whether sites are counted.
+    pub fn counts(&self) -> bool {
+        self.left.is_some()
+    }
+
+    /// Takes note of a site; true if the run shall stop there.
+    pub fn count(&mut self) -> bool {
+        let Some(left) = &mut self.left else { return false };
+        *left = left.saturating_sub(1);
+        *left == 0
+    }
+
+    /// Whether the run goes on in the interpreter where it could go on in compiled code.
+    pub fn stays_in_interpreter(&mut self) -> bool {
+        let Some(state) = &mut self.mix else { return false };
+        // xorshift64: good enough to choose, and the same on every machine.
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state & 1 != 0
+    }
+}
+
+impl Store {
+    /// Lets the next run stop at the site of this number, counted from 1: entries of functions and
+    /// loop headers. The run ends with [`crate::Stop::Interrupted`]. `None` counts no more.
+    ///
+    /// In compiled code sites are counted if it was made with [`crate::compile::Stops::Every`].
+    pub fn stop_at_site(&mut self, number: Option<u64>) {
+        let inner = self.inner_mut();
+        inner.site_plan.left = number.map(|number| number.max(1));
+        inner.stopper.count(number.is_some());
+    }
+
+    /// Lets runs go on in compiled code, or in the interpreter, by random numbers with this seed,
+    /// wherever both are possible.
+    pub fn mix_tiers(&mut self, seed: Option<u64>) {
+        self.inner_mut().site_plan.mix = seed.map(|seed| seed | 1);
+    }
+}

@@ -1,9 +1,12 @@
 //! Rows 10 to 15: what a running module does to memory, tables, stacks and references. And the
-//! half of row 24 that a command line shows.
+//! half of row 24 that a command line shows, and row 38.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use brant::{Caller, Config, Engine, Error, ExitStatus, Limits, Linker, Module, Process, Trap};
+use brant::{
+    Caller, Config, Engine, Error, ExitStatus, Limits, Linker, Module, Process, Stopped, Trap,
+};
 
 use crate::child::{brant, brant_in};
 
@@ -244,6 +247,56 @@ fn row_15_code_that_cannot_be_reached_has_any_type_and_does_nothing() {
     let text = text.replace("(memory 1)", "(memory 1) (table 1 funcref)");
     for config in both_ways() {
         assert_eq!(main_of(&text, &config, Limits::default()), Ok(3));
+    }
+}
+
+#[test]
+fn row_38_whatever_runs_on_and_on_is_stopped() {
+    let wait = r#"(module
+        (import "wasi_snapshot_preview1" "poll_oneoff"
+          (func $poll (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "_start")
+          ;; One subscription to the monotonic clock, an hour from now.
+          (i32.store (i32.const 16) (i32.const 1))
+          (i64.store (i32.const 24) (i64.const 3600000000000))
+          (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))))"#;
+    let cases = [
+        ("a loop", r#"(module (func (export "_start") (loop (br 0))))"#),
+        ("a start function", r#"(module (func $f (loop (br 0))) (start $f))"#),
+        (
+            "fills",
+            r#"(module (memory 4096) (func (export "_start")
+                (loop (memory.fill (i32.const 0) (i32.const 1) (i32.const 0x10000000)) (br 0))))"#,
+        ),
+        (
+            "copies",
+            r#"(module (memory 4096) (func (export "_start") (loop
+                (memory.copy (i32.const 1) (i32.const 0) (i32.const 0xfffffff)) (br 0))))"#,
+        ),
+        ("a wait", wait),
+    ];
+    for (what, text) in cases {
+        let engine = Engine::default();
+        let module = Module::from_text(&engine, text).unwrap_or_else(|error| panic!("{error}"));
+        let time = Duration::from_millis(50);
+        let limits = Limits { time: Some(time), ..Limits::default() };
+        let mut process = Process::builder(&module).limits(limits).build().expect("it is linked");
+        // Twice: what was stopped can go on, and be stopped again.
+        for _ in 0..2 {
+            let started = Instant::now();
+            let is_program = module.exports().any(|export| export.name == "_start");
+            let ended = if is_program { process.run() } else { process.prepare() };
+            assert!(
+                matches!(ended, Ok(ExitStatus::Stopped(Stopped::OutOfTime))),
+                "{what}: {ended:?}"
+            );
+            // 10 ms on a machine that has nothing else to do.
+            assert!(started.elapsed() < time + Duration::from_secs(1), "{what}");
+        }
+    }
+    for text in [cases[0].1, cases[1].1] {
+        assert_eq!(run(&["--fuel", "1000000"], text).0, 124);
     }
 }
 

@@ -55,6 +55,7 @@ fn lacks_a_feature(message: &str) -> bool {
     message.contains("threads support is not enabled")
         || message.contains("exceptions support is not enabled")
         || message.contains("exceptions proposal not enabled")
+        || message.contains("legacy_exceptions feature required")
         || message.contains("threads must be enabled")
 }
 

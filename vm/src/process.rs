@@ -68,12 +68,18 @@ impl Process {
     /// A program that has ended gives the same status again.
     ///
     /// # Errors
-    /// A module without `_start`, a host function that failed, or a function that is not valid.
+    /// A module without `_start`, or with one that has parameters; a host function that failed, or
+    /// a function that is not valid.
     pub fn run(&mut self) -> Result<ExitStatus, Error> {
         if let Some(code) = self.ended {
             return Ok(ExitStatus::Exited(code));
         }
         let start = self.function("_start")?;
+        // Nobody could say what its arguments are.
+        let kind = start.ty(&self.store);
+        if !kind.params().is_empty() {
+            return Err(Error::WrongType { name: "_start".to_owned(), found: kind.to_string() });
+        }
         let done = self.perform(Purpose::Program, Some((start, &[])));
         if done.is_ok() {
             self.ended = Some(0);

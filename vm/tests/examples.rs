@@ -63,7 +63,7 @@ const PRINTED: [(&str, &str); 5] = [
 ];
 
 /// Examples that have a test of their own below.
-const OTHERS: [&str; 2] = ["export_suite", "smith"];
+const OTHERS: [&str; 3] = ["export_suite", "mutants", "smith"];
 
 #[test]
 fn examples_print_what_is_promised() {
@@ -90,6 +90,14 @@ fn generated_modules_are_compared() {
         "{printed}"
     );
     assert!(run("smith", &["--read", file]).contains("calls_count"));
+}
+
+#[test]
+fn mutants_get_a_verdict_each() {
+    let printed = run("mutants", &["programs/bin/sudoku.wasm", "200", "1"]);
+    let verdicts: Vec<char> = printed.lines().filter_map(|line| line.chars().last()).collect();
+    assert_eq!(verdicts.len(), 200, "{printed}");
+    assert!(verdicts.contains(&'1') && verdicts.contains(&'0'), "{printed}");
 }
 
 #[test]

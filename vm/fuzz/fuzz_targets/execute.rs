@@ -4,6 +4,7 @@
 //! module.
 #![no_main]
 
+#[allow(dead_code, unused_imports, reason = "bytes from numbers are for the test and the example")]
 #[path = "../../tests/differential/mod.rs"]
 mod differential;
 

@@ -99,7 +99,7 @@ pub fn compare(bytes: &[u8], seed: u64) -> Result<Compared, String> {
             if ended.is_open() {
                 // What does not end must at least do no harm.
                 if mode.has_fuel() {
-                    right.call(name, &arguments);
+                    right.try_out(name, &arguments);
                 }
                 compared.open_count += 1;
                 break;

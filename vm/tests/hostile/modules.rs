@@ -1,0 +1,242 @@
+//! Rows 1 to 9: bytes and text that are no module, or an enormous one.
+
+use brant::{Engine, Module, Validation};
+use brant_programs::PROGRAMS;
+
+use crate::child::brant;
+use crate::encode::{list, module, number, program, section};
+
+/// The largest count that five bytes can hold.
+const MOST: [u8; 5] = [0xff, 0xff, 0xff, 0xff, 0x0f];
+
+#[test]
+fn row_1_every_truncation_of_a_module_gets_an_answer() {
+    let engine = Engine::default();
+    for program in PROGRAMS {
+        let bytes = program.module().expect("programs of the tree are right");
+        // All of them where the module is small; the others at places without a pattern.
+        let step = 1 + bytes.len() / 500;
+        for length in (0..bytes.len()).step_by(step) {
+            let eager = Module::new(&engine, bytes[..length].to_vec()).is_ok();
+            let lazy = Module::with_validation(&engine, bytes[..length].to_vec(), Validation::Lazy);
+            assert!(!eager || lazy.is_ok(), "{} cut at {length}", program.name);
+            let announced = sections_end(&bytes[..length]);
+            assert!(!eager || announced == length, "{} cut at {length}", program.name);
+        }
+        assert!(Module::new(&engine, bytes).is_ok(), "{}", program.name);
+    }
+}
+
+/// Where the last section that has begun says that it ends; beyond the end for half a header.
+fn sections_end(bytes: &[u8]) -> usize {
+    let mut at = 8;
+    while at < bytes.len() {
+        let (mut length, mut shift) = (0, 0);
+        at += 1;
+        loop {
+            let Some(&byte) = bytes.get(at) else { return usize::MAX };
+            at += 1;
+            length |= usize::from(byte & 0x7f) << shift;
+            shift += 7;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        at += length;
+    }
+    at
+}
+
+#[test]
+fn row_3_counts_of_four_billion_are_errors() {
+    let mut cases = Vec::new();
+    for id in 1..=12 {
+        cases.push((format!("section {id}"), module(&[section(id, &MOST)])));
+        let padded = [&MOST[..], &[0; 64]].concat();
+        cases.push((format!("section {id} with bytes"), module(&[section(id, &padded)])));
+    }
+    let params = [&[1, 0x60][..], &MOST, &[0x7f, 0]].concat();
+    cases.push(("parameters".to_owned(), module(&[section(1, &params)])));
+    let results = [&[1, 0x60, 0][..], &MOST, &[0x7f]].concat();
+    cases.push(("results".to_owned(), module(&[section(1, &results)])));
+    let locals = [&[1][..], &MOST, &[0x7f]].concat();
+    cases.push(("locals".to_owned(), program(&locals)));
+    let groups = [&MOST[..], &[1, 0x7f]].concat();
+    cases.push(("groups of locals".to_owned(), program(&groups)));
+    let elements = [&[1, 0, 0x41, 0, 0x0b][..], &MOST, &[0]].concat();
+    cases.push(("elements".to_owned(), module(&[section(9, &elements)])));
+    let data = [&[1, 1][..], &MOST, &[0]].concat();
+    cases.push(("data".to_owned(), module(&[section(11, &data)])));
+    let mut long = b"\0asm\x01\0\0\0\x01".to_vec();
+    long.extend_from_slice(&MOST);
+    cases.push(("length of a section".to_owned(), long));
+    let import = [&[1][..], &MOST, b"name"].concat();
+    cases.push(("length of a name".to_owned(), module(&[section(2, &import)])));
+    for (what, bytes) in cases {
+        for verb in ["check", "run", "dis", "inspect"] {
+            let ended = brant(&[verb], "module.wasm", &bytes);
+            let refused = ended.code == 1 && ended.errors.contains("error");
+            // A disassembler may show what it can of a section without entries.
+            assert!(
+                refused || verb == "dis" || verb == "inspect",
+                "{verb}: {what}: {}",
+                ended.code
+            );
+        }
+    }
+}
+
+#[test]
+fn row_3_counts_in_names_are_no_reason_to_refuse_a_program() {
+    for subsection in 0..=9 {
+        let inner = [&[subsection][..], &number(5), &MOST].concat();
+        let name = [&[4][..], b"name", &inner].concat();
+        let mut bytes = program(&[0]);
+        bytes.extend(section(0, &name));
+        let ended = brant(&["run"], "module.wasm", &bytes);
+        assert_eq!(ended.code, 0, "subsection {subsection}: {}", ended.errors);
+    }
+}
+
+#[test]
+fn row_4_a_branch_table_claims_more_than_there_is() {
+    let claimed =
+        [&[0, 0x02, 0x40, 0x41, 0, 0x0e][..], &[0xfc, 0xff, 0xff, 0xff, 0x0f], &[0, 0, 0x0b]];
+    let ended = brant(&["run"], "module.wasm", &program(&claimed.concat()));
+    assert_eq!(ended.code, 1, "{}", ended.errors);
+}
+
+#[test]
+fn row_4_a_branch_table_of_a_million_targets_is_refused_or_runs() {
+    for (count, last_index) in [(1_000_000u32, 999_999u32), (60_000, 59_999)] {
+        let mut body = vec![0, 0x02, 0x40, 0x41];
+        body.extend(signed(last_index as i32));
+        body.push(0x0e);
+        body.extend(number(count));
+        body.extend(std::iter::repeat_n(0, count as usize));
+        body.extend([0, 0x0b]);
+        let ended = brant(&["run"], "module.wasm", &program(&body));
+        assert!([0, 1].contains(&ended.code), "{count}: {} {}", ended.code, ended.errors);
+    }
+}
+
+/// A signed number in as few bytes as it needs.
+fn signed(mut value: i32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let low = (value & 0x7f) as u8;
+        value >>= 7;
+        if (value == 0 && low & 0x40 == 0) || (value == -1 && low & 0x40 != 0) {
+            bytes.push(low);
+            return bytes;
+        }
+        bytes.push(low | 0x80);
+    }
+}
+
+#[test]
+fn row_5_fifty_thousand_locals_are_taken_and_one_more_is_not() {
+    for (count, code) in [(50_000, 0), (50_001, 1)] {
+        let body = [&[1][..], &number(count), &[0x7f]].concat();
+        let ended = brant(&["run"], "module.wasm", &program(&body));
+        assert_eq!(ended.code, code, "{count}: {}", ended.errors);
+    }
+}
+
+#[test]
+fn row_5_recursive_frames_of_vectors_end_the_stack() {
+    let body = [&[1][..], &number(50_000), &[0x7b, 0x10, 0]].concat();
+    let ended = brant(&["run", "--max-stack", "64MiB"], "module.wasm", &program(&body));
+    assert_eq!(ended.code, 134, "{}", ended.errors);
+    assert!(ended.errors.contains("call stack exhausted"), "{}", ended.errors);
+}
+
+#[test]
+fn row_6_a_million_nested_blocks_run_without_native_recursion() {
+    let n = 1_000_000;
+    let body = [vec![0], [0x02, 0x40].repeat(n), vec![0x0b; n]].concat();
+    for verb in ["check", "run"] {
+        let ended = brant(&[verb], "module.wasm", &program(&body));
+        assert_eq!(ended.code, 0, "{verb}: {}", ended.errors);
+    }
+}
+
+#[test]
+fn row_6_a_hundred_thousand_nested_ifs_run_without_native_recursion() {
+    let n = 100_000;
+    let body = [vec![0], [0x41, 1, 0x04, 0x40].repeat(n), vec![0x0b; n]].concat();
+    let ended = brant(&["run"], "module.wasm", &program(&body));
+    assert_eq!(ended.code, 0, "{}", ended.errors);
+    let folded = format!(
+        "(module (func (export \"_start\") {} {}))",
+        "(if (i32.const 1) (then ".repeat(n),
+        "))".repeat(n)
+    );
+    let ended = brant(&["run"], "module.wat", folded.as_bytes());
+    assert_eq!(ended.code, 0, "{}", ended.errors);
+}
+
+#[test]
+fn row_8_a_million_of_a_kind_is_refused_or_taken() {
+    let n = 1_000_000u32;
+    let types = list(n, &[0x60, 0, 0].repeat(n as usize));
+    let functions = list(n, &vec![0; n as usize]);
+    let bodies = list(n, &[2, 0, 0x0b].repeat(n as usize));
+    let exports: Vec<u8> = (0..n)
+        .flat_map(|index| {
+            let name = format!("{index:07}");
+            [&[7][..], name.as_bytes(), &[0, 0]].concat()
+        })
+        .collect();
+    let one_type = section(1, &[1, 0x60, 0, 0]);
+    let cases = [
+        ("types", module(&[section(1, &types)])),
+        ("functions", module(&[one_type.clone(), section(3, &functions), section(10, &bodies)])),
+        (
+            "exports",
+            module(&[
+                one_type,
+                section(3, &[1, 0]),
+                section(7, &list(n, &exports)),
+                section(10, &[1, 2, 0, 0x0b]),
+            ]),
+        ),
+    ];
+    for (what, bytes) in cases {
+        let ended = brant(&["check"], "module.wasm", &bytes);
+        assert!([0, 1].contains(&ended.code), "{what}: {}", ended.code);
+        let ended = brant(&["run"], "module.wasm", &bytes);
+        assert_eq!(ended.code, 1, "{what} is no program");
+    }
+}
+
+#[test]
+fn row_8_names_cannot_act_on_a_terminal() {
+    let mut bytes = program(&[0, 0x00]);
+    let name = "\u{1b}[2J\u{7}\u{9b}31m\u{202e}".repeat(600_000);
+    let naming = [&[1, 0][..], &number(name.len() as u32), name.as_bytes()].concat();
+    let functions = [&[1][..], &number(naming.len() as u32), &naming].concat();
+    bytes.extend(section(0, &[&[4][..], b"name", &functions].concat()));
+    for verb in ["run", "inspect", "dis"] {
+        let ended = brant(&[verb], "module.wasm", &bytes);
+        let shown = if verb == "dis" { &ended.errors } else { &(ended.output + &ended.errors) };
+        assert!(!shown.contains(['\u{1b}', '\u{7}', '\u{9b}']), "{verb}");
+        assert_eq!(ended.code, if verb == "run" { 134 } else { 0 }, "{verb}");
+    }
+}
+
+#[test]
+fn row_9_texts_that_are_none_are_errors_with_a_place() {
+    let cases: [(&str, Vec<u8>); 4] = [
+        ("comments", b"(;".repeat(5_000_000)),
+        ("identifier", [b"(module (func $", &b"x".repeat(10_000_000)[..], b" nop"].concat()),
+        ("NUL", b"(module\n  \0)".to_vec()),
+        ("UTF-8", b"(module\n  (func $\xff))".to_vec()),
+    ];
+    for (what, text) in cases {
+        let ended = brant(&["run"], "module.wat", &text);
+        assert_eq!(ended.code, 1, "{what}");
+        assert!(ended.errors.contains("module.wat:"), "{what}: {:.300}", ended.errors);
+        assert!(ended.errors.len() < 10_000, "{what}: {} bytes", ended.errors.len());
+    }
+}

@@ -15,6 +15,7 @@ mod instance;
 mod interp;
 mod memory;
 mod module;
+pub mod persist;
 mod run;
 mod signal;
 pub mod site;

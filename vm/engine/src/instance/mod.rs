@@ -6,6 +6,8 @@ mod link;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
+pub(crate) use init::Scope;
+
 use crate::error::InstantiateError;
 use crate::func::Func;
 use crate::global::Global;

@@ -1,6 +1,6 @@
 //! The state of a store: saved in the middle of a run, restored in another store, run to the end.
 
-use brant_engine::persist::{PAGE_BYTES, PersistError, StoreState, ThreadState};
+use brant_engine::persist::{ElementRun, PAGE_BYTES, PersistError, StoreState, ThreadState};
 use brant_engine::{
     Engine, Extern, Flow, Func, FuncType, Instance, Limits, Module, Slot, Stop, Store, Thread, Val,
     ValType,
@@ -174,10 +174,14 @@ fn states_of_other_stores_are_refused() {
         let error = refused(&|s| s.memories_wasm_pages[0] = wasm_pages);
         assert_eq!(error, PersistError::Size("memory"), "{wasm_pages}");
     }
+    assert_eq!(good.tables[0].iter().map(|run| run.count).collect::<Vec<_>>(), [1, 1, 1, 2]);
     assert_eq!(refused(&|s| s.tables[0].truncate(2)), PersistError::Size("table"));
-    assert_eq!(refused(&|s| s.tables[0].resize(11, 0)), PersistError::Size("table"));
+    for count in [7, u64::MAX - 3, u64::MAX] {
+        let more = ElementRun { count, bits: 0 };
+        assert_eq!(refused(&|s| s.tables[0].push(more)), PersistError::Size("table"));
+    }
     for bits in [5, 1 << 32 | 99, 9 << 32, u64::MAX] {
-        assert_eq!(refused(&|s| s.tables[0][1] = bits), PersistError::Reference, "{bits:#x}");
+        assert_eq!(refused(&|s| s.tables[0][1].bits = bits), PersistError::Reference, "{bits:#x}");
     }
     assert_eq!(refused(&|s| s.globals.truncate(1)), PersistError::Count("globals"));
     assert_eq!(

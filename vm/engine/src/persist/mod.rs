@@ -39,13 +39,22 @@ pub struct StoreState {
     /// Sizes of all memories.
     pub memories_wasm_pages: Vec<u64>,
     /// Elements of all tables.
-    pub tables: Vec<Vec<u64>>,
+    pub tables: Vec<Vec<ElementRun>>,
     /// Values of the globals that can change, in the order of the store.
     pub globals: Vec<Slot>,
     /// What instances have dropped.
     pub instances: Vec<InstanceState>,
     /// Whether a table or a global holds a value of the host.
     pub holds_host_values: bool,
+}
+
+/// Equal elements of a table, one behind the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ElementRun {
+    /// How many.
+    pub count: u64,
+    /// Their bits.
+    pub bits: u64,
 }
 
 /// What an instance has dropped.
@@ -134,16 +143,17 @@ impl Store {
             ..StoreState::default()
         };
         for table in &inner.tables {
-            let elements = table.elements().iter();
-            state.tables.push(match table.ty.element {
-                RefType::Func => {
-                    elements.map(|&r| references.portable(r)).collect::<Result<_, _>>()?
-                }
-                RefType::Extern => {
-                    state.holds_host_values |= table.elements().iter().any(|&r| r != 0);
-                    elements.map(|&reference| u64::from(reference)).collect()
-                }
-            });
+            let is_func = table.ty.element == RefType::Func;
+            let mut runs: Vec<ElementRun> = Vec::new();
+            for equal in table.elements().chunk_by(|a, b| a == b) {
+                state.holds_host_values |= !is_func && equal[0] != 0;
+                let bits = match is_func {
+                    true => references.func(equal[0])?.bits(),
+                    false => u64::from(equal[0]),
+                };
+                runs.push(ElementRun { count: equal.len() as u64, bits });
+            }
+            state.tables.push(runs);
         }
         for global in inner.globals.iter().filter(|global| global.ty.is_mutable) {
             let slot = Slot::of_cell(global.ty.value, global.bits());
@@ -265,20 +275,26 @@ fn grow_memories(store: &mut StoreInner, sizes: &[u64]) -> Result<(), PersistErr
     Ok(())
 }
 
-fn restore_tables(store: &mut StoreInner, states: &[Vec<u64>]) -> Result<(), PersistError> {
+fn restore_tables(store: &mut StoreInner, states: &[Vec<ElementRun>]) -> Result<(), PersistError> {
     if states.len() != store.tables.len() {
         return Err(PersistError::Count("tables"));
     }
-    for (index, state) in states.iter().enumerate() {
-        let table = &store.tables[index];
-        let delta = (state.len() as u64).checked_sub(table.elements().len() as u64);
-        let (delta, element) = (delta.ok_or(PersistError::Size("table"))?, table.ty.element);
+    for (index, runs) in states.iter().enumerate() {
+        let element = store.tables[index].ty.element;
+        let size = runs.iter().try_fold(0u64, |sum, run| sum.checked_add(run.count));
+        let old = store.tables[index].elements().len() as u64;
+        let delta = size.and_then(|size| size.checked_sub(old));
+        let delta = delta.ok_or(PersistError::Size("table"))?;
         let StoreInner { tables, budget, .. } = store;
         tables[index].grow(delta, 0, budget).ok_or(PersistError::Size("table"))?;
-        for (at, &bits) in state.iter().enumerate() {
-            let slot = Slot { ty: element.into(), bits: u128::from(bits) };
+        let mut at = 0;
+        for run in runs {
+            let slot = Slot { ty: element.into(), bits: u128::from(run.bits) };
             let reference = reference::slot_in_store(store, slot)?.bits as u32;
-            store.tables[index].elements_mut()[at] = reference;
+            // The sum of all counts is the table's size.
+            let end = at + run.count as usize;
+            store.tables[index].elements_mut()[at..end].fill(reference);
+            at = end;
         }
     }
     Ok(())

@@ -47,7 +47,10 @@ impl Store {
         let at = usize::try_from(page).ok().and_then(|page| page.checked_mul(PAGE_BYTES));
         let end = at.and_then(|at| at.checked_add(PAGE_BYTES)).ok_or(PersistError::Page)?;
         let place = memory.bytes_mut().get_mut(end - PAGE_BYTES..end).ok_or(PersistError::Page)?;
-        place.copy_from_slice(content.unwrap_or(&ZERO));
+        // To write zeros over zeros would only make the host provide a page.
+        if content.is_some() || place.iter().any(|&byte| byte != 0) {
+            place.copy_from_slice(content.unwrap_or(&ZERO));
+        }
         Ok(())
     }
 

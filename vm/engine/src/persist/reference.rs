@@ -79,16 +79,11 @@ impl<'a> References<'a> {
         Ok(FuncRef { place: Some(place) })
     }
 
-    /// The bits of [`Self::func`].
-    pub fn portable(&self, reference: u32) -> Result<u64, PersistError> {
-        self.func(reference).map(FuncRef::bits)
-    }
-
     /// The slot with a function reference as bits of a [`FuncRef`].
     pub fn portable_slot(&self, slot: Slot) -> Result<Slot, PersistError> {
         match slot.ty {
             ValType::FuncRef => {
-                Ok(Slot { bits: u128::from(self.portable(slot.bits as u32)?), ..slot })
+                Ok(Slot { bits: u128::from(self.func(slot.bits as u32)?.bits()), ..slot })
             }
             _ => Ok(slot),
         }

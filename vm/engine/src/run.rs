@@ -56,6 +56,10 @@ impl Services for Run<'_> {
         self.store.inner_mut().operate(vm, operation, immediates, operands)
     }
 
+    fn next_sites(&mut self) -> i64 {
+        self.store.inner_mut().next_sites()
+    }
+
     fn slot_counts(&self, slot: *mut FuncSlot) -> (usize, usize) {
         // SAFETY: slots live as long as the store.
         let ty = self.store.inner().types.get(unsafe { (*slot).ty });

@@ -7,14 +7,17 @@ use crate::frame::{self, FrameError, FrameState, Registers};
 use crate::func::Func;
 use crate::host::HostError;
 use crate::interp::driver::{self, End};
+use crate::interp::exit::Exit;
 use crate::run::Run;
 use crate::signal;
 use crate::stack::ValueStack;
 use crate::stop::{HostMistake, Stop};
-use crate::store::{LimitError, Resource, Store};
+use crate::store::{COUNTING, LimitError, Resource, Store, StoreInner};
 use crate::trap::{TrapReport, frames_of};
 use crate::val::Val;
 use crate::vm::{FuncKind, Vm};
+
+use std::sync::atomic::Ordering;
 
 use brant_isa::Trap;
 
@@ -267,6 +270,7 @@ impl Activation {
         }
         inner.activations += 1;
         let (id, fuel) = (inner.id, inner.fuel);
+        let counted = Counted::begin(inner, self.depth, vm);
         let limit = self.stack.as_ref().map_or(std::ptr::null_mut(), ValueStack::limit);
         // SAFETY: the block belongs to this store, and its state is that of `start` or of a pause.
         let end = unsafe {
@@ -278,6 +282,7 @@ impl Activation {
             return (Stop::Failed(Box::new(HostMistake::StoreExchanged)), vm);
         }
         inner.activations -= 1;
+        counted.end(inner, vm);
         // SAFETY: as above.
         inner.fuel = unsafe { (*vm).fuel };
         (self.stop(store, func, base, end, vm), vm)
@@ -303,6 +308,59 @@ impl Activation {
             End::OutOfFuel => Stop::OutOfFuel,
             End::Blocked => Stop::Blocked,
         }
+    }
+}
+
+/// Whether the sites of a run are counted, which shows in the stop word while it runs.
+enum Counted {
+    No,
+    Yes,
+    /// Those of the run that waits are; this one's are not.
+    Below,
+}
+
+impl Counted {
+    fn begin(inner: &mut StoreInner, depth: u32, vm: *mut Vm) -> Self {
+        if depth > 0 {
+            let before = inner.stop_word.fetch_and(!COUNTING, Ordering::Relaxed);
+            return if before & COUNTING != 0 { Self::Below } else { Self::No };
+        }
+        if inner.sites_left.is_none() {
+            return Self::No;
+        }
+        // SAFETY: blocks live as long as the store, and no guest runs.
+        let vm = unsafe { &mut *vm };
+        // A call that was not made yet is counted again when it is.
+        let is_again = vm.exit == Exit::CallOut.code() || vm.exit == Exit::TailCallOut.code();
+        vm.budget = inner.next_sites() - 1 + i64::from(is_again);
+        inner.stop_word.fetch_or(COUNTING, Ordering::Relaxed);
+        Self::Yes
+    }
+
+    fn end(self, inner: &mut StoreInner, vm: *mut Vm) {
+        match self {
+            Self::No => {}
+            Self::Yes => {
+                inner.stop_word.fetch_and(!COUNTING, Ordering::Relaxed);
+                // SAFETY: as in `begin`.
+                let unused = unsafe { (*vm).budget } + 1;
+                inner.sites_left =
+                    inner.sites_left.map(|left| left.saturating_add_signed(unused.max(0)));
+            }
+            Self::Below => {
+                inner.stop_word.fetch_or(COUNTING, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl StoreInner {
+    /// Takes sites from those that are left, at most a budget of them.
+    pub fn next_sites(&mut self) -> i64 {
+        let Some(left) = &mut self.sites_left else { return 0 };
+        let count = (*left).min(driver::BUDGET as u64);
+        *left -= count;
+        count as i64
     }
 }
 

@@ -1,11 +1,11 @@
 //! The code segment: which modules a process is made of, and their bytes unless left out.
 
-use std::sync::Arc;
+use brant_engine::ModuleBytes;
 
 use crate::wire::{Read, Reader, Writer};
 
 /// The modules of a process, in the order in which they are instantiated.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Code {
     /// Those that are linked first, and the program last.
     pub modules: Vec<ModuleImage>,
@@ -16,14 +16,14 @@ pub struct Code {
 }
 
 /// A module of a process.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct ModuleImage {
     /// The name under which others import it; empty for the program.
     pub name: String,
     /// BLAKE3 of its bytes.
     pub hash: [u8; 32],
     /// Its bytes, unless the destination has them.
-    pub bytes: Option<Arc<[u8]>>,
+    pub bytes: Option<ModuleBytes>,
 }
 
 /// Modules above this size are not compressed: checkpoints would take longer for it.
@@ -51,6 +51,7 @@ pub fn write(code: &Code) -> Vec<u8> {
         writer.bytes(module.name.as_bytes());
         writer.raw(&module.hash);
         let Some(bytes) = &module.bytes else { return writer.u8(ABSENT) };
+        let bytes = bytes.as_slice();
         let is_small = bytes.len() <= COMPRESSED_BYTES_LIMIT;
         let compressed = is_small.then(|| lz4_flex::block::compress(bytes));
         match compressed.filter(|compressed| compressed.len() < bytes.len()) {
@@ -68,19 +69,20 @@ pub fn write(code: &Code) -> Vec<u8> {
     writer.finish()
 }
 
-pub fn read(mut reader: Reader<'_>) -> Read<Code> {
+/// Reads the section; `whole` is what it is a part of, so that modules need not be copied.
+pub fn read(mut reader: Reader<'_>, whole: &ModuleBytes) -> Read<Code> {
     let [deterministic, fuel] = reader.flags()?[..] else {
         return reader.malformed("it has another number of flags");
     };
     let modules = reader.list(|reader| {
         let (name, hash) = (reader.text()?, reader.array()?);
-        let bytes: Option<Arc<[u8]>> = match reader.u8()? {
+        let bytes = match reader.u8()? {
             ABSENT => None,
-            PLAIN => Some(reader.bytes()?.into()),
+            PLAIN => Some(part(reader.bytes()?, whole)),
             COMPRESSED => Some(expand(reader)?.into()),
             _ => return reader.malformed("bytes of a module stand there in an unknown way"),
         };
-        if bytes.as_ref().is_some_and(|bytes| *blake3::hash(bytes).as_bytes() != hash) {
+        if bytes.as_ref().is_some_and(|bytes| *blake3::hash(bytes.as_slice()).as_bytes() != hash) {
             return reader.malformed("a module is not the one whose hash it has");
         }
         Ok(ModuleImage { name, hash, bytes })
@@ -90,6 +92,12 @@ pub fn read(mut reader: Reader<'_>) -> Read<Code> {
     }
     reader.finish()?;
     Ok(Code { modules, deterministic, fuel })
+}
+
+/// The same bytes, which lie in `whole`.
+fn part(bytes: &[u8], whole: &ModuleBytes) -> ModuleBytes {
+    let start = bytes.as_ptr().addr().wrapping_sub(whole.as_slice().as_ptr().addr());
+    whole.part(start..start + bytes.len()).unwrap_or_else(|| bytes.to_vec().into())
 }
 
 fn expand(reader: &mut Reader<'_>) -> Read<Vec<u8>> {

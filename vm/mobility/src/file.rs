@@ -209,7 +209,7 @@ impl Snapshot {
             }
         }
         let reader = |number: usize| Reader::new(header.sections[number].section, part(number));
-        let code = code::read(reader(0))?;
+        let code = code::read(reader(0), &bytes)?;
         let execution = execution::read(reader(1))?;
         let resources = resources::read(reader(2))?;
         let contents = header.sections[4];

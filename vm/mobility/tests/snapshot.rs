@@ -105,7 +105,7 @@ fn resources() -> KernelState {
 }
 
 fn image(module: &Module) -> ModuleImage {
-    let bytes = Some(module.bytes().into());
+    let bytes = Some(module.shared_bytes());
     ModuleImage { name: String::new(), hash: module.hash(), bytes }
 }
 

@@ -25,6 +25,7 @@ use crate::interp::regs::at;
 use crate::interp::step::call::TAIL_HEADER;
 use crate::interp::stubs;
 use crate::module::{ModuleError, ModuleInner};
+use crate::store::COUNTING;
 use crate::vm::{FuncKind, FuncSlot, Vm};
 
 /// Calls and back edges between two looks at the stop word.
@@ -54,6 +55,8 @@ pub(crate) trait Services {
     fn operate(
         &mut self, vm: *mut Vm, operation: Operation, immediates: [u32; 2], operands: &mut [u64; 3],
     ) -> Result<Done, Trap>;
+    /// How many of the sites that are counted come next; 0 if the run shall stop.
+    fn next_sites(&mut self) -> i64;
     /// How many slots the parameters and the results of a function take.
     fn slot_counts(&self, slot: *mut FuncSlot) -> (usize, usize);
 }
@@ -144,11 +147,26 @@ impl Driver<'_> {
     unsafe fn poll(&mut self) -> Result<(), End> {
         // SAFETY: by the contract of `run`, `vm` is live, and so is the store's stop word.
         unsafe {
-            (*self.vm).budget = BUDGET;
             match (*(*self.vm).stop_word).load(Ordering::Relaxed) {
-                0 => Ok(()),
-                _ => Err(End::Interrupted),
+                0 => (*self.vm).budget = BUDGET,
+                // Sites are counted, and some are left.
+                COUNTING if (*self.vm).budget >= 0 => {}
+                COUNTING => match self.services.next_sites() {
+                    0 => return Err(End::Interrupted),
+                    count => (*self.vm).budget = count - 1,
+                },
+                _ => return Err(End::Interrupted),
             }
+        }
+        Ok(())
+    }
+
+    /// Takes a site that is no entry and no header from the budget, and looks at the stop word.
+    unsafe fn count_site(&mut self) -> Result<(), End> {
+        // SAFETY: as in `poll`.
+        unsafe {
+            (*self.vm).budget -= 1;
+            self.poll()
         }
     }
 
@@ -218,7 +236,7 @@ impl Driver<'_> {
             match (*slot).kind {
                 FuncKind::Host => {
                     // Before the call, which is a site: behind it a result is on its way.
-                    self.poll()?;
+                    self.count_site()?;
                     self.call_host(slot, window)?;
                     self.resume(window, fp, back);
                     Ok(())
@@ -236,7 +254,7 @@ impl Driver<'_> {
             let fp = (*self.vm).fp;
             let header = fp.add((*self.vm).ip.add(TAIL_HEADER).cast::<u32>().read() as usize);
             if (*slot).kind == FuncKind::Host {
-                self.poll()?;
+                self.count_site()?;
                 self.call_host(slot, arguments)?;
                 let (previous, back) = (*header, *header.add(1));
                 std::ptr::copy(arguments, fp, results);
@@ -343,7 +361,7 @@ impl Driver<'_> {
                     (*self.vm).ip = ip.add(OPERATION_BYTES);
                     return Ok(());
                 }
-                self.poll()?;
+                self.count_site()?;
             }
         }
     }

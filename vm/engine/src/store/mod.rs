@@ -58,7 +58,12 @@ pub(crate) struct StoreInner {
     pub externs: Vec<Box<dyn Any + Send>>,
     /// How many runs stand on the native stack.
     pub activations: u32,
+    /// After how many sites runs shall stop, if somebody counts.
+    pub sites_left: Option<u64>,
 }
+
+/// A value of the stop word: the run counts sites. Another bit asks it to stop at once.
+pub(crate) const COUNTING: u32 = 2;
 
 // SAFETY: the raw pointers in a store lead to what the store itself owns, the boxed values in it are
 // `Send`, and nothing of it is bound to a thread.
@@ -99,6 +104,7 @@ impl Store {
             instances: Vec::new(),
             externs: Vec::new(),
             activations: 0,
+            sites_left: None,
         });
         Self { inner: ManuallyDrop::new(inner) }
     }
@@ -147,6 +153,20 @@ impl Store {
     /// How much fuel is left.
     pub fn fuel(&self) -> u64 {
         self.inner.fuel
+    }
+
+    /// Lets the run stop with [`crate::Stop::Interrupted`] at the `count`-th site from here on: entries
+    /// of functions, headers of loops, calls of the host, pieces of bulk operations. At least 1.
+    ///
+    /// Where it stops depends on nothing but the program, so that every point of a run can be had
+    /// again. Runs that host functions start are not counted.
+    pub fn stop_after_sites(&mut self, count: u64) {
+        self.inner.sites_left = Some(count.max(1));
+    }
+
+    /// Whether the site of [`Self::stop_after_sites`] was reached; forgets it if so.
+    pub fn take_site_stop(&mut self) -> bool {
+        self.inner.sites_left.take_if(|left| *left == 0).is_some()
     }
 
     /// What stops this store's guests from another thread.

@@ -8,6 +8,7 @@ use brant_engine::{Extern, ExternType, Flow, Func, FuncType, HostError, Instance
 use brant_host::sim::SimHost;
 use brant_kernel::Mount;
 use brant_kernel::host::{Host, MountAccess};
+use brant_mobility::Snapshot;
 
 use crate::linker::HostFunction;
 use crate::streams::{Input, Output};
@@ -22,6 +23,14 @@ pub struct ProcessBuilder {
     grants: Grants,
     host: Option<Box<dyn Host>>,
     user_data: Box<dyn Any + Send>,
+    /// Where the process goes on, and the modules that were linked before the program.
+    origin: Option<Origin>,
+}
+
+/// What a process goes on from.
+pub(crate) struct Origin {
+    pub snapshot: Snapshot,
+    pub preloads: Vec<(String, Module)>,
 }
 
 impl ProcessBuilder {
@@ -33,7 +42,13 @@ impl ProcessBuilder {
             grants: Grants::default(),
             host: None,
             user_data: Box::new(()),
+            origin: None,
         }
+    }
+
+    /// A builder of a process that goes on.
+    pub(crate) fn going_on(module: &Module, origin: Origin) -> ProcessBuilder {
+        ProcessBuilder { origin: Some(origin), ..ProcessBuilder::new(module) }
     }
 
     /// Adds arguments. The first one is the name of the program.
@@ -164,13 +179,20 @@ impl ProcessBuilder {
     /// Links the program. No code of it runs yet, not even its start function.
     ///
     /// # Errors
-    /// An import that nothing provides, a grant that cannot be had, or a limit.
-    pub fn build(self) -> Result<Process, Error> {
+    /// An import that nothing provides, a grant that cannot be had, or a limit; a snapshot that does
+    /// not fit, or asks for what is not granted.
+    pub fn build(mut self) -> Result<Process, Error> {
+        let origin = self.origin.take();
+        if let Some(origin) = &origin {
+            self.linker.modules.clone_from(&origin.preloads);
+        }
         let engine = self.module.engine_module().engine().clone();
         if self.limits.fuel.is_some() && !engine.config().fuel {
             return Err(Error::NoFuel);
         }
-        let mut system = System::new(self.grants, &self.limits, self.host, self.user_data)?;
+        let resources = origin.as_ref().map(|origin| &origin.snapshot.resources);
+        let mut system =
+            System::new(self.grants, &self.limits, self.host, self.user_data, resources)?;
         let waker = system.waker();
         let mut store = Store::new(&engine, Box::new(system));
         store.set_limits(brant_engine::Limits {
@@ -192,7 +214,15 @@ impl ProcessBuilder {
             linking.instances.insert(name.clone(), instance);
         }
         let instance = linking.instantiate(&mut store, &self.module)?;
-        Ok(Process::new(store, instance, self.limits, interrupt, linking.preparation))
+        let preparation = linking.preparation;
+        let mut modules = self.linker.modules;
+        modules.push((String::new(), self.module));
+        let mut process =
+            Process::new(store, instance, self.limits, interrupt, preparation, modules);
+        if let Some(origin) = &origin {
+            process.go_on_from(&origin.snapshot)?;
+        }
+        Ok(process)
     }
 }
 

@@ -9,6 +9,7 @@ use brant_engine::{
 };
 
 use brant_kernel::StartError;
+use brant_mobility::{CaptureError, RestoreError, SnapshotError};
 
 use crate::Stopped;
 
@@ -18,6 +19,13 @@ use crate::Stopped;
 pub enum Error {
     /// A file cannot be read.
     Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// A file cannot be written.
+    Write {
         /// The file.
         path: PathBuf,
         /// What the system says.
@@ -63,6 +71,12 @@ pub enum Error {
     Busy,
     /// No call of this process was stopped.
     NothingToResume,
+    /// The process cannot be captured.
+    Capture(CaptureError),
+    /// Bytes are no snapshot, or one cannot be written.
+    Snapshot(SnapshotError),
+    /// A snapshot does not become a process here.
+    Restore(RestoreError),
     /// A host function failed.
     Host(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -105,6 +119,9 @@ from! {
     Instantiate <- InstantiateError;
     OutOfBounds <- OutOfBounds;
     Grant <- StartError;
+    Capture <- CaptureError;
+    Snapshot <- SnapshotError;
+    Restore <- RestoreError;
     Host <- Box<dyn std::error::Error + Send + Sync>;
 }
 
@@ -142,6 +159,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Read { path, cause } => write!(f, "cannot read `{}`: {cause}", path.display()),
+            Error::Write { path, cause } => write!(f, "cannot write `{}`: {cause}", path.display()),
             Error::Text(diagnostics) => diagnostics.fmt(f),
             Error::Module(error) => error.fmt(f),
             Error::Engine(error) => error.fmt(f),
@@ -161,6 +179,9 @@ impl fmt::Display for Error {
             Error::Stopped(why) => why.fmt(f),
             Error::Busy => f.write_str("the process stands still inside another call"),
             Error::NothingToResume => f.write_str("no call was stopped"),
+            Error::Capture(error) => error.fmt(f),
+            Error::Snapshot(error) => error.fmt(f),
+            Error::Restore(error) => error.fmt(f),
             Error::Host(error) => error.fmt(f),
         }
     }
@@ -175,7 +196,7 @@ impl fmt::Display for MissingImport {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::Read { cause, .. } => Some(cause),
+            Error::Read { cause, .. } | Error::Write { cause, .. } => Some(cause),
             Error::Host(error) => Some(error.as_ref()),
             _ => None,
         }

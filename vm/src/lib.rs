@@ -22,6 +22,7 @@
 
 mod builder;
 mod caller;
+mod checkpoint;
 mod clock;
 mod compiler;
 mod error;
@@ -42,8 +43,12 @@ pub use brant_engine::{
     TrapReport, Val, ValType,
 };
 pub use brant_kernel::host::MountAccess;
+pub use brant_kernel::persist as resources;
+pub use brant_mobility as mobility;
+pub use brant_mobility::{ReadLimits, Snapshot};
 pub use builder::ProcessBuilder;
 pub use caller::Caller;
+pub use checkpoint::{map_snapshot, read_snapshot, write_snapshot};
 pub use clock::Interrupt;
 pub use compiler::with_compiler;
 pub use error::{Error, MissingImport};

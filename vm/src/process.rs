@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 
 use brant_engine::{Extern, Func, GuestMemory, Instance, Stop, Store, Thread, Val};
 
+use brant_mobility::Purpose;
+
 use crate::clock::Timer;
 use crate::system::{System, Waited};
 use crate::typed::{TypedFunc, WasmValue, WasmValues};
@@ -17,30 +19,24 @@ use crate::{Error, ExitStatus, Interrupt, Limits, Module, ProcessBuilder, Stoppe
 /// [looked up](Process::get_typed_func) and called.
 /// Guest code runs on the thread that calls; the process can be sent to another one at any time.
 pub struct Process {
-    store: Store,
+    pub(crate) store: Store,
     instance: Instance,
     limits: Limits,
     interrupt: Interrupt,
+    /// The modules of all instances with the names under which they are linked; the program last.
+    pub(crate) modules: Vec<(String, Module)>,
     /// Start functions, and what prepares a library; they run before anything else.
-    preparation: VecDeque<Func>,
+    pub(crate) preparation: VecDeque<Func>,
     /// What stands still.
-    current: Option<Current>,
+    pub(crate) current: Option<Current>,
     /// The code with which the program ended.
-    ended: Option<i32>,
+    pub(crate) ended: Option<i32>,
 }
 
 /// A thread that was begun and has not ended.
-struct Current {
-    thread: Thread,
-    purpose: Purpose,
-}
-
-/// What a thread is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    Preparation,
-    Program,
-    Call,
+pub(crate) struct Current {
+    pub thread: Thread,
+    pub purpose: Purpose,
 }
 
 /// Why a thread does not go on by itself.
@@ -58,9 +54,10 @@ impl Process {
 
     pub(crate) fn new(
         store: Store, instance: Instance, limits: Limits, interrupt: Interrupt,
-        preparation: VecDeque<Func>,
+        preparation: VecDeque<Func>, modules: Vec<(String, Module)>,
     ) -> Process {
-        Process { store, instance, limits, interrupt, preparation, current: None, ended: None }
+        let (current, ended) = (None, None);
+        Process { store, instance, limits, interrupt, modules, preparation, current, ended }
     }
 
     /// Runs the program (`_start`) to its end or to a stop; after a stop it goes on.
@@ -205,6 +202,15 @@ impl Process {
         self.interrupt.clone()
     }
 
+    /// Lets the program stop at its `count`-th site from here on: an entry of a function, a header of
+    /// a loop, a call of the host. The run ends with [`Stopped::AtSite`] and can go on.
+    ///
+    /// Which site that is depends on nothing but the program, so that each point of a run can be
+    /// had again.
+    pub fn stop_after_sites(&mut self, count: u64) {
+        self.store.stop_at_site(Some(count));
+    }
+
     /// Gives more fuel.
     pub fn add_fuel(&mut self, operators: u64) {
         self.store.add_fuel(operators);
@@ -281,6 +287,7 @@ impl Process {
                 }
                 Stop::Failed(error) => return Err(Pause::Error(failed(error))),
                 Stop::OutOfFuel => Some(Stopped::OutOfFuel),
+                Stop::Interrupted if self.store.take_site_stop() => Some(Stopped::AtSite),
                 Stop::Interrupted => self.interrupt.take_reason(),
                 Stop::Blocked => match self.system().wait() {
                     Waited::Ready => None,

@@ -24,6 +24,8 @@ pub enum Stopped {
     OutOfTime,
     /// Somebody asked for it through an [`crate::Interrupt`].
     Interrupted,
+    /// It has reached the site that [`crate::Process::stop_after_sites`] named.
+    AtSite,
 }
 
 impl ExitStatus {
@@ -40,7 +42,9 @@ impl ExitStatus {
             ExitStatus::Exited(code) => *code,
             ExitStatus::Trapped(_) => ExitStatus::TRAP_CODE,
             ExitStatus::Stopped(Stopped::OutOfFuel | Stopped::OutOfTime) => ExitStatus::LIMIT_CODE,
-            ExitStatus::Stopped(Stopped::Interrupted) => ExitStatus::INTERRUPTED_CODE,
+            ExitStatus::Stopped(Stopped::Interrupted | Stopped::AtSite) => {
+                ExitStatus::INTERRUPTED_CODE
+            }
         }
     }
 
@@ -66,6 +70,7 @@ impl fmt::Display for Stopped {
             Stopped::OutOfFuel => "out of fuel",
             Stopped::OutOfTime => "out of time",
             Stopped::Interrupted => "interrupted",
+            Stopped::AtSite => "stopped at a site",
         })
     }
 }

@@ -384,4 +384,37 @@ impl Host for Streams {
     fn waker(&self) -> Arc<dyn Waker> {
         self.host.waker()
     }
+
+    fn token(&mut self) -> Answer<[u8; 16]> {
+        self.host.token()
+    }
+
+    fn resume_stream(&mut self, stream: Stream, bytes: u64) -> Answer<()> {
+        match (stream, &self.input) {
+            (Stream::Input, Input::Bytes(all)) => {
+                self.read_bytes = usize::try_from(bytes).unwrap_or(usize::MAX).min(all.len());
+                Ok(())
+            }
+            (Stream::Input, Input::Inherit) => self.host.resume_stream(stream, bytes),
+            (Stream::Output, _) if matches!(self.outputs[0], Output::Inherit) => {
+                self.host.resume_stream(stream, bytes)
+            }
+            (Stream::Error, _) if matches!(self.outputs[1], Output::Inherit) => {
+                self.host.resume_stream(stream, bytes)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn hand_over(&mut self, object: Handle) -> Answer<Vec<u8>> {
+        self.host.hand_over(object)
+    }
+
+    fn take_over(&mut self, name: &[u8]) -> Answer<Opened> {
+        self.host.take_over(name)
+    }
+
+    fn scratch(&mut self) -> Answer<Opened> {
+        self.host.scratch()
+    }
 }

@@ -7,8 +7,11 @@ use brant_engine::{Caller, Flow, Func, FuncType, GuestMemory, HostError, Store, 
 use brant_host::native::NativeHost;
 use brant_host::sim::SimHost;
 use brant_kernel::host::{Host, Waker, Woken};
+use brant_kernel::persist::KernelState;
 use brant_kernel::syscall::MODULE;
 use brant_kernel::{CALLS, Kernel, Manifest, Outcome, RunState, Syscall, trace};
+
+use brant_mobility::RestoreError;
 
 use crate::streams::{Input, Output, Streams};
 use crate::{Error, Limits};
@@ -110,13 +113,13 @@ pub fn provides(module: &str, name: &str) -> bool {
 }
 
 impl System {
-    /// Opens what is granted.
+    /// Opens what is granted; with a state, what that asks for and is granted.
     ///
     /// # Errors
     /// Something cannot be had.
     pub fn new(
         grants: Grants, limits: &Limits, host: Option<Box<dyn Host>>,
-        user_data: Box<dyn Any + Send>,
+        user_data: Box<dyn Any + Send>, state: Option<&KernelState>,
     ) -> Result<System, Error> {
         let Grants { mut manifest, input, output, error, trace, seed } = grants;
         manifest.limits.descriptors = limits.descriptors_count;
@@ -132,7 +135,10 @@ impl System {
                 Box::new(streams.with_twin(SimHost::new(seed)))
             }
         };
-        let kernel = Kernel::new(manifest, host)?;
+        let kernel = match state {
+            None => Kernel::new(manifest, host)?,
+            Some(state) => Kernel::restore(manifest, host, state).map_err(RestoreError::from)?,
+        };
         Ok(System { kernel, user_data, trace })
     }
 

@@ -44,7 +44,8 @@ fn run(name: &str, args: &[&str]) -> String {
 }
 
 /// What an example prints, where that is all it does.
-const PRINTED: [(&str, &str); 5] = [
+const PRINTED: [(&str, &str); 6] = [
+    ("checkpoint_and_restore", "interrupted\nended with exit code 0\n1\n2\n3\n4\n"),
     ("hello", "hello\n"),
     ("host_functions", "the guest says: twice\nresult: 42\nsum: 42\n"),
     (

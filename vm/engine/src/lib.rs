@@ -16,6 +16,7 @@ mod interp;
 mod memory;
 mod module;
 mod native;
+pub mod persist;
 mod run;
 mod signal;
 pub mod site;

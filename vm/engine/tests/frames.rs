@@ -127,6 +127,61 @@ fn so_does_a_run_that_stops_for_fuel_at_every_block() {
     assert!(stops > 1000, "{stops}");
 }
 
+/// Runs to the end with a stop at every `step`-th site; gives results and the number of such stops.
+fn site_by_site(step: u64) -> (Vec<Val>, u64) {
+    let mut guest = guest(&Engine::default(), CALLS);
+    let run = func(&guest, "run");
+    let mut thread = Thread::new(&mut guest.store, run, &[Val::I32(3)]);
+    let mut stops = 0;
+    loop {
+        guest.store.stop_at_site(Some(step));
+        match thread.run(&mut guest.store) {
+            Stop::Done(results) => return (results, stops),
+            Stop::Interrupted => assert!(guest.store.take_site_stop(), "nobody else asks"),
+            Stop::Blocked => continue,
+            stop => panic!("{stop:?}"),
+        }
+        stops += 1;
+        let frames = thread.frames(&mut guest.store).expect("frames");
+        thread = Thread::from_frames(&mut guest.store, run, &frames).expect("a thread");
+    }
+}
+
+#[test]
+fn every_site_of_a_run_can_be_stopped_at_again() {
+    let expected = vec![Val::I64(expected_of_calls(3))];
+    let (results, sites) = site_by_site(1);
+    assert_eq!(results, expected);
+    assert!(sites > 3 * 900, "{sites}");
+    assert_eq!(site_by_site(1), (results, sites), "the same sites again");
+    for step in [2, 7, 1023, 1024, 1025] {
+        let (results, stops) = site_by_site(step);
+        assert_eq!(results, expected);
+        // A blocked call is a stop of another kind, from which sites are counted anew.
+        assert!(stops.abs_diff(sites / step) <= 3, "{stops} of {sites} in steps of {step}");
+    }
+}
+
+#[test]
+fn a_count_of_sites_outlives_other_stops() {
+    let stop_at = |other_stops: usize| {
+        let mut guest = guest(&Engine::default(), CALLS);
+        let run = func(&guest, "run");
+        let mut thread = Thread::new(&mut guest.store, run, &[Val::I32(3)]);
+        guest.store.stop_at_site(Some(1500));
+        for _ in 0..other_stops {
+            guest.store.interrupt_handle().interrupt();
+            assert!(matches!(thread.run(&mut guest.store), Stop::Interrupted));
+            assert!(!guest.store.take_site_stop());
+        }
+        while !guest.store.take_site_stop() {
+            assert!(thread.run(&mut guest.store).can_go_on());
+        }
+        thread.frames(&mut guest.store).expect("frames")
+    };
+    assert_eq!(stop_at(0), stop_at(5));
+}
+
 #[test]
 fn a_thread_goes_on_in_another_store() {
     let engine = Engine::default();

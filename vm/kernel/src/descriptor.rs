@@ -121,6 +121,26 @@ impl DescriptorTable {
         Ok(index as u32)
     }
 
+    /// Takes a number that is free. No table has numbers that are higher than its limit and the three
+    /// that streams may have left free.
+    ///
+    /// # Errors
+    /// [`Errno::TooManyDescriptors`], [`Errno::BadDescriptor`] for a number that is taken or too
+    /// high.
+    pub fn insert_at(&mut self, fd: u32, descriptor: Descriptor) -> Result<(), Errno> {
+        self.check_room()?;
+        let index = fd as usize;
+        if fd >= self.limit.saturating_add(3) || matches!(self.entries.get(index), Some(Some(_))) {
+            return Err(Errno::BadDescriptor);
+        }
+        if index >= self.entries.len() {
+            self.entries.resize(index + 1, None);
+        }
+        self.entries[index] = Some(descriptor);
+        self.open_count += 1;
+        Ok(())
+    }
+
     /// Whether one more can be opened; asked before anything is.
     ///
     /// # Errors

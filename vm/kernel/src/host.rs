@@ -266,6 +266,57 @@ pub trait Host: Send {
 
     /// A way to end [`Host::wait`] from another thread.
     fn waker(&self) -> Arc<dyn Waker>;
+
+    // ---- Processes that move ----
+
+    /// A number that no host gives twice: it names a snapshot. Never what a guest would have been
+    /// given as random bytes next, so that being saved changes nothing.
+    ///
+    /// # Errors
+    /// [`Errno::Io`] where the system has no random numbers to give.
+    fn token(&mut self) -> Answer<[u8; 16]> {
+        let mut token = [0; 16];
+        self.random(&mut token)?;
+        Ok(token)
+    }
+
+    /// Tells how many bytes of a standard stream the process has read or written elsewhere, before
+    /// it goes on here. A host that holds streams for processes that move skips what was read, and
+    /// knows what was written.
+    ///
+    /// # Errors
+    /// What the system says; the process cannot go on here.
+    fn resume_stream(&mut self, stream: Stream, bytes: u64) -> Answer<()> {
+        let _ = (stream, bytes);
+        Ok(())
+    }
+
+    /// A name by which another host can take an open connection over.
+    ///
+    /// # Errors
+    /// [`Errno::NotSupported`] if nobody could.
+    fn hand_over(&mut self, object: Handle) -> Answer<Vec<u8>> {
+        let _ = object;
+        Err(Errno::NotSupported)
+    }
+
+    /// Takes over what [`Host::hand_over`] of another host has named. The name may be an enemy's.
+    ///
+    /// # Errors
+    /// [`Errno::NotSupported`] if this host takes nothing over; [`Errno::NotCapable`] for a name
+    /// that was not meant for it.
+    fn take_over(&mut self, name: &[u8]) -> Answer<Opened> {
+        let _ = name;
+        Err(Errno::NotSupported)
+    }
+
+    /// An empty file without a name, for what an unlinked file held elsewhere.
+    ///
+    /// # Errors
+    /// [`Errno::NotSupported`] where there are none.
+    fn scratch(&mut self) -> Answer<Opened> {
+        Err(Errno::NotSupported)
+    }
 }
 
 /// Ends a wait of one host from any thread; a wake before the wait ends the next one.

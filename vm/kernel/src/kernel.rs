@@ -75,7 +75,41 @@ pub struct Kernel {
     pub(crate) descriptors: DescriptorTable,
     pub(crate) run_state: RunState,
     pub(crate) disk_bytes: u64,
-    counts: [u64; CALLS.len()],
+    /// Bytes read from or written to each standard stream.
+    pub(crate) stream_bytes: [u64; 3],
+    /// What the guest's clocks are ahead of the host's.
+    pub(crate) ahead: Ahead,
+    pub(crate) counts: [u64; CALLS.len()],
+}
+
+/// How far the guest's clocks are ahead of the host's, in nanoseconds: time on another host counts,
+/// time on the way does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ahead {
+    pub monotonic_ns: i64,
+    pub process_cpu_ns: i64,
+    pub thread_cpu_ns: i64,
+}
+
+impl Ahead {
+    fn of(self, clock: Clock) -> i64 {
+        match clock {
+            Clock::Realtime => 0,
+            Clock::Monotonic => self.monotonic_ns,
+            Clock::ProcessCpu => self.process_cpu_ns,
+            Clock::ThreadCpu => self.thread_cpu_ns,
+        }
+    }
+}
+
+/// What a guest is told that a standard stream is. A device that is no terminal must not be taken for
+/// one, which guests know by the kind and by the missing right to seek.
+pub(crate) fn stream_kind(opened: Opened) -> Kind {
+    match (opened.terminal, opened.kind) {
+        (true, _) => Kind::CharacterDevice,
+        (false, Kind::CharacterDevice) => Kind::Unknown,
+        (false, kind) => kind,
+    }
 }
 
 impl fmt::Debug for Kernel {
@@ -94,18 +128,25 @@ impl Kernel {
     /// # Errors
     /// A mount or an address that the host does not have.
     pub fn new(manifest: Manifest, host: Box<dyn Host>) -> Result<Kernel, StartError> {
-        let mut kernel = Kernel {
+        let mut kernel = Kernel::empty(manifest, host);
+        kernel.open_streams();
+        kernel.open_mounts()?;
+        kernel.open_listeners()?;
+        Ok(kernel)
+    }
+
+    /// A kernel that has nothing open.
+    pub(crate) fn empty(manifest: Manifest, host: Box<dyn Host>) -> Kernel {
+        Kernel {
             host,
             descriptors: DescriptorTable::new(manifest.limits.descriptors),
             manifest,
             run_state: RunState::Running,
             disk_bytes: 0,
+            stream_bytes: [0; 3],
+            ahead: Ahead::default(),
             counts: [0; CALLS.len()],
-        };
-        kernel.open_streams();
-        kernel.open_mounts()?;
-        kernel.open_listeners()?;
-        Ok(kernel)
+        }
     }
 
     fn open_streams(&mut self) {
@@ -113,20 +154,15 @@ impl Kernel {
             [Stream::Input, Stream::Output, Stream::Error].into_iter().enumerate()
         {
             // A stream that is closed outside is closed inside.
-            let Ok(Opened { handle, kind, terminal }) = self.host.stream(stream) else {
+            let Ok(opened) = self.host.stream(stream) else {
                 self.descriptors.skip();
                 continue;
             };
+            let handle = opened.handle;
             let inserted = self.descriptors.insert(Descriptor {
                 handle,
                 object: Object::Stream,
-                // A device that is no terminal must not be taken for one, which guests know by the
-                // kind and by the missing right to seek.
-                kind: match (terminal, kind) {
-                    (true, _) => Kind::CharacterDevice,
-                    (false, Kind::CharacterDevice) => Kind::Unknown,
-                    (false, kind) => kind,
-                },
+                kind: stream_kind(opened),
                 rights: Rights::STREAM,
                 inheriting: Rights::NONE,
                 flags: FdFlags::default(),
@@ -197,7 +233,7 @@ impl Kernel {
             Err(Stopped::Block(wait)) => {
                 let began_ns = match &self.run_state {
                     RunState::Parked(parked) => parked.began_ns,
-                    RunState::Running => self.host.now_ns(Clock::Monotonic).unwrap_or(0),
+                    RunState::Running => self.now_ns(Clock::Monotonic).unwrap_or(0),
                 };
                 self.run_state = RunState::Parked(Parked {
                     call,
@@ -218,8 +254,16 @@ impl Kernel {
         outcome
     }
 
-    /// Waits in the host until the parked call can go on, until `deadline_ns` on the monotonic
-    /// clock, or until the host's waker is used. Returns at once if no call is parked.
+    /// The guest's time of a clock.
+    ///
+    /// # Errors
+    /// [`Errno::NotSupported`] where the host has no such clock.
+    pub fn now_ns(&mut self, clock: Clock) -> Answer<u64> {
+        Ok(self.host.now_ns(clock)?.saturating_add_signed(self.ahead.of(clock)))
+    }
+
+    /// Waits in the host until the parked call can go on, until `deadline_ns` on the guest's
+    /// monotonic clock, or until the host's waker is used. Returns at once if no call is parked.
     ///
     /// # Errors
     /// What the host says.
@@ -231,6 +275,8 @@ impl Kernel {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
+        let behind = self.ahead.monotonic_ns.saturating_neg();
+        let deadline_ns = deadline_ns.map(|ns| ns.saturating_add_signed(behind));
         self.host.wait(&mut interests, deadline_ns)
     }
 
@@ -265,6 +311,12 @@ impl Kernel {
     /// Bytes written to files so far.
     pub fn disk_bytes(&self) -> u64 {
         self.disk_bytes
+    }
+
+    /// Bytes read from standard input, written to standard output and to standard error so far, on
+    /// all hosts that the process has been on.
+    pub fn stream_bytes(&self) -> [u64; 3] {
+        self.stream_bytes
     }
 
     /// The system below.

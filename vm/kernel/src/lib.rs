@@ -10,6 +10,7 @@ pub mod errno;
 pub mod host;
 mod kernel;
 mod manifest;
+pub mod persist;
 mod rights;
 mod run_state;
 pub mod syscall;

@@ -436,12 +436,14 @@ fn stopped(why: Stopped, options: &RunOptions) -> Failure {
     let (text, help) = match why {
         Stopped::OutOfTime => ("its time is over", "`--timeout TIME` sets the limit"),
         Stopped::OutOfFuel => ("its fuel is used up", "`--fuel COUNT` sets the limit"),
-        Stopped::Interrupted => ("somebody asked for it", "nothing has to be done"),
+        Stopped::Interrupted | Stopped::AtSite => {
+            ("somebody asked for it", "nothing has to be done")
+        }
     };
     let limit = match why {
         Stopped::OutOfTime => options.timeout.map(|time| format!(" ({time:?})")),
         Stopped::OutOfFuel => options.fuel.map(|fuel| format!(" ({fuel} operators)")),
-        Stopped::Interrupted => None,
+        Stopped::Interrupted | Stopped::AtSite => None,
     };
     let text = format!("the program was stopped: {text}{}", limit.unwrap_or_default());
     Failure { code: LIMIT, ..Failure::load(text) }.with_help(help)

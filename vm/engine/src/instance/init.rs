@@ -18,9 +18,9 @@ use crate::table::TableInner;
 use crate::vm::{FuncKind, FuncSlot, Vm};
 
 /// What initial values can refer to.
-struct Scope<'a> {
-    cells: &'a [*mut u64],
-    functions: &'a [*mut FuncSlot],
+pub(crate) struct Scope<'a> {
+    pub cells: &'a [*mut u64],
+    pub functions: &'a [*mut FuncSlot],
 }
 
 impl ConstScope for Scope<'_> {

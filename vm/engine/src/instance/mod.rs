@@ -7,6 +7,8 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+pub(crate) use init::Scope;
+
 use crate::error::InstantiateError;
 use crate::func::Func;
 use crate::global::Global;

@@ -11,6 +11,7 @@
 
 mod guest;
 mod reservation;
+mod touched;
 
 pub use guest::{GuestMemory, OutOfBounds};
 use reservation::{HugePages, address_space_left_bytes};

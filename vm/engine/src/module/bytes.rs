@@ -21,6 +21,12 @@ impl ModuleBytes {
         (*self.0).as_ref()
     }
 
+    /// A part of the bytes, none if it does not lie inside. Nothing is copied.
+    pub fn part(&self, range: Range<usize>) -> Option<Self> {
+        self.as_slice().get(range.clone())?;
+        Some(Self::new(Part { whole: self.clone(), range }))
+    }
+
     /// The bytes at `span`, none if it does not lie inside.
     pub(crate) fn at(&self, span: Span) -> &[u8] {
         self.as_slice().get(span.start as usize..span.end as usize).unwrap_or(&[])
@@ -29,6 +35,18 @@ impl ModuleBytes {
     /// The text at `span`, which the parser has found to be UTF-8.
     pub(crate) fn text(&self, span: Span) -> &str {
         std::str::from_utf8(self.at(span)).unwrap_or_default()
+    }
+}
+
+/// A part of bytes that somebody else holds.
+struct Part {
+    whole: ModuleBytes,
+    range: Range<usize>,
+}
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        &self.whole.as_slice()[self.range.clone()]
     }
 }
 

@@ -222,6 +222,11 @@ impl Module {
         self.0.bytes.as_slice()
     }
 
+    /// The bytes that it was made from, to be kept without being copied.
+    pub fn shared_bytes(&self) -> ModuleBytes {
+        self.0.bytes.clone()
+    }
+
     /// The BLAKE3 hash of its bytes: its identity. Computed at the first call.
     pub fn hash(&self) -> [u8; 32] {
         *self.0.hash.get_or_init(|| *blake3::hash(self.bytes()).as_bytes())

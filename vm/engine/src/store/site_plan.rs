@@ -49,6 +49,15 @@ impl Store {
         inner.stopper.count(number.is_some());
     }
 
+    /// Whether the site of [`Self::stop_at_site`] was reached; counts no more if so.
+    pub fn take_site_stop(&mut self) -> bool {
+        let is_reached = self.inner_mut().site_plan.left == Some(0);
+        if is_reached {
+            self.stop_at_site(None);
+        }
+        is_reached
+    }
+
     /// Lets runs go on in compiled code, or in the interpreter, by random numbers with this seed,
     /// wherever both are possible.
     pub fn mix_tiers(&mut self, seed: Option<u64>) {

@@ -294,6 +294,15 @@ impl Host for NativeHost {
     fn waker(&self) -> Arc<dyn Waker> {
         self.bell.clone()
     }
+
+    #[cfg(target_os = "linux")]
+    fn scratch(&mut self) -> Answer<Opened> {
+        let flags = rustix::fs::MemfdFlags::CLOEXEC;
+        let file = rustix::fs::memfd_create(c"brant scratch file", flags).map_err(errno)?;
+        let object = Object::File { file: file.into(), access: MountAccess::ReadWrite };
+        let handle = self.objects.insert(object)?;
+        Ok(Opened { handle, kind: Kind::File, terminal: false })
+    }
 }
 
 fn stat_of(stat: &rustix::fs::Stat) -> Stat {

@@ -99,6 +99,16 @@ impl Channel {
         (bytes, bytes == 0 && !waiting && !input.stays_open)
     }
 
+    /// Leaves out bytes that were read elsewhere.
+    pub fn skip(&mut self, mut bytes: u64) {
+        let parts = self.input.iter_mut().flat_map(|input| &mut input.parts);
+        for (_, part) in parts {
+            let count = part.len().min(usize::try_from(bytes).unwrap_or(usize::MAX));
+            part.drain(..count);
+            bytes -= count as u64;
+        }
+    }
+
     /// When more comes in.
     pub fn next_ns(&self) -> Option<u64> {
         let parts = self.input.iter().flat_map(|input| &input.parts);

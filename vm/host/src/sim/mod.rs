@@ -65,6 +65,8 @@ pub struct SimHost {
     error: Recorded,
     connections: Vec<(String, Vec<Script>)>,
     bell: Arc<Bell>,
+    /// How many tokens were given.
+    tokens: u128,
 }
 
 impl SimHost {
@@ -81,6 +83,7 @@ impl SimHost {
             error: Recorded::default(),
             connections: Vec::new(),
             bell: Arc::default(),
+            tokens: 0,
         }
     }
 
@@ -552,6 +555,29 @@ impl Host for SimHost {
 
     fn waker(&self) -> Arc<dyn Waker> {
         self.bell.clone()
+    }
+
+    fn token(&mut self) -> Answer<[u8; 16]> {
+        self.tokens += 1;
+        Ok(self.tokens.to_le_bytes())
+    }
+
+    fn resume_stream(&mut self, stream: Stream, bytes: u64) -> Answer<()> {
+        if stream == Stream::Input {
+            let channels = self.objects.iter_mut().flatten().filter_map(|object| match object {
+                Object::Channel(channel) if !channel.is_connection() => Some(channel),
+                _ => None,
+            });
+            channels.for_each(|channel| channel.skip(bytes));
+        }
+        Ok(())
+    }
+
+    fn scratch(&mut self) -> Answer<Opened> {
+        let node = self.tree.scratch(START_NS + self.now_ns)?;
+        let access = Access { read: true, write: true, mount: MountAccess::ReadWrite };
+        let handle = self.insert(Object::File { node, access });
+        Ok(Opened { handle, kind: Kind::File, terminal: false })
     }
 }
 

@@ -137,6 +137,13 @@ impl Tree {
         Ok(NodeId(index))
     }
 
+    /// An open file without a name.
+    pub fn scratch(&mut self, now_ns: u64) -> Answer<NodeId> {
+        let id = self.insert(Content::File(Vec::new()), now_ns)?;
+        self.keep(id);
+        Ok(id)
+    }
+
     /// The bytes of a file.
     pub fn bytes(&self, id: NodeId) -> Option<&[u8]> {
         match &self.node(id).content {

@@ -38,7 +38,7 @@ impl Kernel {
     pub(crate) fn clock_time_get(
         &mut self, memory: &mut GuestMemory<'_>, id: u32, _precision: u64, time: u32,
     ) -> CallResult {
-        let now_ns = self.host.now_ns(clock(id)?)?;
+        let now_ns = self.now_ns(clock(id)?)?;
         Ok(memory.write_u64(u64::from(time), now_ns)?)
     }
 

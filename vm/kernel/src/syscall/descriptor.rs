@@ -151,7 +151,7 @@ pub(super) fn fd_flags(flags: u32) -> Result<FdFlags, Errno> {
 }
 
 /// The rights that make sense on an object.
-pub(super) fn meaningful(object: Object) -> Rights {
+pub(crate) fn meaningful(object: Object) -> Rights {
     match object {
         Object::File => Rights::FILE,
         Object::Directory => Rights::DIRECTORY,

@@ -138,6 +138,7 @@ impl Kernel {
         readable(descriptor)?;
         let (handle, object, offset) = (descriptor.handle, descriptor.object, descriptor.offset);
         let nonblock = descriptor.flags.contains(FdFlags::NONBLOCK);
+        let standard = standard_stream(descriptor);
         let buffers = Buffers::check(memory, iovs, iovs_len)?;
         memory.slice(u64::from(nread), 4)?;
         let host = &mut self.host;
@@ -148,6 +149,9 @@ impl Kernel {
         let done = park_if_again(read, handle, Direction::Read, nonblock, 0)?;
         if object == Object::File {
             self.descriptors.get_mut(fd)?.offset = offset.saturating_add(done);
+        }
+        if let Some(number) = standard {
+            self.stream_bytes[number] = self.stream_bytes[number].saturating_add(done);
         }
         Ok(memory.write_u32(u64::from(nread), done as u32)?)
     }
@@ -184,7 +188,7 @@ impl Kernel {
         writable(descriptor)?;
         let (handle, object, offset) = (descriptor.handle, descriptor.object, descriptor.offset);
         let flags = descriptor.flags;
-        let standard = matches!(descriptor.binding, Binding::Stream(_));
+        let standard = standard_stream(descriptor);
         let buffers = Buffers::check(memory, iovs, iovs_len)?;
         memory.slice(u64::from(nwritten), 4)?;
         if object == Object::File {
@@ -192,13 +196,20 @@ impl Kernel {
             let done = self.write_file(memory, fd, &buffers, (handle, flags, offset))?;
             return Ok(memory.write_u32(u64::from(nwritten), done as u32)?);
         }
+        // A state that was restored may say more than there is.
         let before = self.parked(Syscall::FdWrite).map_or(0, |parked| parked.progress_bytes);
+        let before = before.min(buffers.bytes);
         let host = &mut self.host;
         let written = buffers.drain(memory, before, |b, _| host.write(handle, b));
+        if let Some(number) = standard {
+            let (Ok(reached) | Err((reached, _))) = &written;
+            let more = reached.saturating_sub(before);
+            self.stream_bytes[number] = self.stream_bytes[number].saturating_add(more);
+        }
         let nonblock = flags.contains(FdFlags::NONBLOCK);
         let done = match written {
             Err((_, Stopped::Errno(Errno::BrokenPipe)))
-                if standard && self.manifest.ends_on_broken_pipe =>
+                if standard.is_some() && self.manifest.ends_on_broken_pipe =>
             {
                 return Err(Stopped::Exit(BROKEN_PIPE_EXIT));
             }
@@ -272,6 +283,14 @@ impl Kernel {
         let done = self.write_file(memory, fd, &buffers, (handle, flags, offset))?;
         self.descriptors.get_mut(fd)?.offset = before;
         Ok(memory.write_u32(u64::from(nwritten), done as u32)?)
+    }
+}
+
+/// The number of the standard stream that a descriptor leads to.
+fn standard_stream(descriptor: &Descriptor) -> Option<usize> {
+    match descriptor.binding {
+        Binding::Stream(number) => Some(number as usize).filter(|&number| number < 3),
+        _ => None,
     }
 }
 

@@ -17,4 +17,5 @@ mod process;
 mod socket;
 mod table;
 
+pub(crate) use descriptor::meaningful;
 pub use table::{CALLS, Call, Group, MODULE, Param, ParamKind, Syscall, page};

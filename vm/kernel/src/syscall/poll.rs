@@ -67,7 +67,7 @@ impl Kernel {
         memory.slice(u64::from(nevents), 4)?;
         let began_ns = match self.parked(Syscall::PollOneoff) {
             Some(parked) => parked.began_ns,
-            None => self.host.now_ns(Clock::Monotonic)?,
+            None => self.now_ns(Clock::Monotonic)?,
         };
         let mut wanted = Vec::with_capacity(count as usize);
         for index in 0..u64::from(count) {
@@ -117,7 +117,7 @@ impl Kernel {
             (0, _) => Wanted::Until(began_ns.saturating_add(timeout_ns)),
             (1, Clock::Monotonic) => Wanted::Until(timeout_ns),
             // The wall clock may jump: how long it still is counts from now.
-            (1, _) => match (self.host.now_ns(id), self.host.now_ns(Clock::Monotonic)) {
+            (1, _) => match (self.now_ns(id), self.now_ns(Clock::Monotonic)) {
                 (Ok(wall_ns), Ok(now_ns)) => {
                     Wanted::Until(now_ns.saturating_add(timeout_ns.saturating_sub(wall_ns)))
                 }
@@ -154,7 +154,7 @@ impl Kernel {
     /// An event for each subscription that has one; a wait if none has.
     fn find_events(&mut self, wanted: &[Subscription]) -> Result<Vec<Option<Event>>, Stopped> {
         let plain = |bytes| Event { error: Errno::Success, bytes, flags: 0 };
-        let now_ns = self.host.now_ns(Clock::Monotonic)?;
+        let now_ns = self.now_ns(Clock::Monotonic)?;
         let mut interests: Vec<Interest> = Vec::new();
         let mut earliest_ns = None;
         for subscription in wanted {

@@ -121,7 +121,9 @@ impl Kernel {
         let (handle, nonblock) = self.connection(fd, Rights::FD_WRITE)?;
         let buffers = Buffers::check(memory, si_data, si_data_len)?;
         memory.slice(u64::from(so_data_len), 4)?;
+        // A state that was restored may say more than there is.
         let before = self.parked(Syscall::SockSend).map_or(0, |parked| parked.progress_bytes);
+        let before = before.min(buffers.bytes);
         let host = &mut self.host;
         let done = match buffers.drain(memory, before, |batch, _| host.send(handle, batch)) {
             Err((done, Stopped::Errno(errno)))

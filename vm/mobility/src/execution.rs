@@ -1,0 +1,176 @@
+//! The execution segment: threads as frames, globals, tables, what was dropped.
+
+use brant_engine::persist::{ElementRun, FuncRef, InstanceState, StoreState, ThreadState};
+use brant_engine::site::SiteId;
+use brant_engine::{FrameState, Slot, ValType};
+
+use crate::wire::{Read, Reader, Writer};
+
+/// Where a process stands, memories left out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Execution {
+    /// Globals, tables, sizes, fuel.
+    pub store: StoreState,
+    /// The threads that stand.
+    pub threads: Vec<ThreadImage>,
+    /// What has to run before the program: start functions and the like that are left.
+    pub preparation: Vec<FuncRef>,
+}
+
+/// A thread that stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ThreadImage {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Its frames.
+    pub state: ThreadState,
+}
+
+/// What a thread is for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Purpose {
+    /// It prepares the process: a start function, or `_initialize`.
+    Preparation,
+    /// It is the program.
+    Program,
+    /// The embedder has called it.
+    Call,
+}
+
+impl Purpose {
+    const ALL: [Purpose; 3] = [Purpose::Preparation, Purpose::Program, Purpose::Call];
+
+    /// Its name in listings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Purpose::Preparation => "preparation",
+            Purpose::Program => "program",
+            Purpose::Call => "call",
+        }
+    }
+}
+
+pub fn write(execution: &Execution) -> Vec<u8> {
+    let mut writer = Writer::default();
+    let StoreState { fuel, memories_wasm_pages, tables, globals, instances, holds_host_values } =
+        &execution.store;
+    writer.var(*fuel);
+    writer.list(memories_wasm_pages, |writer, &size| writer.var(size));
+    writer.list(tables, |writer, runs| {
+        let mut last = 0;
+        writer.list(runs, |writer, run| {
+            writer.var(run.count);
+            writer.difference(last, run.bits);
+            last = run.bits;
+        });
+    });
+    writer.list(globals, |writer, &slot| write_slot(writer, slot));
+    writer.list(instances, |writer, instance| {
+        writer.flags(&instance.dropped_data);
+        writer.flags(&instance.dropped_elements);
+    });
+    writer.u8((*holds_host_values).into());
+    writer.list(&execution.threads, |writer, thread| {
+        writer.u8(thread.purpose as u8);
+        writer.var(thread.state.func.bits());
+        writer.list(&thread.state.frames, write_frame);
+    });
+    writer.list(&execution.preparation, |writer, func| writer.var(func.bits()));
+    writer.finish()
+}
+
+pub fn read(mut reader: Reader<'_>) -> Read<Execution> {
+    let fuel = reader.var()?;
+    let memories_wasm_pages = reader.list(Reader::var)?;
+    let tables = reader.list(|reader| {
+        let mut last = 0;
+        reader.list(|reader| {
+            let count = reader.var()?;
+            last = reader.difference(last)?;
+            Ok(ElementRun { count, bits: last })
+        })
+    })?;
+    let globals = reader.list(read_slot)?;
+    let instances = reader.list(|reader| {
+        let (dropped_data, dropped_elements) = (reader.flags()?, reader.flags()?);
+        Ok(InstanceState { dropped_data, dropped_elements })
+    })?;
+    let holds_host_values = reader.flag()?;
+    let threads = reader.list(|reader| {
+        let number = reader.u8()?;
+        let Some(&purpose) = Purpose::ALL.get(number as usize) else {
+            return reader.malformed("a thread is for nothing that is known");
+        };
+        let func = read_func(reader)?;
+        let frames = reader.list(read_frame)?;
+        Ok(ThreadImage { purpose, state: ThreadState { func, frames } })
+    })?;
+    let preparation = reader.list(read_func)?;
+    reader.finish()?;
+    let store =
+        StoreState { fuel, memories_wasm_pages, tables, globals, instances, holds_host_values };
+    Ok(Execution { store, threads, preparation })
+}
+
+fn write_frame(writer: &mut Writer, frame: &FrameState) {
+    writer.var(frame.instance.into());
+    writer.var(frame.function.into());
+    writer.var(frame.site.0.into());
+    writer.list(&frame.locals, |writer, &slot| write_slot(writer, slot));
+    writer.list(&frame.operands, |writer, &slot| write_slot(writer, slot));
+}
+
+fn read_frame(reader: &mut Reader<'_>) -> Read<FrameState> {
+    Ok(FrameState {
+        instance: reader.var32()?,
+        function: reader.var32()?,
+        site: SiteId(reader.var32()?),
+        locals: reader.list(read_slot)?,
+        operands: reader.list(read_slot)?,
+    })
+}
+
+/// The code of a type is that of the bytecode.
+const TYPES: [(u8, ValType); 7] = [
+    (0x7F, ValType::I32),
+    (0x7E, ValType::I64),
+    (0x7D, ValType::F32),
+    (0x7C, ValType::F64),
+    (0x7B, ValType::V128),
+    (0x70, ValType::FuncRef),
+    (0x6F, ValType::ExternRef),
+];
+
+/// Integers and references are short if they are small, floats and vectors have their size.
+fn write_slot(writer: &mut Writer, slot: Slot) {
+    let code = TYPES.iter().find(|(_, ty)| *ty == slot.ty).map_or(0, |(code, _)| *code);
+    writer.u8(code);
+    match slot.ty {
+        ValType::F32 => writer.u32(slot.bits as u32),
+        ValType::F64 => writer.u64(slot.bits as u64),
+        ValType::V128 => writer.raw(&slot.bits.to_le_bytes()),
+        _ => writer.var(slot.bits as u64),
+    }
+}
+
+fn read_slot(reader: &mut Reader<'_>) -> Read<Slot> {
+    let code = reader.u8()?;
+    let Some(&(_, ty)) = TYPES.iter().find(|(known, _)| *known == code) else {
+        return reader.malformed("a slot has no type that is known");
+    };
+    let bits = match ty {
+        ValType::F32 => reader.u32()?.into(),
+        ValType::F64 => reader.u64()?.into(),
+        ValType::V128 => u128::from_le_bytes(reader.array()?),
+        ValType::I32 => reader.var32()?.into(),
+        _ => reader.var()?.into(),
+    };
+    Ok(Slot { ty, bits })
+}
+
+fn read_func(reader: &mut Reader<'_>) -> Read<FuncRef> {
+    match FuncRef::from_bits(reader.var()?) {
+        Some(func) => Ok(func),
+        None => reader.malformed("a reference is neither null nor a function"),
+    }
+}

@@ -1,0 +1,306 @@
+//! The file: a header with checksums, and five sections behind each other.
+//!
+//! ```text
+//! 0    magic, 8 bytes            36   for each section, 52 bytes:
+//! 8    version of the format          its number, 4 bytes
+//! 12   site scheme                    offset, length, 8 bytes each
+//! 16   generation, 16 bytes           BLAKE3 of its bytes
+//! 32   number of sections: 5     296  BLAKE3 of all before
+//!                                328  the sections, without gaps, and nothing behind them
+//! ```
+//!
+//! All numbers stand lowest byte first.
+
+use std::io::{self, Read as _, Write};
+
+use brant_engine::ModuleBytes;
+use brant_engine::site::SITE_SCHEME;
+
+use crate::error::{Section, SnapshotError};
+use crate::pages::{CHUNK_BYTES, Pages};
+use crate::wire::{Reader, Writer};
+use crate::{Snapshot, code, execution, resources};
+
+/// The first bytes of every snapshot. The first one is in no text, the last ones do not survive
+/// whoever changes the ends of lines.
+pub const MAGIC: &[u8; 8] = b"\xB7brant\r\n";
+
+/// The version of the format that is written. What it may hold is in `docs/SNAPSHOT.md`.
+pub const FORMAT_VERSION: u32 = 1;
+
+const SECTIONS: [Section; 5] =
+    [Section::Code, Section::Execution, Section::Resources, Section::Pages, Section::Contents];
+
+/// Before the table of sections.
+const FIXED_BYTES: usize = 36;
+const ENTRY_BYTES: usize = 52;
+const HASH_BYTES: usize = 32;
+const TABLE_END: usize = FIXED_BYTES + SECTIONS.len() * ENTRY_BYTES;
+/// Where the first section begins.
+const HEADER_BYTES: usize = TABLE_END + HASH_BYTES;
+
+/// How large sections may be. A section is never held in more than a small multiple of its bytes,
+/// but for contents, which are expanded into memories only, under the limits of the process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReadLimits {
+    /// Modules; each alone has at most 1 GiB.
+    pub code_bytes: u64,
+    /// A thread's stack has 1 MiB if nobody says otherwise, a table of 10 million functions 50 MB.
+    pub execution_bytes: u64,
+    /// Copied files have at most 64 MiB.
+    pub resources_bytes: u64,
+    /// About a byte for each page, at most 20.
+    pub pages_bytes: u64,
+    /// Contents of pages.
+    pub contents_bytes: u64,
+}
+
+impl Default for ReadLimits {
+    fn default() -> ReadLimits {
+        ReadLimits {
+            code_bytes: 2 << 30,
+            execution_bytes: 64 << 20,
+            resources_bytes: 72 << 20,
+            pages_bytes: 64 << 20,
+            contents_bytes: 64 << 30,
+        }
+    }
+}
+
+impl ReadLimits {
+    fn of(&self, section: Section) -> u64 {
+        match section {
+            Section::Header => HEADER_BYTES as u64,
+            Section::Code => self.code_bytes,
+            Section::Execution => self.execution_bytes,
+            Section::Resources => self.resources_bytes,
+            Section::Pages => self.pages_bytes,
+            Section::Contents => self.contents_bytes,
+        }
+    }
+}
+
+/// Where a section stands in its file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SectionInfo {
+    /// Which one.
+    pub section: Section,
+    /// The offset of its first byte.
+    pub offset: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// BLAKE3 of its bytes.
+    pub hash: [u8; 32],
+}
+
+/// Whether bytes begin as snapshots do.
+pub fn is_snapshot(bytes: &[u8]) -> bool {
+    bytes.starts_with(MAGIC)
+}
+
+/// What a header says.
+struct Header {
+    generation: [u8; 16],
+    sections: Vec<SectionInfo>,
+}
+
+impl Snapshot {
+    /// Writes the snapshot and gives its size.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn write(&self, writer: &mut impl Write) -> io::Result<u64> {
+        let code = code::write(&self.code);
+        let execution = execution::write(&self.execution);
+        let resources = resources::write(&self.resources);
+        let before = HEADER_BYTES + code.len() + execution.len() + resources.len();
+        let pages = self.pages.write(before as u64);
+        let sections = [&code[..], &execution, &resources, &pages, self.pages.contents()];
+        let header = self.header(&sections);
+        writer.write_all(&header)?;
+        sections.iter().try_for_each(|section| writer.write_all(section))?;
+        let bytes: usize = sections.iter().map(|section| section.len()).sum();
+        Ok((header.len() + bytes) as u64)
+    }
+
+    /// The snapshot as bytes.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        match self.write(&mut bytes) {
+            Ok(_) => bytes,
+            Err(error) => unreachable!("a vector takes all that is written: {error}"),
+        }
+    }
+
+    fn header(&self, sections: &[&[u8]; 5]) -> Vec<u8> {
+        let mut header = Writer::default();
+        header.raw(MAGIC);
+        header.u32(FORMAT_VERSION);
+        header.u32(SITE_SCHEME);
+        header.raw(&self.generation);
+        header.u32(SECTIONS.len() as u32);
+        let mut offset = HEADER_BYTES as u64;
+        for (number, section) in (1..).zip(sections) {
+            header.u32(number);
+            header.u64(offset);
+            header.u64(section.len() as u64);
+            header.raw(blake3::hash(section).as_bytes());
+            offset += section.len() as u64;
+        }
+        let mut header = header.finish();
+        let hash = blake3::hash(&header);
+        header.extend_from_slice(hash.as_bytes());
+        assert_eq!(header.len(), HEADER_BYTES, "the size that offsets are counted from");
+        header
+    }
+
+    /// Reads a snapshot to its end, section by section, and takes nothing in it for granted.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn read(reader: &mut impl io::Read, limits: &ReadLimits) -> Result<Self, SnapshotError> {
+        let mut bytes = Vec::with_capacity(HEADER_BYTES);
+        fill(reader, &mut bytes, HEADER_BYTES as u64, Section::Header)?;
+        let header = header(&bytes, limits)?;
+        for info in &header.sections {
+            fill(reader, &mut bytes, info.bytes, info.section)?;
+        }
+        if reader.read(&mut [0])? != 0 {
+            let what = "something stands behind the last section";
+            return Err(SnapshotError::Malformed { section: Section::Header, what });
+        }
+        Self::parse(&header, ModuleBytes::from(bytes), &SECTIONS)
+    }
+
+    /// The snapshot that these bytes are; contents of pages stay where they are.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn from_bytes(bytes: ModuleBytes, limits: &ReadLimits) -> Result<Self, SnapshotError> {
+        let header = whole(bytes.as_slice(), limits)?;
+        Self::parse(&header, bytes, &SECTIONS)
+    }
+
+    /// As [`Self::from_bytes`], but the checksum of the contents is not looked at, so that pages
+    /// nobody asks for need not be there. A page that is not what it was harms its guest alone.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn from_bytes_lazily(
+        bytes: ModuleBytes, limits: &ReadLimits,
+    ) -> Result<Self, SnapshotError> {
+        let header = whole(bytes.as_slice(), limits)?;
+        Self::parse(&header, bytes, &SECTIONS[..4])
+    }
+
+    fn parse(
+        header: &Header, bytes: ModuleBytes, checked: &[Section],
+    ) -> Result<Self, SnapshotError> {
+        let all = bytes.as_slice();
+        let part = |number: usize| {
+            let info = &header.sections[number];
+            &all[info.offset as usize..(info.offset + info.bytes) as usize]
+        };
+        for (number, info) in header.sections.iter().enumerate() {
+            if checked.contains(&info.section)
+                && *blake3::hash(part(number)).as_bytes() != info.hash
+            {
+                return Err(SnapshotError::Checksum(info.section));
+            }
+        }
+        let reader = |number: usize| Reader::new(header.sections[number].section, part(number));
+        let code = code::read(reader(0), &bytes)?;
+        let execution = execution::read(reader(1))?;
+        let resources = resources::read(reader(2))?;
+        let contents = header.sections[4];
+        let pages = Pages::read(reader(3), bytes.clone(), contents.offset, contents.bytes)?;
+        Ok(Self { generation: header.generation, code, execution, resources, pages })
+    }
+
+    /// Where the sections of a snapshot stand.
+    ///
+    /// # Errors
+    /// The header is not one of a snapshot.
+    pub fn sections(bytes: &[u8]) -> Result<Vec<SectionInfo>, SnapshotError> {
+        Ok(whole(bytes, &ReadLimits::default())?.sections)
+    }
+}
+
+/// The header of bytes that are a whole snapshot.
+fn whole(bytes: &[u8], limits: &ReadLimits) -> Result<Header, SnapshotError> {
+    let header = header(bytes, limits)?;
+    for info in &header.sections {
+        if info.offset + info.bytes > bytes.len() as u64 {
+            return Err(SnapshotError::Truncated(info.section));
+        }
+    }
+    let end = header.sections.last().map_or(0, |info| info.offset + info.bytes);
+    if end != bytes.len() as u64 {
+        let what = "something stands behind the last section";
+        return Err(SnapshotError::Malformed { section: Section::Header, what });
+    }
+    Ok(header)
+}
+
+/// Appends so many bytes. The vector grows with what comes, not with what was promised.
+fn fill(
+    reader: &mut impl io::Read, bytes: &mut Vec<u8>, count: u64, section: Section,
+) -> Result<(), SnapshotError> {
+    match reader.take(count).read_to_end(bytes)? as u64 {
+        read if read == count => Ok(()),
+        // What is no snapshot may well be shorter than a header.
+        _ if section == Section::Header && !bytes.starts_with(MAGIC) => {
+            Err(SnapshotError::NoSnapshot)
+        }
+        _ => Err(SnapshotError::Truncated(section)),
+    }
+}
+
+fn header(bytes: &[u8], limits: &ReadLimits) -> Result<Header, SnapshotError> {
+    let malformed = |what| SnapshotError::Malformed { section: Section::Header, what };
+    if !is_snapshot(bytes) {
+        return Err(SnapshotError::NoSnapshot);
+    }
+    let bytes = bytes.get(..HEADER_BYTES).ok_or(SnapshotError::Truncated(Section::Header))?;
+    let (table, hash) = bytes.split_at(TABLE_END);
+    let mut reader = Reader::new(Section::Header, &table[MAGIC.len()..]);
+    let version = reader.u32()?;
+    // Another version may have another header: its checksum is not looked for.
+    if version != FORMAT_VERSION {
+        return Err(SnapshotError::Version(version));
+    }
+    if blake3::hash(table).as_bytes() != hash {
+        return Err(SnapshotError::Checksum(Section::Header));
+    }
+    let scheme = reader.u32()?;
+    if scheme != SITE_SCHEME {
+        return Err(SnapshotError::SiteScheme(scheme));
+    }
+    let generation = reader.array()?;
+    if reader.u32()? as usize != SECTIONS.len() {
+        return Err(malformed("it has another number of sections"));
+    }
+    let mut sections = Vec::with_capacity(SECTIONS.len());
+    let mut next = HEADER_BYTES as u64;
+    for (number, section) in (1..).zip(SECTIONS) {
+        let (is_next, offset, bytes) = (reader.u32()? == number, reader.u64()?, reader.u64()?);
+        if !is_next || offset != next {
+            return Err(malformed("the sections do not stand behind each other"));
+        }
+        let limit = limits.of(section);
+        if bytes > limit {
+            return Err(SnapshotError::TooLarge { section, bytes, limit });
+        }
+        next = offset.checked_add(bytes).ok_or(malformed("a section is too long"))?;
+        sections.push(SectionInfo { section, offset, bytes, hash: reader.array()? });
+    }
+    reader.finish()?;
+    Ok(Header { generation, sections })
+}
+
+/// Where a section that is to be mapped begins.
+pub(crate) fn aligned(offset: u64) -> u64 {
+    offset.next_multiple_of(brant_engine::persist::PAGE_BYTES as u64)
+}
+
+const _: () = assert!(CHUNK_BYTES.is_multiple_of(brant_engine::persist::PAGE_BYTES));

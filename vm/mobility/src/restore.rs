@@ -1,0 +1,84 @@
+//! From a snapshot to a store that goes on.
+
+use brant_engine::persist::{PAGE_BYTES, PersistError};
+use brant_engine::{Func, Store, Thread, WASM_PAGE_BYTES};
+
+use crate::Snapshot;
+use crate::error::{RestoreError, SnapshotError};
+use crate::execution::Purpose;
+
+/// What goes on in a store that was restored.
+#[derive(Debug)]
+pub struct Restored {
+    /// The threads.
+    pub threads: Vec<RestoredThread>,
+    /// What has to run before the program.
+    pub preparation: Vec<Func>,
+}
+
+/// A thread that goes on.
+#[derive(Debug)]
+pub struct RestoredThread {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The thread itself.
+    pub thread: Thread,
+}
+
+impl From<SnapshotError> for RestoreError {
+    fn from(error: SnapshotError) -> RestoreError {
+        RestoreError::Pages(error)
+    }
+}
+
+impl Snapshot {
+    /// Makes a store what the captured one was. It was made from the snapshot's modules, linked in
+    /// their order, and nothing has run in it.
+    ///
+    /// # Errors
+    /// The snapshot does not fit the modules, or needs more than the limits allow. The store is good
+    /// for nothing then.
+    pub fn restore(&self, store: &mut Store) -> Result<Restored, RestoreError> {
+        let config = store.engine().config();
+        match (self.code.deterministic, config.deterministic) {
+            (true, false) => return Err(RestoreError::Configuration("with `deterministic`")),
+            (false, true) => return Err(RestoreError::Configuration("without `deterministic`")),
+            _ => {}
+        }
+        match (self.code.fuel, config.fuel) {
+            (true, false) => return Err(RestoreError::Configuration("with a limit of fuel")),
+            (false, true) => return Err(RestoreError::Configuration("without a limit of fuel")),
+            _ => {}
+        }
+        if self.execution.store.holds_host_values {
+            return Err(PersistError::Reference.into());
+        }
+        store.restore(&self.execution.store)?;
+        self.restore_pages(store)?;
+        let mut threads = Vec::with_capacity(self.execution.threads.len());
+        for image in &self.execution.threads {
+            let thread = Thread::restore(store, &image.state)?;
+            threads.push(RestoredThread { purpose: image.purpose, thread });
+        }
+        let preparation = self.execution.preparation.iter();
+        let preparation = preparation.map(|&func| store.func(func).ok_or(PersistError::Reference));
+        Ok(Restored { threads, preparation: preparation.collect::<Result<_, _>>()? })
+    }
+
+    /// Writes the pages to memories that have their sizes already.
+    fn restore_pages(&self, store: &mut Store) -> Result<(), RestoreError> {
+        // Runs do not overlap: once each is known to lie in its memory, there are not more pages
+        // than the memories have.
+        let sizes = &self.execution.store.memories_wasm_pages;
+        let pages = |wasm_pages: u64| wasm_pages * (WASM_PAGE_BYTES / PAGE_BYTES as u64);
+        for run in self.pages.runs() {
+            let size = sizes.get(run.memory as usize).map(|&wasm_pages| pages(wasm_pages));
+            if size.is_none_or(|size| run.first + run.count > size) {
+                return Err(PersistError::Page.into());
+            }
+        }
+        self.pages.each(|memory, page, content| {
+            store.write_page(memory, page, content).map_err(RestoreError::Engine)
+        })
+    }
+}

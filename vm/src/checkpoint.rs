@@ -1,0 +1,158 @@
+//! Processes as snapshots, and processes that go on from them.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write};
+use std::path::Path;
+
+use brant_engine::{Engine, FileBytes, ModuleBytes};
+use brant_mobility::{
+    CaptureError, Contents, ModuleImage, ReadLimits, RestoreError, Snapshot, Standing,
+};
+
+use crate::builder::Origin;
+use crate::process::Current;
+use crate::{Error, Module, Process, ProcessBuilder, Validation};
+
+impl Process {
+    /// The process as data, wherever it stands: stopped, waiting in a system call, between two
+    /// calls, or not begun. It can go on as if nothing had happened.
+    ///
+    /// A process that runs on another thread is stopped first, by its
+    /// [interrupt handle](Process::interrupt_handle); whoever runs it takes the snapshot and runs it
+    /// again.
+    ///
+    /// # Errors
+    /// [`Error::Capture`]: the process has ended, or holds what cannot be moved; each such
+    /// descriptor is named.
+    pub fn checkpoint(&mut self) -> Result<Snapshot, Error> {
+        self.checkpoint_as(Contents::Compressed)
+    }
+
+    /// As [`Process::checkpoint`]; [`Contents::Plain`] makes a snapshot whose file can be mapped, so
+    /// that a restore costs what the program touches.
+    ///
+    /// # Errors
+    /// As [`Process::checkpoint`].
+    pub fn checkpoint_as(&mut self, contents: Contents) -> Result<Snapshot, Error> {
+        if self.ended.is_some() {
+            return Err(CaptureError::Ended.into());
+        }
+        let modules = self.modules.iter().map(|(name, module)| ModuleImage {
+            name: name.clone(),
+            hash: module.hash(),
+            bytes: Some(module.engine_module().shared_bytes()),
+        });
+        let modules = modules.collect();
+        let kernel = &mut self.system().kernel;
+        let resources = kernel.save().map_err(CaptureError::Obstacles)?;
+        let generation = kernel.host().token().map_err(Error::host)?;
+        let threads = self.current.iter().map(|current| (current.purpose, &current.thread));
+        let standing = Standing {
+            modules,
+            threads: threads.collect(),
+            preparation: self.preparation.iter().copied().collect(),
+            resources,
+            generation,
+            contents,
+        };
+        Ok(Snapshot::capture(&mut self.store, standing)?)
+    }
+
+    /// What a process needs to go on from a snapshot: grants, as if it began. Nothing is granted by
+    /// the snapshot itself.
+    ///
+    /// # Errors
+    /// The snapshot has no modules that can run here.
+    pub fn restore(engine: &Engine, snapshot: &Snapshot) -> Result<ProcessBuilder, Error> {
+        Process::restore_with(engine, snapshot, &[])
+    }
+
+    /// As [`Process::restore`], where some modules are known already: they are taken by their hash,
+    /// and need not be in the snapshot.
+    ///
+    /// # Errors
+    /// As [`Process::restore`].
+    pub fn restore_with(
+        engine: &Engine, snapshot: &Snapshot, known: &[Module],
+    ) -> Result<ProcessBuilder, Error> {
+        let mut modules = Vec::with_capacity(snapshot.code.modules.len());
+        for image in &snapshot.code.modules {
+            let module = match known.iter().find(|module| module.hash() == image.hash) {
+                Some(module) => module.clone(),
+                None => {
+                    let missing = RestoreError::MissingModule { hash: image.hash };
+                    let bytes = image.bytes.clone().ok_or(missing)?;
+                    Module::with_validation(engine, bytes, Validation::Lazy)?
+                }
+            };
+            modules.push((image.name.clone(), module));
+        }
+        let (_, program) = modules.pop().ok_or(RestoreError::Modules)?;
+        let origin = Origin { snapshot: snapshot.clone(), preloads: modules };
+        Ok(ProcessBuilder::going_on(&program, origin))
+    }
+
+    /// Makes a process that has just been linked go on from a snapshot.
+    pub(crate) fn go_on_from(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+        let restored = snapshot.restore(&mut self.store)?;
+        let mut threads = restored.threads.into_iter();
+        self.current = threads
+            .next()
+            .map(|restored| Current { thread: restored.thread, purpose: restored.purpose });
+        if threads.next().is_some() {
+            return Err(RestoreError::Configuration("with more than one thread").into());
+        }
+        self.preparation = VecDeque::from(restored.preparation);
+        Ok(())
+    }
+}
+
+/// Writes a snapshot to a file: the file that is there, if any, stays until the new one is whole
+/// and on the disk, so that there is one of both at any instant.
+///
+/// # Errors
+/// What the system says; the old file is untouched, and nothing is left behind.
+pub fn write_snapshot(snapshot: &Snapshot, path: &Path) -> Result<u64, Error> {
+    let cannot = |cause| Error::Write { path: path.to_owned(), cause };
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let new = path.with_file_name(name);
+    let written = File::create(&new).and_then(|file| {
+        let mut writer = BufWriter::with_capacity(64 << 10, file);
+        let bytes = snapshot.write(&mut writer)?;
+        writer.flush()?;
+        writer.get_ref().sync_all()?;
+        std::fs::rename(&new, path)?;
+        Ok(bytes)
+    });
+    let bytes = written.inspect_err(|_| {
+        let _ = std::fs::remove_file(&new);
+    });
+    let bytes = bytes.map_err(cannot)?;
+    // The new name has to be on the disk too.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let synced = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
+    synced.map(|()| bytes).map_err(cannot)
+}
+
+/// Reads a snapshot from a file.
+///
+/// # Errors
+/// What the system says, or what is wrong with the bytes.
+pub fn read_snapshot(path: &Path) -> Result<Snapshot, Error> {
+    let cannot = |cause| Error::Read { path: path.to_owned(), cause };
+    let mut reader = BufReader::with_capacity(64 << 10, File::open(path).map_err(cannot)?);
+    Ok(Snapshot::read(&mut reader, &ReadLimits::default())?)
+}
+
+/// The snapshot in a file, of which only what is asked for is read. The file must stay as it is
+/// while the snapshot is used; the checksum of the pages' contents is not looked at.
+///
+/// # Errors
+/// What the system says, or what is wrong with the bytes.
+pub fn map_snapshot(path: &Path) -> Result<Snapshot, Error> {
+    let bytes = FileBytes::open(path);
+    let bytes = bytes.map_err(|cause| Error::Read { path: path.to_owned(), cause })?;
+    Ok(Snapshot::from_bytes_lazily(ModuleBytes::new(bytes), &ReadLimits::default())?)
+}

@@ -25,7 +25,7 @@ use crate::icode::types::{Class, Type};
 use crate::icode::{Context, Recorder};
 use crate::interp::dispatch::{Handler, handler};
 use crate::interp::regs::at;
-use crate::interp::step::special::{Fuel, Unreachable, ZeroLocals};
+use crate::interp::step::special::{Fuel, Unreachable, zero_locals};
 
 use control::{Fixup, Label};
 use operator::result_type;
@@ -178,7 +178,7 @@ impl<'a> Lower<'a> {
         let pairs = (self.top - first).div_ceil(2);
         if pairs > 0 {
             let fields = [first as u16, 0, pairs as u16, (pairs >> 16) as u16];
-            self.emit(handler::<ZeroLocals>(), fields);
+            self.emit(zero_locals(pairs), fields);
             self.highest = self.highest.max(first + 2 * pairs);
         }
     }

@@ -238,13 +238,15 @@ impl Lower<'_> {
         &mut self, at: Word, to: u16, made_by: Option<(Opcode, [Source; 2])>,
     ) {
         let before = self.added.take();
-        let Some((Opcode::I32Add, [Source::Slot(from) | Source::Acc(Some(from)), constant])) =
-            made_by
+        let Some((opcode, [Source::Slot(from) | Source::Acc(Some(from)), constant])) = made_by
         else {
             return;
         };
-        let Source::Constant(constant) = constant else { return };
-        let constant = constant as i32;
+        let constant = match (opcode, constant) {
+            (Opcode::I32Add, Source::Constant(constant)) => constant as i32,
+            (Opcode::I32Sub, Source::Constant(constant)) => (constant as i32).wrapping_neg(),
+            _ => return,
+        };
         match before {
             Some(before) if before.at + 2 == at => {
                 self.rewind(before.at);

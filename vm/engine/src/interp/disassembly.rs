@@ -1,5 +1,6 @@
-//! Reads the machine code of handlers, as it is in this build: the way from one record to the next has
-//! no call, no push and no frame.
+//! Reads the machine code of the handlers of this build.
+//!
+//! The way from one record to the next has no call, no push and no frame.
 //!
 //! A lost sibling call is found here before it costs anything else: each handler that runs would leave
 //! a frame on the native stack until the budget ends.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures everything and writes docs/BENCHMARKS.md.
 
-usage: report.py DIR [--runs N] [--parts start,cold,steady,text,instructions]
+usage: report.py DIR [--runs N] [--parts start,cold,steady,text,instructions] [--brant FILE]
 
 DIR is what build-corpus.sh and install-peers.sh filled. Builds brant first (release).
 Parts that are not named keep the figures that the last run stored in DIR/report.json.
@@ -22,7 +22,6 @@ import instructions
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-PARTS = ["start", "cold", "steady", "text", "instructions"]
 INTRO = """# Benchmarks
 
 Every figure here was printed by the command named beside it, on the tree of the commit below.
@@ -93,51 +92,85 @@ def ratio_line(results, key, other, programs):
             f"worst {worst} {ratios[worst]:.2f} ({len(both)} programs).")
 
 
+def start_section(start):
+    yield "## Start\n\n`benches/report.py DIR --parts start`: wall time and peak memory of the smallest program.\n"
+    rows = [[n, f"{r['wall_ms']:.2f}", f"{r['peak_mib']:.2f}"] for n, r in start["rows"].items()]
+    yield table(["", "wall ms", "peak MiB"], rows) + "\n"
+    ended = ", ".join(f"{p} exit {code}" for p, code in start["limited"].items())
+    yield f"Under `ulimit -v 262144`: {ended}.\n"
+
+
+def cold_section(cold):
+    engines = list(next(iter(cold.values())))
+    yield "## Cold runs\n\n`benches/compare.py DIR cold`: one whole run with every cache off, wall ms.\n"
+    for key, before in (("wall_ms", ""), ("peak_mib", "Peak memory, MiB.\n\n")):
+        rows = [[p, *(cell(r[e], key) for e in engines)] for p, r in cold.items()]
+        yield before + table(["program", *engines], rows) + "\n"
+    for engine in engines:
+        if engine != "brant":
+            for key, what in (("wall_ms", "Wall"), ("peak_mib", "Peak memory")):
+                if line := ratio_line(cold, key, engine, list(cold)):
+                    yield f"{what}, {line}\n"
+
+
+def steady_section(steady):
+    engines = list(next(iter(steady.values())))
+    yield "## Steady state\n\n`benches/compare.py DIR steady`: time of one iteration against native code (native = 1).\n"
+    rows = []
+    for p, r in steady.items():
+        native = r.get("native", {}).get("steady_ms")
+        rows.append([p, *(f"{r[e]['steady_ms'] / native:.2f}" if native and "steady_ms" in r[e] else "-" for e in engines),
+                     f"{r['brant']['steady_ms'] / r['wasmi']['steady_ms']:.2f}"
+                     if "steady_ms" in r["brant"] and "steady_ms" in r.get("wasmi", {}) else "-"])
+    yield table(["program", *engines, "brant / wasmi"], rows) + "\n"
+    cpu = [p for p in steady if p not in compare.NOT_IN_CPU_GEOMEAN]
+    for engine in engines:
+        if engine != "brant":
+            yield ratio_line(steady, "steady_ms", engine, cpu) + "\n"
+
+
+def text_section(text):
+    yield "## Assembler\n\n`benches/compare.py DIR text`: one core, on the text that wasm-tools prints.\n"
+    rows = []
+    for p, r in text.items():
+        for verb in ("asm", "dis"):
+            best = min(f["wall_ms"] for n, f in r[verb].items() if n != "brant")
+            ours = r[verb]["brant"]
+            rows.append([f"{verb} {p} ({r['text_mib']:.0f} MiB of text)",
+                         *(f"{f['wall_ms']:.0f} ms, {f['peak_mib']:.0f} MiB" for f in r[verb].values()),
+                         f"{best / ours['wall_ms']:.2f}x", f"{ours['peak_mib'] / r['text_mib']:.2f}x"])
+    names = list(next(iter(text.values()))["asm"])
+    yield table(["", *names, "speed against the faster peer", "peak memory / text"], rows) + "\n"
+
+
+def instructions_section(counts):
+    yield "## Instruction counts\n\n`benches/instructions.py`: callgrind, exact.\n"
+    rows = [[name, *(f"{row[e]:.1f}" if e in row else "-" for e in ("brant", "wasmi"))] for name, row in counts.items()]
+    yield table(["", "brant", "wasmi"], rows) + "\n"
+
+
+def measure_mode(mode, engines):
+    """A part that is a mode of compare.py."""
+    return lambda folder, runs, brant: compare.compare(options_for(folder, mode, runs, brant, engines))
+
+
+# Name of a part: how it is measured (folder, runs, binary), and what the page says of it. A new part is
+# a line here, with a function that yields its paragraphs.
+PARTS = {
+    "start": (measure_start, start_section),
+    "cold": (measure_mode("cold", "wasmtime,winch,wasmi,node"), cold_section),
+    "steady": (measure_mode("steady", "native,wasmtime,winch,wasmi,node"), steady_section),
+    "text": (measure_mode("text", None), text_section),
+    "instructions": (
+        lambda folder, runs, brant: instructions.measure(brant, f"{folder}/wasmi/bin/wasmi"), instructions_section),
+}
+
+
 def page(data):
     parts = [INTRO, f"{data['date']}, {data['machine']}.\nCommit {data['commit']}; {data['versions']}.\n"]
-    if start := data.get("start"):
-        parts.append("## Start\n\n`benches/report.py DIR --parts start`: wall time and peak memory of the smallest program.\n")
-        parts.append(table(["", "wall ms", "peak MiB"], [[n, f"{r['wall_ms']:.2f}", f"{r['peak_mib']:.2f}"]
-                                                         for n, r in start["rows"].items()]) + "\n")
-        ended = ", ".join(f"{p} exit {code}" for p, code in start["limited"].items())
-        parts.append(f"Under `ulimit -v 262144`: {ended}.\n")
-    if cold := data.get("cold"):
-        engines = list(next(iter(cold.values())))
-        parts.append("## Cold runs\n\n`benches/compare.py DIR cold`: one whole run with every cache off, wall ms.\n")
-        parts.append(table(["program", *engines], [[p, *(cell(r[e], "wall_ms") for e in engines)]
-                                                   for p, r in cold.items()]) + "\n")
-        parts.append("Peak memory, MiB.\n")
-        parts.append(table(["program", *engines], [[p, *(cell(r[e], "peak_mib") for e in engines)]
-                                                   for p, r in cold.items()]) + "\n")
-        parts += [line + "\n" for e in engines if e != "brant" and (line := ratio_line(cold, "wall_ms", e, list(cold)))]
-    if steady := data.get("steady"):
-        engines = list(next(iter(steady.values())))
-        parts.append("## Steady state\n\n`benches/compare.py DIR steady`: time of one iteration against native code (native = 1).\n")
-        rows = []
-        for p, r in steady.items():
-            native = r.get("native", {}).get("steady_ms")
-            rows.append([p, *(f"{r[e]['steady_ms'] / native:.2f}" if native and "steady_ms" in r[e] else "-" for e in engines),
-                         f"{r['brant']['steady_ms'] / r['wasmi']['steady_ms']:.2f}"
-                         if "steady_ms" in r["brant"] and "steady_ms" in r.get("wasmi", {}) else "-"])
-        parts.append(table(["program", *engines, "brant / wasmi"], rows) + "\n")
-        cpu = [p for p in steady if p not in compare.NOT_IN_CPU_GEOMEAN]
-        parts += [line + "\n" for e in engines if e != "brant" and (line := ratio_line(steady, "steady_ms", e, cpu))]
-    if text := data.get("text"):
-        parts.append("## Assembler\n\n`benches/compare.py DIR text`: one core, on the text that wasm-tools prints.\n")
-        rows = []
-        for p, r in text.items():
-            for verb in ("asm", "dis"):
-                best = min(f["wall_ms"] for n, f in r[verb].items() if n != "brant")
-                ours = r[verb]["brant"]
-                rows.append([f"{verb} {p} ({r['text_mib']:.0f} MiB of text)",
-                             *(f"{f['wall_ms']:.0f} ms, {f['peak_mib']:.0f} MiB" for f in r[verb].values()),
-                             f"{best / ours['wall_ms']:.2f}x", f"{ours['peak_mib'] / r['text_mib']:.2f}x"])
-        names = list(next(iter(text.values()))["asm"])
-        parts.append(table(["", *names, "speed against the faster peer", "peak memory / text"], rows) + "\n")
-    if counts := data.get("instructions"):
-        parts.append("## Instruction counts\n\n`benches/instructions.py`: callgrind, exact.\n")
-        parts.append(table(["", "brant", "wasmi"], [[name, *(f"{row[e]:.1f}" if e in row else "-" for e in ("brant", "wasmi"))]
-                                                    for name, row in counts.items()]) + "\n")
+    for name, (_, section) in PARTS.items():
+        if name in data:
+            parts += [paragraph for paragraph in section(data[name]) if paragraph.strip()]
     return "\n".join(parts)
 
 
@@ -145,13 +178,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dir", type=os.path.abspath)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--brant", type=os.path.abspath, help="measure this binary and build none")
     parser.add_argument("--parts", default=",".join(PARTS))
     options = parser.parse_args()
     wanted = options.parts.split(",")
     if unknown := set(wanted) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=ROOT, check=True)
-    brant = f"{ROOT}/target/release/brant"
+    if options.brant is None:
+        subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=ROOT, check=True)
+    brant = options.brant or f"{ROOT}/target/release/brant"
     store = f"{options.dir}/report.json"
     data = json.load(open(store)) if os.path.exists(store) else {}
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
@@ -164,13 +199,7 @@ def main():
         "wabt " + output(f"{options.dir}/bin/wat2wasm", "--version")])
     for part in wanted:
         print(f"--- {part}", file=sys.stderr)
-        if part == "start":
-            data[part] = measure_start(options.dir, options.runs, brant)
-        elif part == "instructions":
-            data[part] = instructions.measure(brant, f"{options.dir}/wasmi/bin/wasmi")
-        else:
-            engines = None if part == "text" else "native,wasmtime,winch,wasmi,node" if part == "steady" else "wasmtime,winch,wasmi,node"
-            data[part] = compare.compare(options_for(options.dir, part, options.runs, brant, engines))
+        data[part] = PARTS[part][0](options.dir, options.runs, brant)
         json.dump(data, open(store, "w"), indent=1)
         with open(f"{ROOT}/docs/BENCHMARKS.md", "w") as out:
             out.write(page(data))

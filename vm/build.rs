@@ -1,15 +1,55 @@
-//! Finds the commit that `brant --version` prints.
+//! Finds the commit that `brant --version` prints, and the unwinder that the binary is linked with.
 //!
 //! It reads the files of the repository and runs no command, so that a tree without git, or a
 //! source archive, builds all the same and says `unknown`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     let commit = commit(Path::new("../.git")).unwrap_or_else(|| "unknown".to_owned());
     println!("cargo:rustc-env=BRANT_COMMIT={commit}");
+    if let Some(archive) = static_unwinder()
+        && let Some(folder) = unwinder_folder(&archive)
+    {
+        println!("cargo:rustc-link-arg-bins=-L{}", folder.display());
+    }
+}
+
+/// The C compiler's static unwinder, in builds for the machine that builds. Where there is none, or it
+/// is somewhere else, the shared one serves as well and costs a tenth of a short run: one library more
+/// to find, map and relocate at each start.
+fn static_unwinder() -> Option<PathBuf> {
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    let gnu = variable("CARGO_CFG_TARGET_OS") == "linux"
+        && variable("CARGO_CFG_TARGET_ENV") == "gnu"
+        && variable("HOST") == variable("TARGET");
+    if !gnu {
+        return None;
+    }
+    let arch = variable("CARGO_CFG_TARGET_ARCH");
+    let entries = |folder: PathBuf| {
+        fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()))
+    };
+    ["/usr/lib/gcc", "/usr/lib64/gcc"]
+        .into_iter()
+        .flat_map(|root| entries(PathBuf::from(root)))
+        .filter(|path| path.file_name().is_some_and(|it| it.to_string_lossy().starts_with(&arch)))
+        .flat_map(entries)
+        .map(|version| version.join("libgcc_eh.a"))
+        .find(|archive| archive.is_file())
+}
+
+/// A folder in which the linker finds, by the name of the shared unwinder, a script that names the
+/// archive. The compiler asks for the library by that name, before anything that a build script can
+/// add, so the name must lead elsewhere; compilers install such scripts themselves.
+fn unwinder_folder(archive: &Path) -> Option<PathBuf> {
+    let folder = PathBuf::from(std::env::var_os("OUT_DIR")?).join("unwinder");
+    fs::create_dir_all(&folder).ok()?;
+    let script = format!("GROUP ( {} )\n", archive.display());
+    fs::write(folder.join("libgcc_s.so"), script).ok()?;
+    Some(folder)
 }
 
 /// The first twelve digits of the commit that is checked out.

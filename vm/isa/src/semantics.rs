@@ -9,6 +9,7 @@ use crate::types::{Float, Int};
 
 macro_rules! comparisons {
     ($($name:ident $cc:ident)*) => {$(
+        #[inline(always)]
         fn $name<T: Int>(&self, a: Self::V<T>, b: Self::V<T>) -> Self::V<bool> {
             self.icmp(IntCc::$cc, a, b)
         }
@@ -16,6 +17,7 @@ macro_rules! comparisons {
 }
 macro_rules! float_comparisons {
     ($($name:ident $cc:ident)*) => {$(
+        #[inline(always)]
         fn $name<T: Float>(&self, a: Self::V<T>, b: Self::V<T>) -> Self::V<bool> {
             self.fcmp(FloatCc::$cc, a, b)
         }
@@ -31,6 +33,7 @@ macro_rules! float_comparisons {
 pub trait Semantics: Machine {
     // Integers.
 
+    #[inline(always)]
     fn eqz<T: Int>(&self, a: Self::V<T>) -> Self::V<bool> {
         self.icmp(IntCc::Eq, a, self.iconst(0))
     }
@@ -38,6 +41,7 @@ pub trait Semantics: Machine {
         eq Eq  ne Ne  lt_s Lts  lt_u Ltu  gt_s Gts  gt_u Gtu  le_s Les  le_u Leu  ge_s Ges  ge_u Geu
     }
     /// Division by zero is found before overflow.
+    #[inline(always)]
     fn div_s<T: Int>(&self, a: Self::V<T>, b: Self::V<T>) -> Res<Self, T> {
         self.trap_if(self.eqz(b), Trap::IntegerDivideByZero)?;
         let a_is_min = self.icmp(IntCc::Eq, a, self.iconst(T::MIN.to_i64()));
@@ -45,19 +49,23 @@ pub trait Semantics: Machine {
         self.trap_if(self.and(a_is_min, b_is_minus_one), Trap::IntegerOverflow)?;
         Ok(self.sdiv(a, b))
     }
+    #[inline(always)]
     fn div_u<T: Int>(&self, a: Self::V<T>, b: Self::V<T>) -> Res<Self, T> {
         self.trap_if(self.eqz(b), Trap::IntegerDivideByZero)?;
         Ok(self.udiv(a, b))
     }
+    #[inline(always)]
     fn rem_s<T: Int>(&self, a: Self::V<T>, b: Self::V<T>) -> Res<Self, T> {
         self.trap_if(self.eqz(b), Trap::IntegerDivideByZero)?;
         Ok(self.srem(a, b))
     }
+    #[inline(always)]
     fn rem_u<T: Int>(&self, a: Self::V<T>, b: Self::V<T>) -> Res<Self, T> {
         self.trap_if(self.eqz(b), Trap::IntegerDivideByZero)?;
         Ok(self.urem(a, b))
     }
     /// Sign-extends the low bits of `a`.
+    #[inline(always)]
     fn extend_low<N: Int, T: Int>(&self, a: Self::V<T>) -> Self::V<T> {
         self.sextend(self.ireduce::<T, N>(a))
     }
@@ -66,6 +74,7 @@ pub trait Semantics: Machine {
 
     float_comparisons! { feq Eq  fne Ne  flt Lt  fgt Gt  fle Le  fge Ge }
     /// NaN is an invalid conversion; what truncation cannot bring into range is an overflow.
+    #[inline(always)]
     fn trunc_s<A: Float, B: Int>(&self, a: Self::V<A>) -> Res<Self, B> {
         self.trap_if(self.fcmp(FloatCc::Uno, a, a), Trap::InvalidConversionToInteger)?;
         let limit = (1u64 << (B::BITS - 1)) as f64;
@@ -80,6 +89,7 @@ pub trait Semantics: Machine {
         self.trap_if(self.not(self.and(above_low, below_high)), Trap::IntegerOverflow)?;
         Ok(self.fcvt_to_sint_sat(a))
     }
+    #[inline(always)]
     fn trunc_u<A: Float, B: Int>(&self, a: Self::V<A>) -> Res<Self, B> {
         self.trap_if(self.fcmp(FloatCc::Uno, a, a), Trap::InvalidConversionToInteger)?;
         let limit = 2.0 * (1u64 << (B::BITS - 1)) as f64;
@@ -91,13 +101,16 @@ pub trait Semantics: Machine {
 
     // Memory.
 
+    #[inline(always)]
     fn load_s<N: Int, T: Int>(&self, at: MemArg, address: Self::V<i32>) -> Res<Self, T> {
         Ok(self.sextend(self.load::<N>(at, address)?))
     }
+    #[inline(always)]
     fn load_u<N: Int, T: Int>(&self, at: MemArg, address: Self::V<i32>) -> Res<Self, T> {
         Ok(self.uextend(self.load::<N>(at, address)?))
     }
     /// Stores the low bits of `x`.
+    #[inline(always)]
     fn store_low<N: Int, T: Int>(
         &self, at: MemArg, address: Self::V<i32>, x: Self::V<T>,
     ) -> Result<(), Self::Trap> {

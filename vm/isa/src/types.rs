@@ -353,8 +353,10 @@ macro_rules! shapes {
             fn from_fn(mut f: impl FnMut(usize) -> $lane) -> V128 {
                 // A loop: `array::from_fn` is not always inlined for 16 lanes.
                 let mut lanes = [<$lane>::default(); $count];
-                for (i, lane) in lanes.iter_mut().enumerate() {
-                    *lane = f(i);
+                let mut i = 0;
+                while i < $count {
+                    lanes[i] = f(i);
+                    i += 1;
                 }
                 Self::vector(lanes)
             }

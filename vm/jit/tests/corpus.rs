@@ -81,9 +81,13 @@ fn check_tables(request: &Request<'_>, sites: &Sites, native: &NativeFunction, n
             CallKind::Function => &[SiteKind::Return],
             CallKind::Operation => &[SiteKind::Operation],
             CallKind::Fuel => &[SiteKind::Entry, SiteKind::Block, SiteKind::Loop],
-            CallKind::Poll => {
-                &[SiteKind::Block, SiteKind::Loop, SiteKind::Call, SiteKind::Operation]
-            }
+            CallKind::Poll => &[
+                SiteKind::Entry,
+                SiteKind::Block,
+                SiteKind::Loop,
+                SiteKind::Call,
+                SiteKind::Operation,
+            ],
         };
         assert!(kinds.contains(&site.kind), "{}: {call:?} at {site:?}", place());
         let gives_up = request.options.stops != Stops::Never || call.kind == CallKind::Fuel;

@@ -23,10 +23,9 @@
 
 ;;! function 0 $count: frame of 7 slots
 ;;!      0     0x26  zero from s3, 1 pairs
-;;!     16     0x2f  i32.add s3 1 -> s3 acc
-;;!     32     0x37  if i32.lt_u acc s0 back to @16
-;;!     48     0x3c  return acc
-;;!     64     0x3c  unreachable
+;;!     16     0x37  br_if by fields s3 s0 s0 s0
+;;!     40     0x3c  return acc
+;;!     56     0x3c  unreachable
 ;;! function 1 $either: frame of 5 slots
 ;;!      0     0x42  unless i32.eqz s0 to @48
 ;;!     16     0x46  move 1 -> s3

@@ -7,7 +7,9 @@ use brant_isa::{Effect, Opcode};
 use crate::icode::types::{Class, Type};
 use crate::interp::dispatch::Handler;
 
-pub use super::variants::{BRANCHES, CHECKED, INDEXED, VARIANTS};
+use super::combined::bits_branch;
+pub use super::combined::{LoadTest, add_branch};
+pub use super::variants::{BRANCHES, CHECKED, DISPLACED, INDEXED, VARIANTS};
 
 /// Handlers of one operator and form: one leaves the result in the accumulator of its class, the
 /// other writes it to a slot as well.
@@ -42,9 +44,13 @@ impl Form {
     pub const COUNT: usize = 8;
 }
 
-/// The branch that goes if comparison `opcode` gives `sense`.
+/// The branch that goes if comparison `opcode` gives `sense`; `i32.and` counts as one: of its bits
+/// with zero.
 #[inline]
 pub fn branch(opcode: Opcode, form: Form, sense: bool, back: bool) -> Option<Handler> {
+    if opcode == Opcode::I32And {
+        return bits_branch(form, sense, back);
+    }
     let index = form.0 * 4 + usize::from(sense) * 2 + usize::from(back);
     BRANCHES[opcode as usize].get(index).copied().flatten()
 }

@@ -22,6 +22,7 @@
 
 pub mod choice;
 pub mod code;
+mod combined;
 pub mod lower;
 pub mod reader;
 pub mod show;

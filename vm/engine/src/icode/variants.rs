@@ -11,7 +11,7 @@ use crate::interp::dispatch::{Handler, handler};
 use crate::interp::place::{Acc, Imm, Nowhere, Short, Slot, Zero};
 use crate::interp::regs::at;
 use crate::interp::step::branch::{Back, Branch, Forward};
-use crate::interp::step::fused::IndexedLoad;
+use crate::interp::step::fused::{IndexedLoad, IndexedStore, LoadAt, StoreAt};
 use crate::interp::step::operator::Operator;
 
 type A = Slot<{ at::A }>;
@@ -151,9 +151,14 @@ macro_rules! checked {
     ($o:ty: $imms:tt $args:tt -> $t:tt) => { None };
 }
 
-/// A load by base and index: `Indexed::form`.
+/// A load or store by base and index: `Indexed::form`.
 #[rustfmt::skip]
 macro_rules! indexed {
+    ($o:ty: {$i:ident: MemArg} (i32 $v:ident) -> ()) => { &[
+        store_by_index!($o, B, 0), store_by_index!($o, B, 1), store_by_index!($o, B, 2),
+        store_by_index!($o, B, 3), store_by_index!($o, Acc, 0), store_by_index!($o, Acc, 1),
+        store_by_index!($o, Acc, 2), store_by_index!($o, Acc, 3),
+    ] };
     ($o:ty: {$i:ident: MemArg} (i32) -> $t:tt) => { &[
         by_index!($o, B, 0), by_index!($o, B, 1), by_index!($o, B, 2), by_index!($o, B, 3),
         by_index!($o, Acc, 0), by_index!($o, Acc, 1), by_index!($o, Acc, 2), by_index!($o, Acc, 3),
@@ -168,6 +173,35 @@ macro_rules! by_index {
             to_slot: handler::<IndexedLoad<$o, $index, $shift, C>>(),
         }
     };
+}
+
+macro_rules! store_by_index {
+    ($o:ty, $index:ty, $shift:literal) => {{
+        let handler = handler::<IndexedStore<$o, $index, $shift>>();
+        Pair { to_acc: handler, to_slot: handler }
+    }};
+}
+
+/// Loads and stores whose address is a sum with a constant: the other summand in a slot, or in the
+/// accumulator; for stores also with the value in a slot, or an immediate.
+#[rustfmt::skip]
+macro_rules! displaced {
+    ($o:ty: {$i:ident: MemArg} (i32) -> $t:tt) => { &[
+        Pair { to_acc: handler::<LoadAt<$o, A, Acc>>(), to_slot: handler::<LoadAt<$o, A, B>>() },
+        Pair { to_acc: handler::<LoadAt<$o, Acc, Acc>>(), to_slot: handler::<LoadAt<$o, Acc, B>>() },
+    ] };
+    ($o:ty: {$i:ident: MemArg} (i32 v128) -> ()) => { &[] };
+    ($o:ty: {$i:ident: MemArg} (i32 $v:ident) -> ()) => { &[
+        store_at!($o, A, B), store_at!($o, Acc, B), store_at!($o, A, Short), store_at!($o, Acc, Short),
+    ] };
+    ($o:ty: $imms:tt $args:tt -> $t:tt) => { &[] };
+}
+
+macro_rules! store_at {
+    ($o:ty, $address:ty, $value:ty) => {{
+        let handler = handler::<StoreAt<$o, $address, $value>>();
+        Pair { to_acc: handler, to_slot: handler }
+    }};
 }
 
 /// Branches of one form: sense false and true, each forwards and back.
@@ -233,10 +267,15 @@ macro_rules! rows {
             $(checked!(ops::$op: $imms ($($ty)*) -> $out),)*
             $(checked!(ops::$vop: $vimms ($($vty)*) -> $vout),)*
         ];
-        /// Loads by base and index, by opcode.
+        /// Loads and stores by base and index, by opcode.
         pub static INDEXED: &[&[Pair]] = &[
             $(indexed!(ops::$op: $imms ($($ty)*) -> $out),)*
             $(indexed!(ops::$vop: $vimms ($($vty)*) -> $vout),)*
+        ];
+        /// Loads and stores at a sum with a constant, by opcode.
+        pub static DISPLACED: &[&[Pair]] = &[
+            $(displaced!(ops::$op: $imms ($($ty)*) -> $out),)*
+            $(displaced!(ops::$vop: $vimms ($($vty)*) -> $vout),)*
         ];
         /// Comparisons fused with a branch, by opcode.
         pub static BRANCHES: &[&[Option<Handler>]] = &[

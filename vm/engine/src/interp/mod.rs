@@ -68,6 +68,8 @@
 #![allow(dead_code, reason = "some of it is for tools that are not there yet")]
 
 pub mod access;
+#[cfg(all(test, target_arch = "x86_64", dispatch = "tail", not(debug_assertions)))]
+mod disassembly;
 pub mod dispatch;
 pub(crate) mod driver;
 pub mod exit;

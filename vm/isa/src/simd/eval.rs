@@ -125,8 +125,10 @@ impl<E: Env> Simd for Eval<E> {
         match S::COUNT {
             16 => {
                 // One multiplication gathers the lowest bits of eight bytes in the highest byte.
-                let [low, high] = I64x2::lanes(self.vshr_u::<I8x16>(a, 7))
-                    .map(|half| (half as u64).wrapping_mul(0x0102_0408_1020_4080) >> 56);
+                let [low, high] = I64x2::lanes(self.vshr_u::<I8x16>(a, 7));
+                let gather = 0x0102_0408_1020_4080;
+                let low = (low as u64).wrapping_mul(gather) >> 56;
+                let high = (high as u64).wrapping_mul(gather) >> 56;
                 (low | high << 8) as i32
             }
             8 => self.vbitmask::<I8x16>(self.vnarrow_s::<I16x8>(a, a)) & 0xFF,

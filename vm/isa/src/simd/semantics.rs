@@ -8,6 +8,7 @@ use crate::types::{FloatShape, I8x16, I16x8, I32x4, I64x2, IntShape, Shape, V128
 
 macro_rules! two {
     ($($name:ident = $primitive:ident<$bound:ident>($op:expr);)*) => {$(
+        #[inline(always)]
         fn $name<S: $bound>(&self, a: Self::V<V128>, b: Self::V<V128>) -> Self::V<V128> {
             self.$primitive::<S>($op, a, b)
         }
@@ -15,6 +16,7 @@ macro_rules! two {
 }
 macro_rules! one {
     ($($name:ident = $primitive:ident<$bound:ident>($($op:expr),+);)*) => {$(
+        #[inline(always)]
         fn $name<S: $bound>(&self, a: Self::V<V128>) -> Self::V<V128> {
             self.$primitive::<S>($($op),+, a)
         }
@@ -22,6 +24,7 @@ macro_rules! one {
 }
 macro_rules! fixed {
     ($($name:ident = $primitive:ident($op:expr)($($arg:ident),+);)*) => {$(
+        #[inline(always)]
         fn $name(&self, $($arg: Self::V<V128>),+) -> Self::V<V128> {
             self.$primitive($op, $($arg),+)
         }
@@ -102,33 +105,42 @@ pub trait SimdSemantics: Simd {
         vconvert_low_s = vconvert_low(Sign::Signed)(a);
         vconvert_low_u = vconvert_low(Sign::Unsigned)(a);
     }
+    #[inline(always)]
     fn vpopcnt(&self, a: Self::V<V128>) -> Self::V<V128> {
         self.vint_unary::<I8x16>(IntLaneUnary::Popcnt, a)
     }
+    #[inline(always)]
     fn vshl<S: IntShape>(&self, a: Self::V<V128>, count: Self::V<i32>) -> Self::V<V128> {
         self.vshift::<S>(Shift::Left, a, count)
     }
+    #[inline(always)]
     fn vshr_s<S: IntShape>(&self, a: Self::V<V128>, count: Self::V<i32>) -> Self::V<V128> {
         self.vshift::<S>(Shift::RightS, a, count)
     }
+    #[inline(always)]
     fn vshr_u<S: IntShape>(&self, a: Self::V<V128>, count: Self::V<i32>) -> Self::V<V128> {
         self.vshift::<S>(Shift::RightU, a, count)
     }
 
     // Products at twice the width.
 
+    #[inline(always)]
     fn vextmul_low_s<S: IntShape>(&self, a: Self::V<V128>, b: Self::V<V128>) -> Self::V<V128> {
         self.vmul::<S::Wider>(self.vextend_low_s::<S>(a), self.vextend_low_s::<S>(b))
     }
+    #[inline(always)]
     fn vextmul_low_u<S: IntShape>(&self, a: Self::V<V128>, b: Self::V<V128>) -> Self::V<V128> {
         self.vmul::<S::Wider>(self.vextend_low_u::<S>(a), self.vextend_low_u::<S>(b))
     }
+    #[inline(always)]
     fn vextmul_high_s<S: IntShape>(&self, a: Self::V<V128>, b: Self::V<V128>) -> Self::V<V128> {
         self.vmul::<S::Wider>(self.vextend_high_s::<S>(a), self.vextend_high_s::<S>(b))
     }
+    #[inline(always)]
     fn vextmul_high_u<S: IntShape>(&self, a: Self::V<V128>, b: Self::V<V128>) -> Self::V<V128> {
         self.vmul::<S::Wider>(self.vextend_high_u::<S>(a), self.vextend_high_u::<S>(b))
     }
+    #[inline(always)]
     fn vdot_bytes_add(
         &self, a: Self::V<V128>, b: Self::V<V128>, c: Self::V<V128>,
     ) -> Self::V<V128> {
@@ -136,12 +148,14 @@ pub trait SimdSemantics: Simd {
         self.vadd::<I32x4>(pairs, c)
     }
     /// `a * b + c`, rounded twice.
+    #[inline(always)]
     fn vmadd<S: FloatShape>(
         &self, a: Self::V<V128>, b: Self::V<V128>, c: Self::V<V128>,
     ) -> Self::V<V128> {
         self.vfadd::<S>(self.vfmul::<S>(a, b), c)
     }
     /// `-(a * b) + c`, rounded twice.
+    #[inline(always)]
     fn vnmadd<S: FloatShape>(
         &self, a: Self::V<V128>, b: Self::V<V128>, c: Self::V<V128>,
     ) -> Self::V<V128> {
@@ -150,15 +164,19 @@ pub trait SimdSemantics: Simd {
 
     // Lanes that are narrower than what stands outside of vectors.
 
+    #[inline(always)]
     fn vsplat_low<S: IntShape>(&self, x: Self::V<i32>) -> Self::V<V128> {
         self.vsplat::<S>(self.ireduce::<i32, S::Int>(x))
     }
+    #[inline(always)]
     fn vextract_s<S: IntShape>(&self, lane: Lane, a: Self::V<V128>) -> Self::V<i32> {
         self.sextend::<S::Int, i32>(self.vextract::<S>(lane, a))
     }
+    #[inline(always)]
     fn vextract_u<S: IntShape>(&self, lane: Lane, a: Self::V<V128>) -> Self::V<i32> {
         self.uextend::<S::Int, i32>(self.vextract::<S>(lane, a))
     }
+    #[inline(always)]
     fn vreplace_low<S: IntShape>(
         &self, lane: Lane, a: Self::V<V128>, x: Self::V<i32>,
     ) -> Self::V<V128> {
@@ -168,31 +186,38 @@ pub trait SimdSemantics: Simd {
     // Memory.
 
     /// Eight bytes as lanes of `S`, at twice the width.
+    #[inline(always)]
     fn vload_extend_s<S: IntShape>(&self, at: MemArg, address: Self::V<i32>) -> Res<Self, V128> {
         let low = self.vload_low(at, address)?;
         Ok(self.vextend_low_s::<S>(low))
     }
+    #[inline(always)]
     fn vload_extend_u<S: IntShape>(&self, at: MemArg, address: Self::V<i32>) -> Res<Self, V128> {
         let low = self.vload_low(at, address)?;
         Ok(self.vextend_low_u::<S>(low))
     }
     /// Eight bytes in the low half.
+    #[inline(always)]
     fn vload_low(&self, at: MemArg, address: Self::V<i32>) -> Res<Self, V128> {
         self.vload_zero::<I64x2>(at, address)
     }
+    #[inline(always)]
     fn vload_splat<S: Shape>(&self, at: MemArg, address: Self::V<i32>) -> Res<Self, V128> {
         Ok(self.vsplat::<S>(self.load::<S::Lane>(at, address)?))
     }
+    #[inline(always)]
     fn vload_zero<S: Shape>(&self, at: MemArg, address: Self::V<i32>) -> Res<Self, V128> {
         let x = self.load::<S::Lane>(at, address)?;
         Ok(self.vreplace::<S>(Lane(0), self.vzero(), x))
     }
+    #[inline(always)]
     fn vload_lane<S: Shape>(
         &self, at: MemArg, lane: Lane, address: Self::V<i32>, x: Self::V<V128>,
     ) -> Res<Self, V128> {
         let loaded = self.load::<S::Lane>(at, address)?;
         Ok(self.vreplace::<S>(lane, x, loaded))
     }
+    #[inline(always)]
     fn vstore_lane<S: Shape>(
         &self, at: MemArg, lane: Lane, address: Self::V<i32>, x: Self::V<V128>,
     ) -> Result<(), Self::Trap> {

@@ -7,6 +7,7 @@ use crate::icode::{Callee, Operation, Signature};
 use crate::interp::dispatch::{Handler, handler};
 use crate::interp::place::{Acc, Slot};
 use crate::interp::regs::at;
+use crate::interp::step::bulk::{ShortCopy, ShortFill};
 use crate::interp::step::call::{
     Call, CallIndirect, CallOut, INDEX, TAIL_INDEX, TailCall, TailCallIndirect, TailCallOut,
 };
@@ -133,7 +134,12 @@ impl Lower<'_> {
         self.highest = self.highest.max(base + 1);
         self.site(SiteKind::Operation);
         let fields = with_word(operation as u16, base as u16, immediates[0]);
-        self.emit(handler::<Runtime>(), fields);
+        let handler: Handler = match (operation, immediates) {
+            (Operation::MemoryCopy, [0, 0]) => handler::<ShortCopy>(),
+            (Operation::MemoryFill, [0, _]) => handler::<ShortFill>(),
+            _ => handler::<Runtime>(),
+        };
+        self.emit(handler, fields);
         self.code.extra(u64::from(immediates[1]));
         for _ in 0..operands {
             self.pop();

@@ -25,7 +25,7 @@ use crate::icode::types::{Class, Type};
 use crate::icode::{Context, Recorder, StateAt};
 use crate::interp::dispatch::{Handler, handler};
 use crate::interp::regs::at;
-use crate::interp::step::special::{Fuel, Unreachable, ZeroLocals};
+use crate::interp::step::special::{Fuel, Unreachable, zero_locals};
 use crate::site::{Site, SiteKind};
 
 use control::{Fixup, Label};
@@ -56,6 +56,8 @@ pub struct Scratch {
 #[derive(Clone, Copy)]
 struct Last {
     at: Word,
+    /// The operator that it is for.
+    offset: u32,
     class: Class,
     /// The handler that writes its result to a slot too, and where the slot's index goes.
     to_slot: Option<(Handler, usize)>,
@@ -65,6 +67,16 @@ struct Last {
     indexed: Option<Indexed>,
     /// A move between two slots: to, from.
     pair_with: Option<(u16, u16)>,
+}
+
+/// An addition of a constant to an i32 slot that was written to a slot, in the record before the
+/// next one.
+#[derive(Clone, Copy)]
+struct Added {
+    at: Word,
+    to: u16,
+    from: u16,
+    constant: i32,
 }
 
 /// An address that a load can compute by itself.
@@ -92,7 +104,7 @@ impl Scratch {
 
 impl Last {
     fn plain(at: Word, class: Class) -> Self {
-        Self { at, class, to_slot: None, made_by: None, indexed: None, pair_with: None }
+        Self { at, offset: 0, class, to_slot: None, made_by: None, indexed: None, pair_with: None }
     }
 }
 
@@ -106,6 +118,9 @@ pub(crate) struct Lower<'a> {
     code: Buffer,
     holding: [Holding; 3],
     last: Option<Last>,
+    /// The record before the last one, if that was the last before.
+    previous: Option<Last>,
+    added: Option<Added>,
     /// First slot above the operands, and the highest that it has been.
     top: u32,
     highest: u32,
@@ -137,6 +152,8 @@ impl<'a> Lower<'a> {
             code,
             holding: [Holding::NOTHING; 3],
             last: None,
+            previous: None,
+            added: None,
             top: 0,
             highest: 0,
             header: 0,
@@ -180,7 +197,7 @@ impl<'a> Lower<'a> {
         let pairs = (self.top - first).div_ceil(2);
         if pairs > 0 {
             let fields = [first as u16, 0, pairs as u16, (pairs >> 16) as u16];
-            self.emit(handler::<ZeroLocals>(), fields);
+            self.emit(zero_locals(pairs), fields);
             self.highest = self.highest.max(first + 2 * pairs);
         }
     }
@@ -206,7 +223,7 @@ impl<'a> Lower<'a> {
 
     /// Emits a record of 16 bytes, which is the last one from now on.
     fn emit(&mut self, handler: Handler, fields: [u16; 4]) -> Word {
-        self.last = None;
+        self.previous = self.last.take();
         let record = self.code.record(handler, fields);
         if let Some(recorder) = &mut self.recorder {
             recorder.record(record, self.offset);
@@ -217,7 +234,8 @@ impl<'a> Lower<'a> {
     /// Takes back the last record, which begins at `at`.
     fn rewind(&mut self, at: Word) {
         self.code.truncate(at);
-        self.last = None;
+        (self.last, self.previous) = (None, None);
+        self.added = self.added.filter(|added| added.at < at);
         if let Some(recorder) = &mut self.recorder {
             recorder.rewind(at);
         }
@@ -229,14 +247,15 @@ impl<'a> Lower<'a> {
         let class = ty.class();
         self.holding[class as usize] = Holding::NOTHING;
         self.push(stack::Place::Acc, ty);
-        self.last =
-            Some(Last { to_slot: Some((pair.to_slot, to_at)), ..Last::plain(record, class) });
+        let (offset, to_slot) = (self.offset, Some((pair.to_slot, to_at)));
+        self.last = Some(Last { offset, to_slot, ..Last::plain(record, class) });
         record
     }
 
     /// Begins a basic block: in code that counts fuel, with a record that pays for it.
     fn start_block(&mut self) {
         self.end_block();
+        self.added = None;
         if self.context.counts_fuel {
             let record = self.emit(handler::<Fuel>(), [0; 4]);
             self.fuel = Some((record, 0));

@@ -79,6 +79,7 @@ impl Lower<'_> {
     }
 
     fn emit_words(&mut self, words: &[u64], offset: u32) -> u32 {
+        self.previous = None;
         let at = self.code.here();
         for &word in words {
             self.code.extra(word);

@@ -2,7 +2,7 @@
 
 use brant_isa::{Opcode, fold};
 
-use crate::icode::choice::{self, CHECKED, Form, INDEXED, Pair, VARIANTS};
+use crate::icode::choice::{self, CHECKED, DISPLACED, Form, INDEXED, Pair, VARIANTS};
 use crate::icode::code::with_word;
 use crate::icode::types::{Class, Type};
 use crate::icode::{Operation, choice::short_immediate};
@@ -385,6 +385,17 @@ impl Lower<'_> {
             self.emit_result(pair, fields, at::C, result);
             return;
         }
+        if let [from_slot, from_acc] = DISPLACED[opcode as usize]
+            && let Some((base, word)) = self.displaced(address, &access)
+        {
+            self.protect(result.class());
+            let (pair, slot) = match base {
+                Source::Slot(slot) => (*from_slot, slot),
+                _ => (*from_acc, 0),
+            };
+            self.emit_result(pair, with_word(slot, 0, word), at::B, result);
+            return;
+        }
         let source = self.source(address);
         if let Source::Constant(bits) = source
             && let Ok(offset) = u32::try_from(bits + access.offset)
@@ -395,6 +406,58 @@ impl Lower<'_> {
             return;
         }
         self.emit_unary(opcode, source, Type::I32, access.offset as u32);
+    }
+
+    /// The summands of an address that the last record added up, if one is a constant; takes the
+    /// record out. The sum wraps, so that there is no room for an offset.
+    fn displaced(&mut self, address: Operand, access: &Access) -> Option<(Source, u32)> {
+        let Last { made_by: Some((Opcode::I32Add, [base, constant])), at, .. } = self.last? else {
+            return None;
+        };
+        let Source::Constant(constant) = constant else { return None };
+        if address.place != Place::Acc || access.offset != 0 {
+            return None;
+        }
+        self.rewind(at);
+        Some((base, constant as u32))
+    }
+
+    /// Emits a store whose address the last record computed, if the value is where that works.
+    fn store_there(
+        &mut self, opcode: Opcode, access: &Access, address: Operand, value: Operand,
+    ) -> bool {
+        let short = |bits| {
+            let short = i16::try_from(short_immediate(bits, value.ty)?).ok()?;
+            (value.ty.class() == Class::Int).then_some(short as u16)
+        };
+        let (is_slot, field) = match self.source(value) {
+            Source::Slot(slot) => (true, slot),
+            Source::Constant(bits) => match short(bits) {
+                Some(short) => (false, short),
+                None => return false,
+            },
+            Source::Acc(_) => return false,
+        };
+        if let (Place::Acc, Some(last @ Last { indexed: Some(indexed), .. }), Ok(offset), true) =
+            (address.place, self.last, u16::try_from(access.offset), is_slot)
+            && let Some(pair) = INDEXED[opcode as usize].get(indexed.form())
+        {
+            self.rewind(last.at);
+            self.emit(pair.to_acc, [indexed.base, indexed.index.unwrap_or(0), field, offset]);
+            return true;
+        }
+        let forms = DISPLACED[opcode as usize];
+        if forms.is_empty() {
+            return false;
+        }
+        let Some((base, word)) = self.displaced(address, access) else { return false };
+        let (form, slot) = match base {
+            Source::Slot(slot) => (0, slot),
+            _ => (1, 0),
+        };
+        let pair = forms[form + if is_slot { 0 } else { 2 }];
+        self.emit(pair.to_acc, with_word(slot, field, word));
+        true
     }
 
     fn checked_load(&mut self, opcode: Opcode, access: &Access, address: Operand) {
@@ -437,6 +500,9 @@ impl Lower<'_> {
             self.emit(pair.to_acc, [address, value, 0, 0]);
             self.code.extra(access.offset);
             self.code.extra(self.context.memory(access.memory) as u64);
+            return;
+        }
+        if self.store_there(opcode, &access, address, value) {
             return;
         }
         let mut sources = [self.source(address), self.source(value)];

@@ -123,7 +123,8 @@ impl Lower<'_> {
 
     /// Makes the last record, if it has its result in this accumulator, write it to `slot` too.
     pub(super) fn retarget(&mut self, ty: Type, slot: u32) -> bool {
-        let Some(Last { to_slot: Some((handler, field)), class, at, .. }) = self.last else {
+        let Some(Last { to_slot: Some((handler, field)), class, at, made_by, .. }) = self.last
+        else {
             return false;
         };
         if class != ty.class() {
@@ -132,6 +133,7 @@ impl Lower<'_> {
         self.code.set_handler(at, handler);
         self.code.set_field(at, field, slot as u16);
         self.last = None;
+        self.note_addition(at, slot as u16, made_by);
         self.overwrite(slot, ty);
         self.holding[class as usize].alias = Some(slot);
         true
@@ -294,6 +296,6 @@ impl Lower<'_> {
     /// Forgets what accumulators hold: control comes from elsewhere too.
     pub(super) fn forget_accumulators(&mut self) {
         self.holding = [Holding::NOTHING; 3];
-        self.last = None;
+        (self.last, self.previous, self.added) = (None, None, None);
     }
 }

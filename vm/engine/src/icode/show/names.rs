@@ -27,17 +27,18 @@ use crate::interp::dispatch::{Handler, handler};
 use crate::interp::place::{Acc, Imm, Short, ShortAt, Slot};
 use crate::interp::regs::at;
 use crate::interp::step::branch::{Back, BranchTable, Forward, Jump};
+use crate::interp::step::bulk::{ShortCopy, ShortFill};
 use crate::interp::step::call::{
     Call, CallIndirect, CallOut, INDEX, Return, ReturnMany, ReturnOne, TAIL_INDEX, TailCall,
     TailCallIndirect, TailCallOut,
 };
-use crate::interp::step::fused::{Lea, LeaAcc};
+use crate::interp::step::fused::{AddPair, Lea, LeaAcc};
 use crate::interp::step::moves::{
     Constant, ConstantToSlot, GlobalGet, GlobalSet, Imported, Move, MovePair, Only, Own, Select,
 };
 use crate::interp::step::special::{
     FrameTooLarge, Fuel, MemorySize, Runtime, TableGet, TableSet, TableSize, Unreachable,
-    ZeroLocals,
+    ZeroLocals, ZeroPairs,
 };
 use crate::{Module, icode};
 
@@ -202,6 +203,17 @@ impl Names {
             Return: "return";
             ReturnMany: "return from {b}";
             ZeroLocals: "zero from {a}, {word} pairs";
+            ZeroPairs<1>: "zero from {a}, 1 pairs";
+            ZeroPairs<2>: "zero from {a}, 2 pairs";
+            ZeroPairs<3>: "zero from {a}, 3 pairs";
+            ZeroPairs<4>: "zero from {a}, 4 pairs";
+            ZeroPairs<5>: "zero from {a}, 5 pairs";
+            ZeroPairs<6>: "zero from {a}, 6 pairs";
+            ZeroPairs<7>: "zero from {a}, 7 pairs";
+            ZeroPairs<8>: "zero from {a}, 8 pairs";
+            AddPair: "add {b} -> {a}, {d} -> {c}";
+            ShortCopy: "{op} from {b}";
+            ShortFill: "{op} from {b}";
             Fuel: "fuel {word}";
             Unreachable: "unreachable";
             FrameTooLarge: "trap: the frame is too large";

@@ -2,17 +2,19 @@
 //!
 //! - `tail`: a handler calls the next one, which an optimising build turns into a jump. Nothing
 //!   breaks where it does not: the budget ends a run after 1024 calls and back edges.
-//! - `loop_`: a handler returns to a loop. For builds that make no such jumps.
+//! - `loop_`: a handler returns to a loop. For builds that make no such jumps, and for those with
+//!   debug assertions: a check that takes a local by reference keeps a handler's frame, and its sibling
+//!   call stays a call.
 //!
 //! A step knows neither of them: it changes `Regs` and says how to go on.
 
 use super::exit::Exit;
 use super::regs::Regs;
 
-#[cfg(dispatch = "loop")]
+#[cfg(any(dispatch = "loop", debug_assertions))]
 #[path = "loop.rs"]
 mod chosen;
-#[cfg(dispatch = "tail")]
+#[cfg(all(dispatch = "tail", not(debug_assertions)))]
 #[path = "tail.rs"]
 mod chosen;
 

@@ -4,6 +4,7 @@
 //! Layouts of records are in `icode/mod.rs`.
 
 pub mod branch;
+pub mod bulk;
 pub mod call;
 pub mod fused;
 pub mod moves;

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use brant_isa::Trap;
 
-use crate::interp::dispatch::{Flow, Step};
+use crate::interp::dispatch::{Flow, Handler, Step, handler};
 use crate::interp::exit::Exit;
 use crate::interp::place::Dest;
 use crate::interp::regs::{RECORD_BYTES, Regs, at};
@@ -31,6 +31,46 @@ impl Step for ZeroLocals {
             regs.advance(RECORD_BYTES);
         }
         Flow::Go
+    }
+}
+
+/// The same for exactly `PAIRS` pairs: so many stores and nothing else.
+pub struct ZeroPairs<const PAIRS: usize>;
+impl<const PAIRS: usize> Step for ZeroPairs<PAIRS> {
+    #[inline(always)]
+    unsafe fn step(regs: &mut Regs) -> Flow {
+        // SAFETY: as in `ZeroLocals`.
+        unsafe {
+            *regs.slot(at::A).cast::<[[u64; 2]; PAIRS]>() = [[0; 2]; PAIRS];
+            regs.advance(RECORD_BYTES);
+        }
+        Flow::Go
+    }
+}
+
+/// What zeroes so many pairs of locals.
+pub fn zero_locals(pairs: u32) -> Handler {
+    const FEW: [Handler; 16] = [
+        handler::<ZeroPairs<1>>(),
+        handler::<ZeroPairs<2>>(),
+        handler::<ZeroPairs<3>>(),
+        handler::<ZeroPairs<4>>(),
+        handler::<ZeroPairs<5>>(),
+        handler::<ZeroPairs<6>>(),
+        handler::<ZeroPairs<7>>(),
+        handler::<ZeroPairs<8>>(),
+        handler::<ZeroPairs<9>>(),
+        handler::<ZeroPairs<10>>(),
+        handler::<ZeroPairs<11>>(),
+        handler::<ZeroPairs<12>>(),
+        handler::<ZeroPairs<13>>(),
+        handler::<ZeroPairs<14>>(),
+        handler::<ZeroPairs<15>>(),
+        handler::<ZeroPairs<16>>(),
+    ];
+    match FEW.get((pairs as usize).wrapping_sub(1)) {
+        Some(&few) => few,
+        None => handler::<ZeroLocals>(),
     }
 }
 

@@ -136,7 +136,8 @@ pub struct NativeCall {
     /// so that the state is stored there and the function returns. For polls the return address
     /// itself serves. None where the code gives up nothing.
     pub pad_offset: Option<u32>,
-    /// Where each live local and operand of the site is in the record.
+    /// Where each live local and operand of the site is in the record, ascending. Two that are the
+    /// same value have the same place.
     pub slots: Vec<RecordSlot>,
     /// Size of the record.
     pub record_bytes: u32,
@@ -165,7 +166,7 @@ pub struct RecordSlot {
 }
 
 /// A local or an operand.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum SlotOf {
     /// The local of this index.
     Local(u32),

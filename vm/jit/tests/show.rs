@@ -59,9 +59,9 @@ fn a_pad_has_no_code_for_constants() {
     assert_eq!(
         places,
         [
-            (SlotOf::Local(1), RecordPlace::Offset(0)),
+            (SlotOf::Local(1), RecordPlace::Offset(8)),
             (SlotOf::Operand(0), RecordPlace::Constant([7, 0])),
-            (SlotOf::Operand(1), RecordPlace::Offset(8)),
+            (SlotOf::Operand(1), RecordPlace::Offset(0)),
         ]
     );
     assert_eq!(call.record_bytes, 16);

@@ -9,7 +9,7 @@ use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableDa
 use brant_engine::FuncType;
 
 use super::start::clif_types;
-use super::{Translator, invalid};
+use super::{Translator, bits, invalid};
 use crate::abi::{ResultPlace, clif, result_places, trap_code, vm};
 
 /// What opened a block.
@@ -314,7 +314,7 @@ impl<'a> Translator<'a, '_> {
         let depth = self.label()?;
         let condition = self.pop_any()?;
         // As in the interpreter, whose basic blocks these have to be.
-        match self.bits(condition) {
+        match bits(&self.b.func.dfg, condition) {
             Some([0, _]) => return Ok(()),
             Some(_) => return self.branch_to(depth),
             None => {}

@@ -1,19 +1,17 @@
 //! Stops: polls, calls with pads, and what a frame stores when it gives up its state.
 //!
-//! Nothing is kept ready for a stop: a pad, or the block behind a poll, stores what is live where it
-//! lies, and returns a dummy. Constants go to the side table, not to code.
+//! Nothing is kept ready for a stop: a pad, or the block behind a poll, stores what is live from
+//! where it lies, and returns a dummy (`records.rs`).
 
-use brant_engine::compile::{
-    CallKind, CompileError, NativeCall, RecordPlace, RecordSlot, SlotOf, Stops,
-};
+use brant_engine::compile::{CallKind, CompileError, NativeCall, SlotOf, Stops};
 use brant_engine::site::{SiteId, SiteKind};
 use cranelift_codegen::ir::{
-    Block, BlockArg, BlockCall, ExceptionTableData, ExceptionTableItem, ExceptionTag, InstBuilder,
-    SigRef, SourceLoc, Type, Value, types,
+    Block, BlockArg, BlockCall, ExceptionTableData, ExceptionTableItem, ExceptionTag, Inst,
+    InstBuilder, SigRef, SourceLoc, Type, Value, types,
 };
 
 use super::{FIRST_CALL_LOCATION, Translator};
-use crate::abi::{self, ResultPlace, clif, result_places, vm};
+use crate::abi::{self, vm};
 
 impl Translator<'_, '_> {
     /// A word of `Vm` that may change.
@@ -78,11 +76,9 @@ impl Translator<'_, '_> {
         self.b.ins().call_indirect(signature, poll, &[]);
         self.unmark_call();
         let record = self.load_vm(vm::RECORD);
-        let exit = self.b.create_block();
-        self.b.ins().brif(record, exit, &[], back, args);
-        self.b.set_cold_block(exit);
-        self.go_on_in(exit);
-        self.give_up(kind, site, self.operands.len(), record)
+        let (live, exit) = (self.live(site), self.exit_block());
+        let from = self.b.ins().brif(record, exit, &[BlockArg::Value(record)], back, args);
+        self.give_up(kind, site, from, live)
     }
 
     /// The next call has no exception table: it is found by its source location.
@@ -109,14 +105,13 @@ impl Translator<'_, '_> {
             self.calls.push(self.described(kind, site));
             return Ok(self.b.inst_results(call).to_vec());
         }
-        let (normal, pad) = (self.b.create_block(), self.b.create_block());
+        let (live, pad, normal) = (self.live(site), self.exit_block(), self.b.create_block());
         let returns: Vec<Type> = {
             let signature = &self.b.func.dfg.signatures[signature];
             signature.returns.iter().map(|result| result.value_type).collect()
         };
         let results: Vec<Value> =
             returns.iter().map(|&ty| self.b.append_block_param(normal, ty)).collect();
-        let record = self.b.append_block_param(pad, types::I64);
         let dfg = &mut self.b.func.dfg;
         let lists = &mut dfg.value_lists;
         let rets = (0..returns.len()).map(|i| BlockArg::TryCallRet(i as u32));
@@ -126,10 +121,8 @@ impl Translator<'_, '_> {
         let items = [ExceptionTableItem::Tag(tag, pad_call)];
         let table = ExceptionTableData::new(signature, normal_call, items);
         let table = dfg.exception_tables.push(table);
-        self.b.ins().try_call_indirect(target, args, table);
-        self.b.set_cold_block(pad);
-        self.go_on_in(pad);
-        self.give_up(kind, site, self.operands.len(), record)?;
+        let from = self.b.ins().try_call_indirect(target, args, table);
+        self.give_up(kind, site, from, live)?;
         self.go_on_in(normal);
         Ok(results)
     }
@@ -147,53 +140,31 @@ impl Translator<'_, '_> {
         }
     }
 
-    /// Notes the call, stores what is live into `record` and returns a dummy.
+    /// Notes a call beneath which the thread may stop: what is live at `site`, and that `from` leads
+    /// to the exit.
     fn give_up(
-        &mut self, kind: CallKind, site: SiteId, operands: usize, record: Value,
+        &mut self, kind: CallKind, site: SiteId, from: Inst, live: Live,
     ) -> Result<(), CompileError> {
-        let mut call = self.described(kind, site);
-        let sites = self.sites;
-        for local in sites.live(site).iter() {
-            let value = self.b.use_var(self.locals[local as usize]);
-            self.keep(&mut call, SlotOf::Local(local), value, record)?;
-        }
-        for k in 0..operands {
-            self.keep(&mut call, SlotOf::Operand(k as u32), self.operands[k], record)?;
-        }
-        self.calls.push(call);
-        let ty = super::type_of(self.module, self.function)?;
-        let mut dummies = Vec::new();
-        for (&ty, place) in ty.results().iter().zip(result_places(ty.results())) {
-            if let ResultPlace::Register(_) = place {
-                dummies.push(self.zero(clif(ty)));
-            }
-        }
-        self.b.ins().return_(&dummies);
-        Ok(())
+        let number = self.calls.len();
+        self.calls.push(self.described(kind, site));
+        self.note_exit(from, number, live.0)
     }
 
-    /// Stores one value, or notes that it is a constant.
-    fn keep(
-        &mut self, call: &mut NativeCall, what: SlotOf, value: Value, record: Value,
-    ) -> Result<(), CompileError> {
-        self.budget.spend(1)?;
-        if let Some(bits) = self.bits(value) {
-            call.slots.push(RecordSlot { what, at: RecordPlace::Constant(bits) });
-            return Ok(());
+    /// The live locals of a site and all operands.
+    fn live(&mut self, site: SiteId) -> Live {
+        let sites = self.sites;
+        let mut values = Vec::new();
+        for local in sites.live(site).iter() {
+            values.push((SlotOf::Local(local), self.b.use_var(self.locals[local as usize])));
         }
-        let offset = call.record_bytes;
-        let offset_in_code = i32::try_from(offset).map_err(|_| CompileError::TooLarge)?;
-        let value = match self.type_of(value) {
-            types::I8 => self.b.ins().uextend(types::I32, value),
-            _ => value,
-        };
-        let flags = self.regions.record();
-        self.b.ins().store(flags, value, record, offset_in_code);
-        call.record_bytes += if self.type_of(value).is_vector() { 16 } else { 8 };
-        call.slots.push(RecordSlot { what, at: RecordPlace::Offset(offset) });
-        Ok(())
+        let operands = self.operands.iter().enumerate();
+        values.extend(operands.map(|(k, &value)| (SlotOf::Operand(k as u32), value)));
+        Live(values)
     }
 }
+
+/// What is live somewhere.
+struct Live(Vec<(SlotOf, Value)>);
 
 /// Signatures that calls of the function have, each declared once.
 #[derive(Default)]

@@ -12,6 +12,7 @@ mod exits;
 mod fuel;
 mod immediates;
 mod memories;
+mod records;
 mod start;
 mod values;
 
@@ -20,8 +21,8 @@ use brant_engine::site::{SiteId, Sites};
 use brant_engine::{FuncType, Module};
 use brant_isa::{Immediates, Opcode, Row};
 use cranelift_codegen::ir::{
-    Block, InstBuilder, InstructionData, Opcode as ClifOpcode, SourceLoc, Type, Value, ValueDef,
-    types,
+    Block, DataFlowGraph, InstBuilder, InstructionData, Opcode as ClifOpcode, SourceLoc, Type,
+    Value, ValueDef, types,
 };
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use wasmparser::BinaryReader;
@@ -35,6 +36,7 @@ use crate::target::Target;
 use control::Frame;
 use exits::Signatures;
 use fuel::Price;
+use records::Exit;
 use start::LateStart;
 
 /// Source locations from here on are the numbers of calls that have no exception table; below are
@@ -61,6 +63,9 @@ struct Translator<'a, 'f> {
     /// Calls so far; code offsets are filled in later.
     calls: Vec<NativeCall>,
     signatures: Signatures,
+    /// What stands for all exits until they are built, and the exits.
+    any_exit: Option<Block>,
+    exits: Vec<Exit>,
     /// What the basic block at hand costs.
     price: Option<Price>,
     /// Where the code begins, if not at the start.
@@ -119,6 +124,7 @@ impl<'a> Translator<'a, '_> {
         if self.late.as_ref().is_some_and(|late| !late.is_reached) {
             return Err(invalid("a start at a loop that is never reached"));
         }
+        self.build_exits()?;
         self.check_at_entry();
         Ok(())
     }
@@ -248,27 +254,6 @@ impl<'a> Translator<'a, '_> {
         self.b.func.dfg.value_type(value)
     }
 
-    /// The bits of a value that is a constant.
-    fn bits(&self, value: Value) -> Option<[u64; 2]> {
-        let dfg = &self.b.func.dfg;
-        let ValueDef::Result(inst, 0) = dfg.value_def(dfg.resolve_aliases(value)) else {
-            return None;
-        };
-        match dfg.insts[inst] {
-            InstructionData::UnaryImm { opcode: ClifOpcode::Iconst, imm } => {
-                Some([imm.bits() as u64, 0])
-            }
-            InstructionData::UnaryIeee32 { imm, .. } => Some([u64::from(imm.bits()), 0]),
-            InstructionData::UnaryIeee64 { imm, .. } => Some([imm.bits(), 0]),
-            InstructionData::UnaryConst { constant_handle, .. } => {
-                let bytes = dfg.constants.get(constant_handle).as_slice();
-                let word = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
-                Some([word(0)?, word(8)?])
-            }
-            _ => None,
-        }
-    }
-
     /// The site of a kind at the operator at hand.
     fn site(&self, kind: brant_engine::site::SiteKind) -> Result<SiteId, CompileError> {
         self.sites.find(self.offset, kind).ok_or_else(|| invalid("an operator without its site"))
@@ -278,5 +263,25 @@ impl<'a> Translator<'a, '_> {
     fn go_on_in(&mut self, block: Block) {
         self.b.seal_block(block);
         self.b.switch_to_block(block);
+    }
+}
+
+/// The bits of a value that is a constant.
+fn bits(dfg: &DataFlowGraph, value: Value) -> Option<[u64; 2]> {
+    let ValueDef::Result(inst, 0) = dfg.value_def(dfg.resolve_aliases(value)) else {
+        return None;
+    };
+    match dfg.insts[inst] {
+        InstructionData::UnaryImm { opcode: ClifOpcode::Iconst, imm } => {
+            Some([imm.bits() as u64, 0])
+        }
+        InstructionData::UnaryIeee32 { imm, .. } => Some([u64::from(imm.bits()), 0]),
+        InstructionData::UnaryIeee64 { imm, .. } => Some([imm.bits(), 0]),
+        InstructionData::UnaryConst { constant_handle, .. } => {
+            let bytes = dfg.constants.get(constant_handle).as_slice();
+            let word = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+            Some([word(0)?, word(8)?])
+        }
+        _ => None,
     }
 }

@@ -80,6 +80,8 @@ impl<'a, 'f> Translator<'a, 'f> {
             frames: Vec::new(),
             calls: Vec::new(),
             signatures: Signatures::default(),
+            any_exit: None,
+            exits: Vec::new(),
             price: None,
             late: None,
             is_leaf: true,

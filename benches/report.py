@@ -25,7 +25,8 @@ ROOT = os.path.dirname(HERE)
 INTRO = """# Benchmarks
 
 Every figure here was printed by the command named beside it, on the tree of the commit below.
-Machines are shared and drift by 2x between minutes, so times are medians of one interleaved run and only their ratios mean something.
+Machines are shared and drift by 2x between minutes, so only ratios inside one interleaved run mean something.
+Times are medians over the number of runs that is named below; of a single run they are single samples, and a difference of two of them can come out far off, even negative.
 Instruction counts are exact.
 
 Make this page again: `benches/build-corpus.sh DIR && benches/install-peers.sh DIR && benches/report.py DIR`.
@@ -124,6 +125,8 @@ def steady_section(steady):
                      if "steady_ms" in r["brant"] and "steady_ms" in r.get("wasmi", {}) else "-"])
     yield table(["program", *engines, "brant / wasmi"], rows) + "\n"
     cpu = [p for p in steady if p not in compare.NOT_IN_CPU_GEOMEAN]
+    left_out = ", ".join(sorted(compare.NOT_IN_CPU_GEOMEAN))
+    yield f"Means and worst below leave out {left_out}, and figures that are not positive.\n"
     for engine in engines:
         if engine != "brant":
             yield ratio_line(steady, "steady_ms", engine, cpu) + "\n"
@@ -168,6 +171,9 @@ PARTS = {
 
 def page(data):
     parts = [INTRO, f"{data['date']}, {data['machine']}.\nCommit {data['commit']}; {data['versions']}.\n"]
+    if runs := data.get("runs"):
+        counts = ", ".join(f"{name} {runs[name]}" for name in PARTS if name in runs and name != "instructions")
+        parts.append(f"Runs behind each figure: {counts}.\n")
     for name, (_, section) in PARTS.items():
         if name in data:
             parts += [paragraph for paragraph in section(data[name]) if paragraph.strip()]
@@ -200,6 +206,7 @@ def main():
     for part in wanted:
         print(f"--- {part}", file=sys.stderr)
         data[part] = PARTS[part][0](options.dir, options.runs, brant)
+        data.setdefault("runs", {})[part] = 10 * options.runs if part == "start" else options.runs
         json.dump(data, open(store, "w"), indent=1)
         with open(f"{ROOT}/docs/BENCHMARKS.md", "w") as out:
             out.write(page(data))

@@ -147,7 +147,7 @@ pub fn read_snapshot(path: &Path) -> Result<Snapshot, Error> {
 }
 
 /// The snapshot in a file, of which only what is asked for is read. The file must stay as it is
-/// while the snapshot is used; the checksum of the pages' contents is not looked at.
+/// while the snapshot is used; the checksum of contents that can be mapped is not looked at.
 ///
 /// # Errors
 /// What the system says, or what is wrong with the bytes.

@@ -58,6 +58,6 @@ pub use linker::{HostResults, IntoHostFunction, Linker, WithCaller};
 pub use module::{Module, Validation, is_bytecode, skip_interpreter_line};
 pub use process::Process;
 pub use status::{ExitStatus, Stopped};
-pub use streams::{Captured, Input, Output};
+pub use streams::{Captured, Input, InputAsked, Output};
 pub use system::{TracedCall, TracedEnd, provides, system_call_groups};
 pub use typed::{TypedFunc, WasmValue, WasmValues};

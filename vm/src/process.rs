@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use brant_engine::{Extern, Func, GuestMemory, Instance, Stop, Store, Thread, Val};
 
@@ -200,6 +201,16 @@ impl Process {
     /// A handle that stops the process from any thread.
     pub fn interrupt_handle(&self) -> Interrupt {
         self.interrupt.clone()
+    }
+
+    /// Sets how long a run or a call may take from now on.
+    pub fn set_time_limit(&mut self, time: Option<Duration>) {
+        self.limits.time = time;
+    }
+
+    /// How long a run or a call may take.
+    pub fn time_limit(&self) -> Option<Duration> {
+        self.limits.time
     }
 
     /// Lets the program stop at its `count`-th site from here on: an entry of a function, a header of

@@ -26,6 +26,24 @@ pub enum Input {
     Inherit,
     /// These bytes.
     Bytes(Vec<u8>),
+    /// Nothing ever comes; who first waits for it is told so.
+    Held(InputAsked),
+}
+
+/// What is called when a program waits for input that is held back.
+pub struct InputAsked(Box<dyn FnMut() + Send>);
+
+impl InputAsked {
+    /// Calls `asked` each time that the program begins to wait.
+    pub fn new(asked: impl FnMut() + Send + 'static) -> InputAsked {
+        InputAsked(Box::new(asked))
+    }
+}
+
+impl std::fmt::Debug for InputAsked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("InputAsked")
+    }
 }
 
 /// Where standard output or standard error of a program goes.
@@ -195,6 +213,7 @@ impl Host for Streams {
         let bytes = match (own(stream), &self.input) {
             (None, _) => return self.host.read(stream, buffers),
             (Some(0), Input::Bytes(bytes)) => bytes.get(self.read_bytes..).unwrap_or_default(),
+            (Some(0), Input::Held(_)) => return Err(Errno::Again),
             (Some(0), _) => return Ok(0),
             (Some(_), _) => return Err(Errno::BadDescriptor),
         };
@@ -219,6 +238,16 @@ impl Host for Streams {
     fn wait(&mut self, interests: &mut [Interest], deadline_ns: Option<u64>) -> Answer<Woken> {
         // Our own streams never make anyone wait: when one is asked for, the others are only
         // looked at.
+        if let Input::Held(InputAsked(asked)) = &mut self.input
+            && interests.iter().any(|interest| own(interest.object) == Some(0))
+        {
+            match deadline_ns {
+                // Somebody only looks whether there is something.
+                Some(0) => return Ok(Woken::Deadline),
+                _ => asked(),
+            }
+            return self.host.wait(&mut [], deadline_ns);
+        }
         let left = match &self.input {
             Input::Bytes(bytes) => bytes.len().saturating_sub(self.read_bytes),
             _ => 0,

@@ -31,6 +31,7 @@ sessions! {
     man
     repeat
     run
+    snapshots
     wast
     watch
 }

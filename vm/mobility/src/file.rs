@@ -31,6 +31,16 @@ pub const FORMAT_VERSION: u32 = 1;
 const SECTIONS: [Section; 5] =
     [Section::Code, Section::Execution, Section::Resources, Section::Pages, Section::Contents];
 
+/// The section of contents, among all.
+const CONTENTS: usize = 4;
+
+/// Which checksums are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Check {
+    All,
+    AllButPlainContents,
+}
+
 /// Before the table of sections.
 const FIXED_BYTES: usize = 36;
 const ENTRY_BYTES: usize = 52;
@@ -169,7 +179,7 @@ impl Snapshot {
             let what = "something stands behind the last section";
             return Err(SnapshotError::Malformed { section: Section::Header, what });
         }
-        Self::parse(&header, ModuleBytes::from(bytes), &SECTIONS)
+        Self::parse(&header, ModuleBytes::from(bytes), Check::All)
     }
 
     /// The snapshot that these bytes are; contents of pages stay where they are.
@@ -178,11 +188,12 @@ impl Snapshot {
     /// The first thing that is wrong.
     pub fn from_bytes(bytes: ModuleBytes, limits: &ReadLimits) -> Result<Self, SnapshotError> {
         let header = whole(bytes.as_slice(), limits)?;
-        Self::parse(&header, bytes, &SECTIONS)
+        Self::parse(&header, bytes, Check::All)
     }
 
-    /// As [`Self::from_bytes`], but the checksum of the contents is not looked at, so that pages
-    /// nobody asks for need not be there. A page that is not what it was harms its guest alone.
+    /// As [`Self::from_bytes`], but the checksum of contents that can be mapped is not looked at, so
+    /// that pages nobody asks for need not be read. A page that is not what it was harms its guest
+    /// alone.
     ///
     /// # Errors
     /// The first thing that is wrong.
@@ -190,30 +201,32 @@ impl Snapshot {
         bytes: ModuleBytes, limits: &ReadLimits,
     ) -> Result<Self, SnapshotError> {
         let header = whole(bytes.as_slice(), limits)?;
-        Self::parse(&header, bytes, &SECTIONS[..4])
+        Self::parse(&header, bytes, Check::AllButPlainContents)
     }
 
-    fn parse(
-        header: &Header, bytes: ModuleBytes, checked: &[Section],
-    ) -> Result<Self, SnapshotError> {
+    fn parse(header: &Header, bytes: ModuleBytes, check: Check) -> Result<Self, SnapshotError> {
         let all = bytes.as_slice();
         let part = |number: usize| {
             let info = &header.sections[number];
             &all[info.offset as usize..(info.offset + info.bytes) as usize]
         };
-        for (number, info) in header.sections.iter().enumerate() {
-            if checked.contains(&info.section)
-                && *blake3::hash(part(number)).as_bytes() != info.hash
-            {
-                return Err(SnapshotError::Checksum(info.section));
+        let is_right = |number: usize| {
+            let info = &header.sections[number];
+            match *blake3::hash(part(number)).as_bytes() == info.hash {
+                true => Ok(()),
+                false => Err(SnapshotError::Checksum(info.section)),
             }
-        }
+        };
+        (0..CONTENTS).try_for_each(is_right)?;
         let reader = |number: usize| Reader::new(header.sections[number].section, part(number));
         let code = code::read(reader(0), &bytes)?;
         let execution = execution::read(reader(1))?;
         let resources = resources::read(reader(2))?;
-        let contents = header.sections[4];
+        let contents = header.sections[CONTENTS];
         let pages = Pages::read(reader(3), bytes.clone(), contents.offset, contents.bytes)?;
+        if check == Check::All || !pages.can_be_mapped() {
+            is_right(CONTENTS)?;
+        }
         Ok(Self { generation: header.generation, code, execution, resources, pages })
     }
 

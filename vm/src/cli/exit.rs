@@ -8,7 +8,7 @@
 //! | 1 | a file cannot be read, or its module cannot be parsed, validated or linked |
 //! | 2 | the command line is wrong |
 //! | 70 | a fault of brant itself |
-//! | 75 | the process moved to another node |
+//! | 75 | the process was stopped to go on elsewhere |
 //! | 124 | a limit of time or fuel ended the guest |
 //! | 130, 143 | SIGINT or SIGTERM |
 //! | 134 | the guest trapped |
@@ -23,6 +23,8 @@ pub const LOAD: u8 = 1;
 pub const USAGE: u8 = 2;
 /// A fault of brant itself.
 pub const INTERNAL: u8 = 70;
+/// The process was stopped to go on elsewhere.
+pub const MOVED: u8 = 75;
 /// Time or fuel ran out.
 pub const LIMIT: u8 = 124;
 /// The guest trapped.
@@ -37,6 +39,7 @@ Exit codes:
   1                 a file cannot be read, or its module cannot be parsed, validated or linked
   2                 the command line is wrong
   70                a fault of brant itself
+  75                it was stopped to go on elsewhere
   124               a limit of time or fuel ended the guest
   130, 143          SIGINT or SIGTERM
   134               the guest trapped

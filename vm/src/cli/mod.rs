@@ -8,15 +8,18 @@
 mod asm;
 mod binfmt;
 mod check;
+mod checkpoint;
 mod completions;
 mod dis;
 mod doctor;
 mod exit;
+mod freeze;
 mod input;
 mod inspect;
 mod man;
 mod options;
 mod output;
+mod restore;
 mod run;
 mod table;
 mod terminal;
@@ -61,6 +64,13 @@ enum Verb {
     /// Run a program (the verb may be left out)
     #[command(after_help = exit::TABLE, override_usage = "brant [run] [OPTIONS] FILE [ARGS]...")]
     Run(Box<RunOptions>),
+    /// Go on with a program from its snapshot
+    #[command(
+        after_help = exit::TABLE, override_usage = "brant restore [OPTIONS] SNAPSHOT [ARGS]..."
+    )]
+    Restore(Box<RunOptions>),
+    /// Run a program to a point and write a snapshot that starts there
+    Freeze(Box<freeze::FreezeOptions>),
     /// Assemble text into bytecode
     Asm(asm::AsmOptions),
     /// Disassemble bytecode into text
@@ -118,6 +128,8 @@ fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
     };
     match line.verb {
         Verb::Run(options) => run::run(*options),
+        Verb::Restore(options) => restore::restore(*options),
+        Verb::Freeze(mut options) => freeze::freeze(&mut options),
         Verb::Asm(options) => asm::asm(&options),
         Verb::Dis(options) => dis::dis(&options),
         Verb::Check(options) => check::check(&options),
@@ -157,8 +169,19 @@ fn names_verb(word: Option<&OsString>) -> bool {
 }
 
 /// Every verb but `run` and `help`; a test holds it against what clap knows.
-const VERBS: [&str; 9] =
-    ["asm", "dis", "check", "wast", "inspect", "doctor", "completions", "man", "binfmt"];
+const VERBS: [&str; 11] = [
+    "restore",
+    "freeze",
+    "asm",
+    "dis",
+    "check",
+    "wast",
+    "inspect",
+    "doctor",
+    "completions",
+    "man",
+    "binfmt",
+];
 
 /// Prints help, the version, or what is wrong with the command line, each where it belongs.
 fn show(error: &clap::Error) -> Result<u8, Failure> {

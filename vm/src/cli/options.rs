@@ -98,6 +98,25 @@ pub struct RunOptions {
     #[arg(long, help_heading = REPEAT)]
     pub sim: bool,
 
+    /// Write a snapshot at intervals, in place of the one before: `10s:FILE`.
+    #[arg(long, value_name = "TIME:FILE", help_heading = MOVE)]
+    pub checkpoint_every: Option<String>,
+
+    /// Write a snapshot at the N-th site (entry of a function, loop header), for tests.
+    #[arg(
+        long, value_name = "N", value_parser = units::count, requires = "checkpoint_to",
+        help_heading = MOVE
+    )]
+    pub checkpoint_at: Option<u64>,
+
+    /// Where `--checkpoint-at` writes.
+    #[arg(long, value_name = "FILE", requires = "checkpoint_at", help_heading = MOVE)]
+    pub checkpoint_to: Option<PathBuf>,
+
+    /// Stop behind the snapshot of `--checkpoint-at` (exit code 75).
+    #[arg(long, requires = "checkpoint_at", help_heading = MOVE)]
+    pub stop: bool,
+
     /// Print each system call, or those of some groups, on standard error: args, clock, file, path,
     /// poll, process, random, socket.
     #[arg(
@@ -159,6 +178,7 @@ const GRANTS: &str = "Grants (nothing is granted by default)";
 const PROGRAM: &str = "Program";
 const LIMITS: &str = "Limits";
 const REPEAT: &str = "Repeatable runs";
+const MOVE: &str = "Snapshots";
 const WATCH: &str = "Watching";
 const WASMTIME: &str = "Options under wasmtime's names";
 

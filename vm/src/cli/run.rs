@@ -12,12 +12,13 @@ use brant::{
 
 use brant_host::native::landlock::{Coverage, Grant, Wall, landlock};
 
-use super::exit::{Failure, LIMIT, TRAP};
+use super::checkpoint::{Checkpoints, Ended};
+use super::exit::{Failure, LIMIT, MOVED, TRAP};
 use super::input::{Input, cannot_read, name};
 use super::options::{RunOptions, Tier, Validate};
 use super::terminal::FilteredOutput;
 use super::watch::Watch;
-use super::{check, similar_verb, wasmtime};
+use super::{check, restore, similar_verb, wasmtime};
 
 /// Runs the verb.
 pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
@@ -25,6 +26,9 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
     let Some((file, args)) = options.program.split_first() else {
         return Err(Failure::usage("there is no program to run"));
     };
+    if let Some(snapshot) = restore::find(file)? {
+        return restore::go_on(&snapshot, &options);
+    }
     let mut watch = Watch::new(&options)?;
     let engine =
         Engine::new(&config(&options)?).map_err(|error| Failure::usage(error.to_string()))?;
@@ -50,7 +54,7 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
     outcome
 }
 
-fn config(options: &RunOptions) -> Result<Config, Failure> {
+pub(super) fn config(options: &RunOptions) -> Result<Config, Failure> {
     let features = match &options.features {
         Some(list) => Features::parse(list).map_err(|error| Failure::usage(error.to_string()))?,
         None => Features::default(),
@@ -66,6 +70,10 @@ fn config(options: &RunOptions) -> Result<Config, Failure> {
         Tier::Interp => brant::Tier::Interp,
         Tier::Jit => brant::Tier::Jit,
     };
+    if options.checkpoint_at.is_some() {
+        // Sites are counted where every one of them is looked at.
+        config.stops = brant_engine::compile::Stops::Every;
+    }
     if options.tier != Tier::Interp {
         config = brant::with_compiler(config);
     }
@@ -75,7 +83,7 @@ fn config(options: &RunOptions) -> Result<Config, Failure> {
     Ok(config)
 }
 
-fn limits(options: &RunOptions) -> Limits {
+pub(super) fn limits(options: &RunOptions) -> Limits {
     let default = Limits::default();
     Limits {
         fuel: options.fuel,
@@ -169,7 +177,7 @@ fn invalid(
 }
 
 /// Everything the command line grants.
-fn grants(
+pub(super) fn grants(
     mut builder: ProcessBuilder, file: &OsStr, args: &[OsString], options: &RunOptions,
 ) -> Result<ProcessBuilder, Failure> {
     let name = match &options.argv0 {
@@ -178,6 +186,13 @@ fn grants(
     };
     let args = args.iter().map(|arg| arg.as_bytes().to_vec());
     builder = builder.args(std::iter::once(name).chain(args));
+    granted(builder, options)
+}
+
+/// Everything the command line grants but arguments.
+pub(super) fn granted(
+    mut builder: ProcessBuilder, options: &RunOptions,
+) -> Result<ProcessBuilder, Failure> {
     if options.env_inherit {
         for (name, value) in std::env::vars_os() {
             builder = builder.env(name.into_vec(), value.into_vec());
@@ -258,11 +273,11 @@ fn simulated(builder: ProcessBuilder, options: &RunOptions) -> Result<ProcessBui
 }
 
 /// The second wall around the mounts. Where the system has none, the first one stands alone.
-fn build_wall(options: &RunOptions) {
+pub(super) fn build_wall(options: &RunOptions) {
     if options.sim {
         return;
     }
-    let grants: Vec<Grant> = options
+    let mut grants: Vec<Grant> = options
         .dirs
         .iter()
         .map(|grant| match mount(grant) {
@@ -270,6 +285,9 @@ fn build_wall(options: &RunOptions) {
             (host, _, MountAccess::ReadWrite) => Grant::read_write(host),
         })
         .collect();
+    // Snapshots are written beside the file that they replace.
+    let folders = Checkpoints::folders(options);
+    grants.extend(folders.into_iter().map(Grant::read_write));
     let outcome = landlock(&grants);
     if options.verbose {
         match outcome {
@@ -315,10 +333,19 @@ fn start(process: &mut Process, module: &Module, options: &RunOptions) -> Result
         return Err(library(module));
     }
     let status = match is_program {
-        true => process.run(),
-        false => process.prepare(),
+        true => Checkpoints::new(options)?.drive(process),
+        false => process.prepare().map(Ended::Status),
     };
-    match status.map_err(|error| explain(&error, options))? {
+    report(status, options)
+}
+
+/// How a run ended, as an exit code or a failure.
+pub(super) fn report(status: Result<Ended, Error>, options: &RunOptions) -> Result<u8, Failure> {
+    let status = match status.map_err(|error| explain(&error, options))? {
+        Ended::Status(status) => status,
+        Ended::Moved => return Ok(MOVED),
+    };
+    match status {
         // A system keeps the low byte of an exit code.
         ExitStatus::Exited(code) => Ok(code as u8),
         ExitStatus::Trapped(report) => Err(trapped(&report)),
@@ -450,7 +477,7 @@ fn stopped(why: Stopped, options: &RunOptions) -> Failure {
 }
 
 /// Any other error of the library, with what can be done about it.
-fn explain(error: &Error, options: &RunOptions) -> Failure {
+pub(super) fn explain(error: &Error, options: &RunOptions) -> Failure {
     match error {
         Error::MissingImports(list) => {
             let mut text = String::from("the program imports what nothing provides:");

@@ -189,6 +189,7 @@ impl Driver<'_> {
             let cells: Vec<u128> = locals.iter().chain(&operands).map(|slot| slot.bits).collect();
             let slot = *(*self.vm).local_functions.add(found.layout.function as usize);
             let plan = &*self.services.parts().0.types.plan((*slot).ty);
+            self.services.parts().0.site_plan.enter_counted();
             let window = registers.fp;
             let header = window.add(found.layout.param_slots);
             let (fp, back) = (*header as *mut u64, *header.add(1) as *const u8);
@@ -248,6 +249,7 @@ impl Driver<'_> {
                 return self.interpret(slot);
             }
             let store = self.services.parts().0;
+            store.site_plan.enter_counted();
             let plan = &*store.types.plan((*slot).ty);
             let header = window.add(plan.param_slots);
             let (fp, back) = (*header as *mut u64, *header.add(1) as *const u8);

@@ -169,7 +169,10 @@ unsafe fn guest(segment: &mut Segment<'_>, slot: *mut FuncSlot, window: *mut u64
         ((*vm).stack_limit, (*vm).fuel) = (limit, (*own).fuel);
         let native = &segment.services.parts().1.native;
         let (frames, places) = (native.frames.len(), native.places.len());
-        let end = driver::run(segment.services, &mut vm);
+        let end = match segment.services.parts().0.site_plan.count() {
+            true => End::Interrupted,
+            false => driver::run(segment.services, &mut vm),
+        };
         (*own).fuel = (*vm).fuel;
         segment.services.parts().1.native.budget = (*vm).budget;
         if matches!(end, End::Done) {

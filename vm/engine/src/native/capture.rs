@@ -125,7 +125,7 @@ fn counted(segment: &mut Segment<'static>, function: u32, site: SiteId) -> bool 
     }
     let sites = store.instances[instance as usize].module.inner().sites(function);
     let kind = sites.and_then(|sites| sites.get(site)).map(|site| site.kind);
-    matches!(kind, Some(SiteKind::Entry | SiteKind::Loop)) && store.site_plan.count()
+    matches!(kind, Some(SiteKind::Entry | SiteKind::Loop)) && store.site_plan.count_in_code()
 }
 
 /// Begins a stop: assigns each frame its part of the record and rewrites the return addresses from

@@ -10,6 +10,8 @@ use crate::store::Store;
 pub struct SitePlan {
     /// How many sites there are until the run stops.
     left: Option<u64>,
+    /// The next site that compiled code comes to was counted by the interpreter, which has entered it.
+    was_counted: bool,
     /// The state of the random numbers that choose the tier.
     mix: Option<u64>,
 }
@@ -18,6 +20,16 @@ impl SitePlan {
     /// Whether sites are counted.
     pub fn counts(&self) -> bool {
         self.left.is_some()
+    }
+
+    /// Takes note that compiled code is entered at a site that was counted already.
+    pub fn enter_counted(&mut self) {
+        self.was_counted = self.counts();
+    }
+
+    /// As `count`, for a site of compiled code.
+    pub fn count_in_code(&mut self) -> bool {
+        !std::mem::take(&mut self.was_counted) && self.count()
     }
 
     /// Takes note of a site; true if the run shall stop there.

@@ -1,0 +1,82 @@
+//! `brant restore`, and `brant run` of a file that is a snapshot: a program goes on.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use brant::mobility::{MAGIC, is_snapshot};
+use brant::{Config, Engine, Error, Limits, Linker, Process, Snapshot, map_snapshot};
+
+use super::checkpoint::Checkpoints;
+use super::exit::Failure;
+use super::input::{cannot_read, name};
+use super::options::RunOptions;
+use super::{run, wasmtime};
+
+/// Runs the verb.
+pub fn restore(mut options: RunOptions) -> Result<u8, Failure> {
+    wasmtime::apply(&mut options).map_err(Failure::usage)?;
+    let Some(file) = options.program.first() else {
+        return Err(Failure::usage("there is no snapshot to go on from"));
+    };
+    match find(file)? {
+        Some(snapshot) => go_on(&snapshot, &options),
+        None => {
+            let text = format!("`{}` is no snapshot", name(Path::new(file)));
+            Err(Failure::load(text).with_help("`brant run FILE` starts a program"))
+        }
+    }
+}
+
+/// The snapshot in a file; none if the file is something else, or is not there.
+pub fn find(file: &OsStr) -> Result<Option<Snapshot>, Failure> {
+    if file == "-" {
+        return Ok(None);
+    }
+    let mut first = [0; MAGIC.len()];
+    let read = File::open(file).and_then(|mut file| file.read_exact(&mut first));
+    if read.is_err() || !is_snapshot(&first) {
+        return Ok(None);
+    }
+    let path = Path::new(file);
+    load(path).map(Some)
+}
+
+/// The snapshot in a file; a large one is mapped.
+pub fn load(path: &Path) -> Result<Snapshot, Failure> {
+    let loaded = map_snapshot(path);
+    loaded.map_err(|error| match error {
+        Error::Read { cause, .. } => cannot_read(path, &cause),
+        error => Failure::load(format!("{}: {error}", name(path))),
+    })
+}
+
+/// Goes on from a snapshot, with what the command line grants.
+pub fn go_on(snapshot: &Snapshot, options: &RunOptions) -> Result<u8, Failure> {
+    // What the program can see of its rules has to stay as it was.
+    let config = Config {
+        fuel: snapshot.code.fuel,
+        deterministic: snapshot.code.deterministic,
+        ..run::config(options)?
+    };
+    let engine = Engine::new(&config).map_err(|error| Failure::usage(error.to_string()))?;
+    let explain = |error: Error| run::explain(&error, options);
+    let mut builder = Process::restore(&engine, snapshot).map_err(explain)?;
+    if let Some((_, args @ [_, ..])) = options.program.split_first() {
+        let own_name = snapshot.resources.args.first().cloned().unwrap_or_default();
+        let args = args.iter().map(|arg| arg.as_bytes().to_vec());
+        builder = builder.args(std::iter::once(own_name).chain(args));
+    }
+    let limits = Limits { fuel: None, ..run::limits(options) };
+    let builder = run::granted(builder, options)?.limits(limits).linker(&Linker::new());
+    brant_engine::exit_on_termination();
+    let mut process = builder.build().map_err(explain)?;
+    run::build_wall(options);
+    let status = Checkpoints::new(options)?.drive(&mut process);
+    let outcome = run::report(status, options);
+    // As a run does: the system takes everything back at once.
+    std::mem::forget(process);
+    outcome
+}

@@ -24,6 +24,8 @@ mod builder;
 mod caller;
 mod clock;
 mod compiler;
+#[cfg(feature = "cli")]
+pub mod control;
 mod error;
 mod features;
 mod limits;

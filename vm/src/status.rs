@@ -24,6 +24,8 @@ pub enum Stopped {
     OutOfTime,
     /// Somebody asked for it through an [`crate::Interrupt`].
     Interrupted,
+    /// Somebody calls at the descriptor that [`crate::Process::stop_on_input`] named.
+    Called,
 }
 
 impl ExitStatus {
@@ -40,7 +42,9 @@ impl ExitStatus {
             ExitStatus::Exited(code) => *code,
             ExitStatus::Trapped(_) => ExitStatus::TRAP_CODE,
             ExitStatus::Stopped(Stopped::OutOfFuel | Stopped::OutOfTime) => ExitStatus::LIMIT_CODE,
-            ExitStatus::Stopped(Stopped::Interrupted) => ExitStatus::INTERRUPTED_CODE,
+            ExitStatus::Stopped(Stopped::Interrupted | Stopped::Called) => {
+                ExitStatus::INTERRUPTED_CODE
+            }
         }
     }
 
@@ -66,6 +70,7 @@ impl fmt::Display for Stopped {
             Stopped::OutOfFuel => "out of fuel",
             Stopped::OutOfTime => "out of time",
             Stopped::Interrupted => "interrupted",
+            Stopped::Called => "called",
         })
     }
 }

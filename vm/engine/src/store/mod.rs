@@ -20,7 +20,7 @@ pub(crate) use limits::Budget;
 pub use limits::{LimitError, Limits, Resource};
 pub(crate) use stable::Stable;
 
-use crate::config::Engine;
+use crate::config::{Engine, Tier};
 use crate::func::Functions;
 use crate::global::GlobalInner;
 use crate::host::HostFunc;
@@ -65,6 +65,8 @@ pub(crate) struct StoreInner {
     /// Compiled code that its instances may run.
     pub code: CodeMap,
     pub compiling: Compiling,
+    /// What is compiled.
+    pub tier: Tier,
     pub call_targets: CallTargets,
     /// How many runs stand on the native stack.
     pub activations: u32,
@@ -96,6 +98,7 @@ impl Store {
             externs: Vec::new(),
             code: CodeMap::default(),
             compiling: Compiling::default(),
+            tier: engine.config().tier,
             call_targets: CallTargets::default(),
             activations: 0,
         });
@@ -121,6 +124,23 @@ impl Store {
     /// They are not a `T`.
     pub fn data_mut<T: 'static>(&mut self) -> &mut T {
         self.inner.data.downcast_mut().expect("the type of the store's data")
+    }
+
+    /// What is compiled.
+    pub fn tier(&self) -> Tier {
+        self.inner.tier
+    }
+
+    /// Has guests compiled, or not, from now on; compiles everything at once for [`Tier::Jit`].
+    ///
+    /// Says whether that can be had: without a compiler everything is interpreted. A thread that
+    /// stands has to be made anew from its frames, because it may stand before compiled code.
+    pub fn set_tier(&mut self, tier: Tier) -> bool {
+        if tier != Tier::Interp && self.inner.engine.config().compiler.is_none() {
+            return false;
+        }
+        crate::native::tier::change(&mut self.inner, tier);
+        true
     }
 
     /// Sets what guests may take from now on.

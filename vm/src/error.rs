@@ -69,6 +69,8 @@ pub enum Error {
     Stopped(Stopped),
     /// Something of the process stands still, and has to end before anything else begins.
     Busy,
+    /// Something is to be compiled, and the engine has no compiler.
+    NoCompiler,
     /// No call of this process was stopped.
     NothingToResume,
     /// The process cannot be captured.
@@ -178,6 +180,7 @@ impl fmt::Display for Error {
             Error::Exit(code) => write!(f, "the program ended with exit code {code}"),
             Error::Stopped(why) => why.fmt(f),
             Error::Busy => f.write_str("the process stands still inside another call"),
+            Error::NoCompiler => f.write_str("there is no compiler in this process"),
             Error::NothingToResume => f.write_str("no call was stopped"),
             Error::Capture(error) => error.fmt(f),
             Error::Snapshot(error) => error.fmt(f),

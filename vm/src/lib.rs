@@ -25,6 +25,8 @@ mod caller;
 mod checkpoint;
 mod clock;
 mod compiler;
+#[cfg(feature = "cli")]
+pub mod control;
 mod error;
 mod features;
 mod limits;

@@ -2,9 +2,10 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use brant_engine::{Extern, Func, GuestMemory, Instance, Stop, Store, Thread, Val};
+use brant_engine::{Extern, Func, GuestMemory, Instance, Stop, Store, Thread, Tier, Val};
 
 use brant_mobility::Purpose;
 
@@ -32,6 +33,8 @@ pub struct Process {
     pub(crate) current: Option<Current>,
     /// The code with which the program ended.
     pub(crate) ended: Option<i32>,
+    /// Whether input at a descriptor stops it.
+    has_doorbell: bool,
 }
 
 /// A thread that was begun and has not ended.
@@ -57,8 +60,18 @@ impl Process {
         store: Store, instance: Instance, limits: Limits, interrupt: Interrupt,
         preparation: VecDeque<Func>, modules: Vec<(String, Module)>,
     ) -> Process {
-        let (current, ended) = (None, None);
-        Process { store, instance, limits, interrupt, modules, preparation, current, ended }
+        let (current, ended, has_doorbell) = (None, None, false);
+        Process {
+            store,
+            instance,
+            limits,
+            interrupt,
+            modules,
+            preparation,
+            current,
+            ended,
+            has_doorbell,
+        }
     }
 
     /// Runs the program (`_start`) to its end or to a stop; after a stop it goes on.
@@ -222,6 +235,43 @@ impl Process {
         self.store.stop_at_site(Some(count));
     }
 
+    /// Stops the program with [`Stopped::Called`] whenever there is input at `doorbell`, and makes
+    /// that descriptor one that does not block. Waits in the host have to end by themselves then.
+    ///
+    /// It takes the signal SIGIO of the host process, in which no other process may have this.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn stop_on_input(&mut self, doorbell: BorrowedFd<'_>) -> Result<(), Error> {
+        let interrupt = self.store.interrupt_handle();
+        brant_engine::interrupt_on_input(doorbell, &interrupt).map_err(Error::host)?;
+        self.has_doorbell = true;
+        Ok(())
+    }
+
+    /// What of it is compiled.
+    pub fn tier(&self) -> Tier {
+        self.store.tier()
+    }
+
+    /// Has it compiled, or not, from now on. A program that stands goes on in the other tier.
+    ///
+    /// # Errors
+    /// [`Error::NoCompiler`]: the engine has none.
+    pub fn set_tier(&mut self, tier: Tier) -> Result<(), Error> {
+        let frames =
+            self.current.as_ref().and_then(|current| current.thread.frames(&mut self.store));
+        if !self.store.set_tier(tier) {
+            return Err(Error::NoCompiler);
+        }
+        if let (Some(current), Some(frames)) = (&mut self.current, frames) {
+            let func = current.thread.func();
+            let made = Thread::from_frames(&mut self.store, func, &frames);
+            current.thread = made.map_err(Error::host)?;
+        }
+        Ok(())
+    }
+
     /// Gives more fuel.
     pub fn add_fuel(&mut self, operators: u64) {
         self.store.add_fuel(operators);
@@ -299,10 +349,10 @@ impl Process {
                 Stop::Failed(error) => return Err(Pause::Error(failed(error))),
                 Stop::OutOfFuel => Some(Stopped::OutOfFuel),
                 Stop::Interrupted if self.store.take_site_stop() => Some(Stopped::AtSite),
-                Stop::Interrupted => self.interrupt.take_reason(),
+                Stop::Interrupted => self.stopped(),
                 Stop::Blocked => match self.system().wait() {
                     Waited::Ready => None,
-                    Waited::Interrupted => self.interrupt.take_reason(),
+                    Waited::Interrupted => self.stopped(),
                 },
             };
             if let Some(why) = stopped {
@@ -310,6 +360,12 @@ impl Process {
                 return Err(Pause::Stopped(why));
             }
         }
+    }
+
+    /// Why the program was stopped; none if what stopped it is over.
+    fn stopped(&self) -> Option<Stopped> {
+        let called = || self.has_doorbell && brant_engine::take_ring();
+        self.interrupt.take_reason().or_else(|| called().then_some(Stopped::Called))
     }
 
     fn timer(&self) -> Result<Option<Timer>, Error> {

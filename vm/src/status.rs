@@ -26,6 +26,8 @@ pub enum Stopped {
     Interrupted,
     /// It has reached the site that [`crate::Process::stop_after_sites`] named.
     AtSite,
+    /// Somebody calls at the descriptor that [`crate::Process::stop_on_input`] named.
+    Called,
 }
 
 impl ExitStatus {
@@ -42,7 +44,7 @@ impl ExitStatus {
             ExitStatus::Exited(code) => *code,
             ExitStatus::Trapped(_) => ExitStatus::TRAP_CODE,
             ExitStatus::Stopped(Stopped::OutOfFuel | Stopped::OutOfTime) => ExitStatus::LIMIT_CODE,
-            ExitStatus::Stopped(Stopped::Interrupted | Stopped::AtSite) => {
+            ExitStatus::Stopped(Stopped::Interrupted | Stopped::AtSite | Stopped::Called) => {
                 ExitStatus::INTERRUPTED_CODE
             }
         }
@@ -71,6 +73,7 @@ impl fmt::Display for Stopped {
             Stopped::OutOfTime => "out of time",
             Stopped::Interrupted => "interrupted",
             Stopped::AtSite => "stopped at a site",
+            Stopped::Called => "called",
         })
     }
 }

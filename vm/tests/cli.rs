@@ -23,6 +23,7 @@ sessions! {
     binfmt
     check
     completions
+    control
     dis
     doctor
     help

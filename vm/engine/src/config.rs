@@ -41,6 +41,21 @@ pub enum Tier {
     Auto,
 }
 
+impl Tier {
+    const NAMES: [(Tier, &str); 3] =
+        [(Tier::Interp, "interp"), (Tier::Jit, "jit"), (Tier::Auto, "auto")];
+
+    /// Its name, as the command line has it.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(tier, _)| *tier == self).map_or("", |(_, name)| name)
+    }
+
+    /// The tier of this name.
+    pub fn from_name(name: &str) -> Option<Tier> {
+        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(tier, _)| *tier)
+    }
+}
+
 /// What the engine executes.
 pub const SUPPORTED_FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::TAIL_CALL)

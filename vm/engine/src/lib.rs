@@ -5,6 +5,7 @@
 
 pub mod compile;
 mod config;
+mod doorbell;
 mod error;
 mod frame;
 mod func;
@@ -33,6 +34,7 @@ pub mod vm;
 
 pub use brant_isa::Trap;
 pub use config::{Config, Engine, EngineError, SUPPORTED_FEATURES, Tier};
+pub use doorbell::{interrupt_on_input, take_ring};
 pub use error::{InstantiateError, RunError};
 pub use frame::{FrameError, FrameState, Slot};
 pub use func::Func;
@@ -48,7 +50,7 @@ pub use module::{
 pub use stop::{HostMistake, HostPanic, Stop};
 pub use store::{Interrupt, LimitError, Limits, Resource, Store};
 pub use table::Table;
-pub use terminate::exit_on_termination;
+pub use terminate::{exit_on_termination, remove_on_termination};
 pub use thread::Thread;
 pub use trap::{FrameInfo, MAX_FRAMES, SourceFrame, TrapReport};
 pub use types::{

@@ -4,7 +4,11 @@
 //! Nothing is buffered on the way of a guest's output, so nothing is lost by leaving at once, even
 //! from the middle of a call that blocks.
 
-use libc::c_int;
+use std::ffi::CString;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use libc::{c_char, c_int};
 
 /// What a shell adds to the number of a signal to get an exit code.
 const SIGNAL_CODE_BASE: c_int = 128;
@@ -31,8 +35,23 @@ pub fn exit_on_termination() {
     }
 }
 
+/// A file that has no meaning without this process; never freed, because a signal can come at any
+/// time.
+static LEFT_OVER: AtomicPtr<c_char> = AtomicPtr::new(ptr::null_mut());
+
+/// Has a file removed when a signal ends the process: the last one that was named.
+pub fn remove_on_termination(path: CString) {
+    LEFT_OVER.store(path.into_raw(), Ordering::Release);
+}
+
 extern "C" fn leave(signal: c_int) {
-    // SAFETY: `_exit` is one of the functions that a handler may call: it takes no lock and runs no
-    // other code of this process.
-    unsafe { libc::_exit(SIGNAL_CODE_BASE + signal) }
+    let left_over = LEFT_OVER.load(Ordering::Acquire);
+    // SAFETY: both are functions that a handler may call: they take no lock and run no other code of
+    // this process. The path is null or a text that is never freed.
+    unsafe {
+        if !left_over.is_null() {
+            libc::unlink(left_over);
+        }
+        libc::_exit(SIGNAL_CODE_BASE + signal)
+    }
 }

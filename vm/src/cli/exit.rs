@@ -29,6 +29,8 @@ pub const MOVED: u8 = 75;
 pub const LIMIT: u8 = 124;
 /// The guest trapped.
 pub const TRAP: u8 = 134;
+/// Somebody has killed the program from outside.
+pub const KILLED: u8 = 137;
 /// Standard output is a pipe whose reader went away: what a shell shows for SIGPIPE.
 pub const CLOSED_PIPE: u8 = 141;
 

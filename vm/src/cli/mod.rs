@@ -10,6 +10,7 @@ mod binfmt;
 mod check;
 mod checkpoint;
 mod completions;
+mod control;
 mod dis;
 mod doctor;
 mod exit;
@@ -81,6 +82,16 @@ enum Verb {
     Wast(wast::WastOptions),
     /// Say what is in a module: imports, exports, sections, features
     Inspect(inspect::InspectOptions),
+    /// List the programs of this user that run
+    Ps(control::PsOptions),
+    /// Let a program stand still
+    Pause(control::ProgramOptions),
+    /// Let a program that was paused go on
+    Resume(control::ProgramOptions),
+    /// End a program (its exit code is 137)
+    Kill(control::ProgramOptions),
+    /// Change how the instructions of a program that runs are executed
+    Tier(control::TierOptions),
     /// Say what this kernel and machine support
     Doctor(doctor::DoctorOptions),
     /// Print a script that completes the command line of a shell
@@ -135,6 +146,11 @@ fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
         Verb::Check(options) => check::check(&options),
         Verb::Wast(options) => wast::wast(&options),
         Verb::Inspect(options) => inspect::inspect(&options),
+        Verb::Ps(options) => control::ps(&options),
+        Verb::Pause(options) => control::steer("pause", &options),
+        Verb::Resume(options) => control::steer("resume", &options),
+        Verb::Kill(options) => control::steer("kill", &options),
+        Verb::Tier(options) => control::tier(&options),
         Verb::Doctor(options) => doctor::doctor(&options),
         Verb::Completions(options) => completions::completions(&options),
         Verb::Man(options) => man::man(&options),
@@ -169,7 +185,7 @@ fn names_verb(word: Option<&OsString>) -> bool {
 }
 
 /// Every verb but `run` and `help`; a test holds it against what clap knows.
-const VERBS: [&str; 11] = [
+const VERBS: [&str; 16] = [
     "restore",
     "freeze",
     "asm",
@@ -177,6 +193,11 @@ const VERBS: [&str; 11] = [
     "check",
     "wast",
     "inspect",
+    "ps",
+    "pause",
+    "resume",
+    "kill",
+    "tier",
     "doctor",
     "completions",
     "man",

@@ -73,7 +73,7 @@ pub fn go_on(snapshot: &Snapshot, options: &RunOptions) -> Result<u8, Failure> {
     let builder = run::granted(builder, options)?.limits(limits).linker(&Linker::new());
     brant_engine::exit_on_termination();
     let mut process = builder.build().map_err(explain)?;
-    run::build_wall(options);
+    run::build_wall(options, None);
     let status = Checkpoints::new(options)?.drive(&mut process);
     let outcome = run::report(status, options);
     // As a run does: the system takes everything back at once.

@@ -10,9 +10,12 @@ use brant::{
     Output, Process, ProcessBuilder, Stopped, Val, ValType, Validation,
 };
 
+use brant::control::Control;
+use brant_host::native::NativeHost;
 use brant_host::native::landlock::{Coverage, Grant, Wall, landlock};
 
 use super::checkpoint::{Checkpoints, Ended};
+use super::control::attended;
 use super::exit::{Failure, LIMIT, MOVED, TRAP};
 use super::input::{Input, cannot_read, name};
 use super::options::{RunOptions, Tier, Validate};
@@ -39,19 +42,45 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
         .limits(limits(&options))
         .linker(&preloads(&engine, &options)?);
     brant_engine::exit_on_termination();
+    let (builder, mut control) = listen(builder, file, &options);
     let mut process = builder.build().map_err(|error| explain(&error, &options))?;
+    if let Some(control) = &control {
+        control.attach(&mut process).map_err(|error| explain(&error, &options))?;
+    }
     // Everything is open that was granted; from here on nothing else can be opened, whatever the
     // path resolver does.
-    build_wall(&options);
+    build_wall(&options, control.as_ref());
     let outcome = match &options.invoke {
-        Some(name) => invoke(&mut process, &module, name, args, &options),
-        None => start(&mut process, &module, &options),
+        Some(name) => invoke(&mut process, &mut control, &module, (name, args), &options),
+        None => start(&mut process, &mut control, &module, &options),
     };
     watch.finish(&mut process);
     // The process of the system ends now: to give every mapping back one by one would only cost
     // time.
     std::mem::forget(process);
     outcome
+}
+
+/// Lets other commands of the user find and steer the program. It runs all the same where it cannot
+/// be found.
+fn listen(
+    builder: ProcessBuilder, file: &OsStr, options: &RunOptions,
+) -> (ProcessBuilder, Option<Control>) {
+    let opened = Control::open(&file.to_string_lossy());
+    let opened = opened.and_then(|control| Ok((control.doorbell()?, control)));
+    match opened {
+        // A simulated host never waits for long.
+        Ok((_, control)) if options.sim => (builder, Some(control)),
+        Ok((doorbell, control)) => {
+            (builder.host(NativeHost::new().with_doorbell(doorbell)), Some(control))
+        }
+        Err(error) => {
+            if options.verbose {
+                eprintln!("brant: `brant ps` will not show this program: {error}");
+            }
+            (builder, None)
+        }
+    }
 }
 
 pub(super) fn config(options: &RunOptions) -> Result<Config, Failure> {
@@ -74,9 +103,8 @@ pub(super) fn config(options: &RunOptions) -> Result<Config, Failure> {
         // Sites are counted where every one of them is looked at.
         config.stops = brant_engine::compile::Stops::Every;
     }
-    if options.tier != Tier::Interp {
-        config = brant::with_compiler(config);
-    }
+    // Where nothing is compiled yet, `brant tier` may ask for it.
+    config = brant::with_compiler(config);
     if let Some(bytes) = options.max_stack {
         config.max_stack_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     }
@@ -273,10 +301,12 @@ fn simulated(builder: ProcessBuilder, options: &RunOptions) -> Result<ProcessBui
 }
 
 /// The second wall around the mounts. Where the system has none, the first one stands alone.
-pub(super) fn build_wall(options: &RunOptions) {
+pub(super) fn build_wall(options: &RunOptions, control: Option<&Control>) {
     if options.sim {
         return;
     }
+    // Its socket is removed at the end.
+    let control = control.and_then(|control| control.path().parent()).map(Grant::read_write);
     let mut grants: Vec<Grant> = options
         .dirs
         .iter()
@@ -284,6 +314,7 @@ pub(super) fn build_wall(options: &RunOptions) {
             (host, _, MountAccess::ReadOnly) => Grant::read(host),
             (host, _, MountAccess::ReadWrite) => Grant::read_write(host),
         })
+        .chain(control)
         .collect();
     // Snapshots are written beside the file that they replace.
     let folders = Checkpoints::folders(options);
@@ -327,15 +358,22 @@ fn preloads(engine: &Engine, options: &RunOptions) -> Result<Linker, Failure> {
 }
 
 /// Runs the program, or what its module does when it is linked.
-fn start(process: &mut Process, module: &Module, options: &RunOptions) -> Result<u8, Failure> {
+fn start(
+    process: &mut Process, control: &mut Option<Control>, module: &Module, options: &RunOptions,
+) -> Result<u8, Failure> {
     let is_program = module.exports().any(|export| export.name == "_start");
     if !is_program && process.is_prepared() {
         return Err(library(module));
     }
-    let status = match is_program {
-        true => Checkpoints::new(options)?.drive(process),
+    let checkpoints = Checkpoints::new(options)?;
+    let run = |process: &mut Process| match is_program {
+        true => checkpoints.drive(process),
         false => process.prepare().map(Ended::Status),
     };
+    let was_called = |outcome: &Result<Ended, Error>| {
+        matches!(outcome, Ok(Ended::Status(ExitStatus::Stopped(Stopped::Called))))
+    };
+    let status = attended(process, control, run, was_called)?;
     report(status, options)
 }
 
@@ -372,7 +410,8 @@ fn library(module: &Module) -> Failure {
 
 /// Calls an exported function with arguments of the command line.
 fn invoke(
-    process: &mut Process, module: &Module, name: &str, args: &[OsString], options: &RunOptions,
+    process: &mut Process, control: &mut Option<Control>, module: &Module,
+    (name, args): (&str, &[OsString]), options: &RunOptions,
 ) -> Result<u8, Failure> {
     let Some(kind) = module.exports().find(|export| export.name == name).map(|export| export.ty)
     else {
@@ -392,7 +431,14 @@ fn invoke(
     for (arg, kind) in args.iter().zip(kind.params()) {
         params.push(value(&arg.to_string_lossy(), *kind).map_err(Failure::usage)?);
     }
-    match process.call(name, &params) {
+    let mut has_begun = false;
+    let call = |process: &mut Process| match std::mem::replace(&mut has_begun, true) {
+        false => process.call(name, &params),
+        true => process.resume_call(),
+    };
+    let was_called =
+        |outcome: &Result<_, Error>| matches!(outcome, Err(Error::Stopped(Stopped::Called)));
+    match attended(process, control, call, was_called)? {
         Ok(results) => {
             let mut out = std::io::stdout();
             for result in results {
@@ -463,14 +509,14 @@ fn stopped(why: Stopped, options: &RunOptions) -> Failure {
     let (text, help) = match why {
         Stopped::OutOfTime => ("its time is over", "`--timeout TIME` sets the limit"),
         Stopped::OutOfFuel => ("its fuel is used up", "`--fuel COUNT` sets the limit"),
-        Stopped::Interrupted | Stopped::AtSite => {
+        Stopped::Interrupted | Stopped::AtSite | Stopped::Called => {
             ("somebody asked for it", "nothing has to be done")
         }
     };
     let limit = match why {
         Stopped::OutOfTime => options.timeout.map(|time| format!(" ({time:?})")),
         Stopped::OutOfFuel => options.fuel.map(|fuel| format!(" ({fuel} operators)")),
-        Stopped::Interrupted | Stopped::AtSite => None,
+        Stopped::Interrupted | Stopped::AtSite | Stopped::Called => None,
     };
     let text = format!("the program was stopped: {text}{}", limit.unwrap_or_default());
     Failure { code: LIMIT, ..Failure::load(text) }.with_help(help)

@@ -13,6 +13,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use crate::compile::{Entry, Options, Request};
 use crate::config::Tier;
 use crate::frame::Layout;
+use crate::instance::InstanceInner;
 use crate::interp::driver::BUDGET;
 use crate::interp::exit::Exit;
 use crate::interp::stubs as records;
@@ -87,7 +88,7 @@ struct Profile {
 /// Compiles every function of a new instance, if the engine is to have no other code.
 pub fn compile_all(store: &mut StoreInner, index: u32) {
     let config = store.engine.config();
-    let Some(compiler) = config.compiler.clone().filter(|_| config.tier == Tier::Jit) else {
+    let Some(compiler) = config.compiler.clone().filter(|_| store.tier == Tier::Jit) else {
         return;
     };
     let module = store.instances[index as usize].module.clone();
@@ -148,8 +149,43 @@ fn options(store: &StoreInner, index: u32) -> Options {
     }
 }
 
+/// Has the guests of a store compiled, or not, from now on. No guest runs.
+pub fn change(store: &mut StoreInner, tier: Tier) {
+    // What was asked for in another tier belongs there; code that is known is taken again.
+    take_compiled(store);
+    store.tier = tier;
+    for index in 0..store.instances.len() {
+        let instance = &mut store.instances[index];
+        instance.native.profile = Profile::default();
+        if tier == Tier::Interp {
+            take_out(instance);
+        }
+        compile_all(store, index as u32);
+    }
+}
+
+/// Leaves an instance without compiled code. Its mappings stay for as long as the store.
+fn take_out(instance: &mut InstanceInner) {
+    instance.native.loops.clear();
+    let call_out = stubs::call_out as *const u8;
+    instance.native.entries.fill(call_out);
+    let imported = instance.module.inner().imported.functions as usize;
+    for &slot in &instance.functions[imported..] {
+        // SAFETY: slots live as long as the store, and no guest runs.
+        let slot = unsafe { &mut *slot };
+        slot.native = call_out;
+        slot.code = match slot.icode.is_null() {
+            true => records::untranslated(),
+            false => slot.icode,
+        };
+    }
+}
+
 /// Lets an instance run compiled code from now on.
 fn install(store: &mut StoreInner, index: u32, code: Arc<NativeCode>) {
+    if store.tier == Tier::Interp {
+        return;
+    }
     store.code.add(code.clone());
     prepare(store, index);
     let instance = &mut store.instances[index as usize];
@@ -194,7 +230,7 @@ fn prepare(store: &mut StoreInner, index: u32) {
 /// Takes note of a budget that was used up in `vm`. Gives code for the loop that the run stands at.
 pub fn tick(store: &mut StoreInner, vm: *mut Vm) -> Option<Arc<LoopCode>> {
     let config = store.engine.config();
-    if config.compiler.is_none() || config.tier == Tier::Interp {
+    if config.compiler.is_none() || store.tier == Tier::Interp {
         return None;
     }
     let tier = config.tier;
@@ -257,9 +293,7 @@ fn loop_now(store: &mut StoreInner, vm: *mut Vm, index: u32, ip: usize) -> Optio
 /// function whose record the call returns to, now and then.
 pub fn entered(store: &mut StoreInner, vm: *mut Vm, back: *const u8) {
     store.compiling.entries += 1;
-    if !store.compiling.entries.is_multiple_of(ENTRIES_PER_LOOK)
-        || store.engine.config().tier != Tier::Auto
-    {
+    if !store.compiling.entries.is_multiple_of(ENTRIES_PER_LOOK) || store.tier != Tier::Auto {
         return;
     }
     take_compiled(store);
@@ -275,7 +309,7 @@ pub fn entered(store: &mut StoreInner, vm: *mut Vm, back: *const u8) {
 /// Takes note of a call that compiled code has made of a function without code.
 pub fn called(store: &mut StoreInner, index: u32, function: u32) {
     let config = store.engine.config();
-    if config.compiler.is_some() && config.tier != Tier::Interp {
+    if config.compiler.is_some() && store.tier != Tier::Interp {
         take_compiled(store);
         credit(store, index, function, CALL_NS);
     }

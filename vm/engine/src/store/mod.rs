@@ -22,7 +22,7 @@ pub use limits::{LimitError, Limits, Resource};
 pub(crate) use site_plan::SitePlan;
 pub(crate) use stable::Stable;
 
-use crate::config::Engine;
+use crate::config::{Engine, Tier};
 use crate::func::Functions;
 use crate::global::GlobalInner;
 use crate::host::HostFunc;
@@ -67,6 +67,8 @@ pub(crate) struct StoreInner {
     /// Compiled code that its instances may run.
     pub code: CodeMap,
     pub compiling: Compiling,
+    /// What is compiled.
+    pub tier: Tier,
     pub call_targets: CallTargets,
     pub site_plan: SitePlan,
     /// How many runs stand on the native stack.
@@ -99,6 +101,7 @@ impl Store {
             externs: Vec::new(),
             code: CodeMap::default(),
             compiling: Compiling::default(),
+            tier: engine.config().tier,
             call_targets: CallTargets::default(),
             site_plan: SitePlan::default(),
             activations: 0,
@@ -125,6 +128,23 @@ impl Store {
     /// They are not a `T`.
     pub fn data_mut<T: 'static>(&mut self) -> &mut T {
         self.inner.data.downcast_mut().expect("the type of the store's data")
+    }
+
+    /// What is compiled.
+    pub fn tier(&self) -> Tier {
+        self.inner.tier
+    }
+
+    /// Has guests compiled, or not, from now on; compiles everything at once for [`Tier::Jit`].
+    ///
+    /// Says whether that can be had: without a compiler everything is interpreted. A thread that
+    /// stands has to be made anew from its frames, because it may stand before compiled code.
+    pub fn set_tier(&mut self, tier: Tier) -> bool {
+        if tier != Tier::Interp && self.inner.engine.config().compiler.is_none() {
+            return false;
+        }
+        crate::native::tier::change(&mut self.inner, tier);
+        true
     }
 
     /// Sets what guests may take from now on.

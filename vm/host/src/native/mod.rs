@@ -42,6 +42,8 @@ use wait::Bell;
 pub struct NativeHost {
     objects: Objects,
     bell: Arc<Bell>,
+    /// Input here ends a wait.
+    doorbell: Option<OwnedFd>,
 }
 
 impl NativeHost {
@@ -49,6 +51,18 @@ impl NativeHost {
     pub fn new() -> NativeHost {
         NativeHost::default()
     }
+
+    /// Has waits end as if they were woken whenever there is input at `doorbell`, which somebody else
+    /// reads.
+    #[must_use]
+    pub fn with_doorbell(self, doorbell: OwnedFd) -> NativeHost {
+        NativeHost { doorbell: Some(doorbell), ..self }
+    }
+}
+
+/// The user on whose behalf this process acts, by number.
+pub fn user_id() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 impl Host for NativeHost {
@@ -288,7 +302,7 @@ impl Host for NativeHost {
     }
 
     fn wait(&mut self, interests: &mut [Interest], deadline_ns: Option<u64>) -> Answer<Woken> {
-        wait::wait(&self.objects, &self.bell, interests, deadline_ns)
+        wait::wait(&self.objects, (&self.bell, self.doorbell.as_ref()), interests, deadline_ns)
     }
 
     fn waker(&self) -> Arc<dyn Waker> {

@@ -43,7 +43,8 @@ impl Waker for Bell {
 
 /// Waits as `Host::wait` says.
 pub(super) fn wait(
-    objects: &Objects, bell: &Arc<Bell>, interests: &mut [Interest], deadline_ns: Option<u64>,
+    objects: &Objects, (bell, doorbell): (&Arc<Bell>, Option<&OwnedFd>),
+    interests: &mut [Interest], deadline_ns: Option<u64>,
 ) -> Answer<Woken> {
     let mut asked = Vec::with_capacity(interests.len() + 1);
     let mut at_once = false;
@@ -60,6 +61,9 @@ pub(super) fn wait(
     }
     if let Some(bell) = bell.descriptor() {
         asked.push(PollFd::from_borrowed_fd(bell.as_fd(), PollFlags::IN));
+    }
+    if let Some(doorbell) = doorbell {
+        asked.push(PollFd::from_borrowed_fd(doorbell.as_fd(), PollFlags::IN));
     }
     let timeout = match (at_once, deadline_ns) {
         (true, _) => Some(Timespec { tv_sec: 0, tv_nsec: 0 }),
@@ -78,7 +82,10 @@ pub(super) fn wait(
             interest.ready = Some(readiness(objects, interest.object, flags)?);
         }
     }
-    let rang = found.next().is_some_and(|flags| !flags.is_empty()) && bell.silence();
+    let bell_rang = bell.descriptor().is_some()
+        && found.next().is_some_and(|flags| !flags.is_empty())
+        && bell.silence();
+    let rang = bell_rang || found.next().is_some_and(|flags| !flags.is_empty());
     Ok(if interests.iter().any(|interest| interest.ready.is_some()) {
         Woken::Ready
     } else if rang {

@@ -97,9 +97,11 @@ impl Process {
     pub(crate) fn go_on_from(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
         let restored = snapshot.restore(&mut self.store)?;
         let mut threads = restored.threads.into_iter();
-        self.current = threads
-            .next()
-            .map(|restored| Current { thread: restored.thread, purpose: restored.purpose });
+        self.current = threads.next().map(|restored| Current {
+            thread: restored.thread,
+            purpose: restored.purpose,
+            deadline_ns: None,
+        });
         if threads.next().is_some() {
             return Err(RestoreError::Configuration("with more than one thread").into());
         }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use brant_engine::{Extern, Func, GuestMemory, Instance, Stop, Store, Thread, Tier, Val};
+use brant_engine::{Extern, Func, GuestMemory, Instance, Stop, Store, Thread, Tier, Trap, Val};
 
 use brant_mobility::Purpose;
 
@@ -41,6 +41,8 @@ pub struct Process {
 pub(crate) struct Current {
     pub thread: Thread,
     pub purpose: Purpose,
+    /// When its wait at an address ends, if it has begun.
+    pub deadline_ns: Option<u64>,
 }
 
 /// Why a thread does not go on by itself.
@@ -329,7 +331,7 @@ impl Process {
 
     fn begin(&mut self, purpose: Purpose, func: Func, params: &[Val]) -> Result<Vec<Val>, Pause> {
         let thread = Thread::new(&mut self.store, func, params);
-        self.current = Some(Current { thread, purpose });
+        self.current = Some(Current { thread, purpose, deadline_ns: None });
         self.go_on()
     }
 
@@ -350,7 +352,7 @@ impl Process {
                 Stop::OutOfFuel => Some(Stopped::OutOfFuel),
                 Stop::Interrupted if self.store.take_site_stop() => Some(Stopped::AtSite),
                 Stop::Interrupted => self.stopped(),
-                Stop::Blocked => match self.system().wait() {
+                Stop::Blocked => match self.wait(&mut current)? {
                     Waited::Ready => None,
                     Waited::Interrupted => self.stopped(),
                 },
@@ -360,6 +362,26 @@ impl Process {
                 return Err(Pause::Stopped(why));
             }
         }
+    }
+
+    /// Waits for what the thread waits for: a system call, or its time at an address of memory.
+    fn wait(&mut self, current: &mut Current) -> Result<Waited, Pause> {
+        let Some(wait) = current.thread.wait() else { return Ok(self.system().wait()) };
+        let Some(timeout_ns) = wait.timeout_ns else {
+            // There is no other thread that could wake it.
+            return match current.thread.trap(&mut self.store, Trap::Deadlock) {
+                Stop::Trap(report) => Err(Pause::Error(Error::Trap(report))),
+                _ => Ok(Waited::Ready),
+            };
+        };
+        let system = self.system();
+        let deadline_ns = *current.deadline_ns.get_or_insert_with(|| system.deadline(timeout_ns));
+        let waited = system.sleep(deadline_ns);
+        if waited == Waited::Ready {
+            current.deadline_ns = None;
+            current.thread.time_out(&self.store);
+        }
+        Ok(waited)
     }
 
     /// Why the program was stopped; none if what stopped it is over.

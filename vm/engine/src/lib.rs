@@ -42,7 +42,8 @@ pub use global::Global;
 pub use host::{Caller, Flow, HostError};
 pub use icode::show::{IcodeListing, ShowError, ShownFunction, ShownRecord};
 pub use instance::{Extern, Instance};
-pub use memory::{GuestMemory, Memory, OutOfBounds, WASM_PAGE_BYTES};
+pub use memory::wait::Wake;
+pub use memory::{GuestMemory, Memory, OutOfBounds, SharedMemory, WASM_PAGE_BYTES};
 pub use module::{
     CustomSection, ExportType, FileBytes, ImportType, MAX_MODULE_BYTES, Module, ModuleBytes,
     ModuleError,
@@ -51,7 +52,7 @@ pub use stop::{HostMistake, HostPanic, Stop};
 pub use store::{Interrupt, LimitError, Limits, Resource, Store};
 pub use table::Table;
 pub use terminate::{exit_on_termination, remove_on_termination};
-pub use thread::Thread;
+pub use thread::{Thread, Wait};
 pub use trap::{FrameInfo, MAX_FRAMES, SourceFrame, TrapReport};
 pub use types::{
     ExternType, FuncType, GlobalType, MemoryType, RefType, TableType, ValType, slot_count,

@@ -6,8 +6,8 @@
 
 use brant_isa::Trap;
 use brant_isa::eval::Env;
-use brant_isa::machine::MemArg;
-use brant_isa::types::{Kind, Scalar, V128};
+use brant_isa::machine::{MemArg, RmwOp};
+use brant_isa::types::{Int, Kind, Scalar, V128};
 
 use crate::interp::regs::{RECORD_BYTES, Regs, at};
 use crate::interp::step::operator::View;
@@ -20,6 +20,7 @@ pub struct Guarded(Regs);
 impl View for Guarded {
     type Env = Self;
     const RECORD_BYTES: usize = RECORD_BYTES;
+    const OFFSET_AT: usize = at::WORD;
     #[inline(always)]
     unsafe fn of(regs: &Regs) -> Self {
         Self(*regs)
@@ -125,6 +126,24 @@ impl Env for Guarded {
         }
         Ok(())
     }
+
+    // Atomic accesses have the checked form alone: beside a locked instruction a check is nothing.
+
+    fn atomic_load<T: Int>(&self, _: MemArg, _: i32) -> Result<T, Trap> {
+        Err(Trap::OutOfBoundsMemoryAccess)
+    }
+
+    fn atomic_store<T: Int>(&self, _: MemArg, _: i32, _: T) -> Result<(), Trap> {
+        Err(Trap::OutOfBoundsMemoryAccess)
+    }
+
+    fn atomic_rmw<T: Int>(&self, _: RmwOp, _: MemArg, _: i32, _: T) -> Result<T, Trap> {
+        Err(Trap::OutOfBoundsMemoryAccess)
+    }
+
+    fn atomic_cas<T: Int>(&self, _: MemArg, _: i32, _: T, _: T) -> Result<T, Trap> {
+        Err(Trap::OutOfBoundsMemoryAccess)
+    }
 }
 
 /// Any memory, with a check for each access. The record names its view and a 64-bit offset.
@@ -137,6 +156,7 @@ pub struct Checked {
 impl View for Checked {
     type Env = Self;
     const RECORD_BYTES: usize = RECORD_BYTES + 16;
+    const OFFSET_AT: usize = at::EXTRA;
     #[inline(always)]
     unsafe fn of(regs: &Regs) -> Self {
         // SAFETY: by the contract of `Regs`.
@@ -199,5 +219,94 @@ impl Env for Checked {
         // SAFETY: `reach` made sure of the bytes.
         unsafe { bytes.cast::<V128>().write_unaligned(x) };
         Ok(())
+    }
+
+    #[inline(always)]
+    fn atomic_load<T: Int>(&self, _: MemArg, address: i32) -> Result<T, Trap> {
+        // SAFETY: `reach` made sure of the bytes, and the body of the row of their alignment.
+        Ok(T::from_bits(unsafe { atomic::load(self.reach(address, size_of::<T>())?, T::BITS) }))
+    }
+
+    #[inline(always)]
+    fn atomic_store<T: Int>(&self, _: MemArg, address: i32, x: T) -> Result<(), Trap> {
+        let place = self.reach(address, size_of::<T>())?;
+        // SAFETY: as in `atomic_load`.
+        unsafe { atomic::store(place, T::BITS, x.to_bits()) };
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn atomic_rmw<T: Int>(&self, op: RmwOp, _: MemArg, address: i32, x: T) -> Result<T, Trap> {
+        let place = self.reach(address, size_of::<T>())?;
+        // SAFETY: as in `atomic_load`.
+        Ok(T::from_bits(unsafe { atomic::rmw(op, place, T::BITS, x.to_bits()) }))
+    }
+
+    #[inline(always)]
+    fn atomic_cas<T: Int>(&self, _: MemArg, address: i32, expected: T, x: T) -> Result<T, Trap> {
+        let place = self.reach(address, size_of::<T>())?;
+        // SAFETY: as in `atomic_load`.
+        let old = unsafe { atomic::cas(place, T::BITS, expected.to_bits(), x.to_bits()) };
+        Ok(T::from_bits(old))
+    }
+}
+
+/// Accesses in one piece, of 8, 16, 32 or 64 bits, in the one order that all threads see.
+pub(crate) mod atomic {
+    use std::sync::atomic::Ordering::SeqCst;
+    use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
+
+    use brant_isa::machine::RmwOp;
+
+    macro_rules! by_width {
+        ($place:ident, $bits:ident, |$cell:ident, $int:ident| $do:expr) => {
+            match $bits {
+                8 => by_width!($place, AtomicU8, u8, |$cell, $int| $do),
+                16 => by_width!($place, AtomicU16, u16, |$cell, $int| $do),
+                32 => by_width!($place, AtomicU32, u32, |$cell, $int| $do),
+                _ => by_width!($place, AtomicU64, u64, |$cell, $int| $do),
+            }
+        };
+        ($place:ident, $atomic:ident, $ty:ident, |$cell:ident, $int:ident| $do:expr) => {{
+            type $int = $ty;
+            // SAFETY: by the contract of the function around.
+            let $cell = unsafe { $atomic::from_ptr($place.cast()) };
+            $do
+        }};
+    }
+
+    /// # Safety
+    /// `bits / 8` bytes at `place` are a guest's, and aligned; so in all of these.
+    #[inline(always)]
+    pub unsafe fn load(place: *mut u8, bits: u32) -> u64 {
+        by_width!(place, bits, |cell, Int| Int::into(cell.load(SeqCst)))
+    }
+
+    #[inline(always)]
+    pub unsafe fn store(place: *mut u8, bits: u32, x: u64) {
+        by_width!(place, bits, |cell, Int| cell.store(x as Int, SeqCst));
+    }
+
+    #[inline(always)]
+    pub unsafe fn rmw(op: RmwOp, place: *mut u8, bits: u32, x: u64) -> u64 {
+        by_width!(place, bits, |cell, Int| {
+            let x = x as Int;
+            Int::into(match op {
+                RmwOp::Add => cell.fetch_add(x, SeqCst),
+                RmwOp::Sub => cell.fetch_sub(x, SeqCst),
+                RmwOp::And => cell.fetch_and(x, SeqCst),
+                RmwOp::Or => cell.fetch_or(x, SeqCst),
+                RmwOp::Xor => cell.fetch_xor(x, SeqCst),
+                RmwOp::Xchg => cell.swap(x, SeqCst),
+            })
+        })
+    }
+
+    #[inline(always)]
+    pub unsafe fn cas(place: *mut u8, bits: u32, expected: u64, x: u64) -> u64 {
+        by_width!(place, bits, |cell, Int| {
+            let old = cell.compare_exchange(expected as Int, x as Int, SeqCst, SeqCst);
+            Int::into(old.unwrap_or_else(|old| old))
+        })
     }
 }

@@ -45,6 +45,8 @@ pub(crate) enum Done {
     Yes,
     /// The operands were rewritten to the rest.
     More,
+    /// The thread waits in front of it, with its operands.
+    Blocked,
 }
 
 /// What the driver asks of the store.
@@ -85,7 +87,8 @@ pub(crate) enum End {
     Interrupted,
     /// The next block costs more than is left. The run can go on.
     OutOfFuel,
-    /// A host function would block. The run can go on, with the same call.
+    /// A host function would block, or the thread waits at an address. The run can go on, with the
+    /// same call or instruction.
     Blocked,
 }
 
@@ -471,11 +474,14 @@ impl Driver<'_> {
             let operands = (*self.vm).fp.add(base).cast::<[u64; 3]>();
             loop {
                 let done = self.services.operate(self.vm, operation, immediates, &mut *operands);
-                if done.map_err(End::Trap)? == Done::Yes {
-                    (*self.vm).ip = ip.add(OPERATION_BYTES);
-                    return Ok(());
+                match done.map_err(End::Trap)? {
+                    Done::Yes => {
+                        (*self.vm).ip = ip.add(OPERATION_BYTES);
+                        return Ok(());
+                    }
+                    Done::More => self.poll()?,
+                    Done::Blocked => return Err(End::Blocked),
                 }
-                self.poll()?;
             }
         }
     }

@@ -236,10 +236,14 @@ pub unsafe extern "sysv64" fn operate(saved: *mut CalledOut) {
             match segment.services.operate(vm, operation, immediates, &mut operands) {
                 Ok(Done::Yes) => return (*saved).ints[0] = operands[0],
                 Ok(Done::More) if !(*vm).is_stopped() => {}
-                Ok(Done::More) => {
+                Ok(done) => {
                     let operands = operands.map(|operand| [operand, 0]).to_vec();
                     let innermost = Innermost::Before(SiteKind::Operation, operands);
-                    return stop(segment, saved, End::Interrupted, innermost);
+                    let end = match done {
+                        Done::Blocked => End::Blocked,
+                        _ => End::Interrupted,
+                    };
+                    return stop(segment, saved, end, innermost);
                 }
                 Err(trap) => return leave(segment, saved, End::Trap(trap)),
             }

@@ -54,7 +54,7 @@ macro_rules! listings {
     };
 }
 
-listings! { branches calls memory places vectors }
+listings! { branches calls fused memory places vectors }
 
 #[test]
 fn every_listing_is_checked() {
@@ -65,4 +65,22 @@ fn every_listing_is_checked() {
         .collect();
     files.sort();
     assert_eq!(files, LISTINGS);
+}
+
+/// Programs have far more records than the files above.
+#[test]
+fn every_record_of_the_programs_has_a_name() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../programs/bin");
+    for entry in fs::read_dir(folder).expect("the programs") {
+        let path = entry.expect("an entry").path();
+        let command = Command::new(env!("CARGO_BIN_EXE_brant"))
+            .args(["inspect", "--icode"])
+            .arg(&path)
+            .output()
+            .expect("brant starts");
+        let listing = String::from_utf8(command.stdout).expect("listings are UTF-8");
+        assert!(listing.contains("function"), "{}", path.display());
+        let nameless = listing.lines().find(|line| line.contains("by fields"));
+        assert_eq!(nameless, None, "{}", path.display());
+    }
 }

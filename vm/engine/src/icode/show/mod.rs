@@ -5,6 +5,7 @@
 //! not know their names: `names` lists them. It must never be asked while a guest runs, and nothing
 //! but listings may rest on it.
 
+mod fused;
 mod names;
 
 use std::fmt;

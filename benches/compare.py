@@ -7,11 +7,14 @@ DIR is what build-corpus.sh and install-peers.sh filled. MODE is one of
   steady  time of one iteration, (T(big) - T(small)) / iterations: start-up and compilation cancel; native = 1
   cold    one whole run with every cache off: wall ms and peak MiB
   warm    one whole run after a run that filled the engine's own disk cache
+  curve   programs that print a line after each of many equal pieces of work: when each line came, from which
+          follows how fast an engine is how long after its start
   text    assembling and disassembling the printed text of large modules on one core: wall ms and peak MiB
 
 An engine under test joins with --extra, for example
   --extra 'interp=target/release/brant run --tier interp --dir . {wasm} {args}'
 In mode text, --extra names the program alone: 'brant=target/release/brant'.
+With --json the figures go to a file, under the name of the mode; page.py makes a page of such files.
 Commands run in DIR/data. The machine may drift by 2x between minutes, so only ratios of one call count.
 """
 import argparse
@@ -22,6 +25,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -58,6 +62,11 @@ COLD = {
     "cpython": ("huge", "bench.py 1"),
     "llvm": ("huge", CLANG),
 }
+# Programs that write each line at once, also to a pipe.
+CURVE = {
+    "lua": ("interpreter", "bench.lua 40"),
+    "cpython": ("interpreter", "-u bench.py 20"),
+}
 TEXT = ["sqlite", "cpython"]
 # memchase and sysio measure the machine and the kernel more than the engine.
 NOT_IN_CPU_GEOMEAN = {"memchase", "sysio"}
@@ -65,7 +74,7 @@ NOT_IN_CPU_GEOMEAN = {"memchase", "sysio"}
 
 def engines(folder, mode):
     """Command templates by engine name. wasmtime's disk cache must always be named: its default is on."""
-    cache = "n" if mode == "cold" else "y"
+    cache = "n" if mode in ("cold", "curve") else "y"
     wasmtime = f"{folder}/bin/wasmtime run -C cache={cache} --dir . {{wasm}} {{args}}"
     table = {
         "native": "{native} {args}",
@@ -157,6 +166,66 @@ def measure_program(folder, mode, commands, program, runs, timeout_s):
     return figures
 
 
+def read_lines(folder, words, timeout_s):
+    """One process whose output is a pipe: seconds from the start to each line, and the lines, or its error."""
+    start = time.monotonic()
+    child = subprocess.Popen(
+        ["timeout", str(timeout_s), *words], cwd=f"{folder}/data", stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+    times, lines, rest = [], [], b""
+    while piece := os.read(child.stdout.fileno(), 1 << 16):
+        now = time.monotonic() - start
+        *ended, rest = (rest + piece).split(b"\n")
+        times += [now] * len(ended)
+        lines += ended
+    error = child.stderr.read()[-200:].decode("utf-8", "replace").strip()
+    return (times, lines, None) if child.wait() == 0 else ([], [], f"exit {child.returncode}: {error}")
+
+
+def measure_curve(folder, commands, program, runs, timeout_s):
+    """Interleaved runs of one program: {engine: {'at_ms': [time of each line]} or {'error': text}}."""
+    samples, failed, reference = {name: [] for name in commands}, {}, None
+    for _ in range(runs):
+        for name, command in commands.items():
+            native = f"{folder}/native/{program}"
+            if name in failed or ("{native}" in command and not os.path.exists(native)):
+                failed.setdefault(name, "no native build")
+                continue
+            words = command.format(wasm=f"{folder}/wasm/{program}.wasm", native=native, args=CURVE[program][1]).split()
+            times, lines, error = read_lines(folder, words, timeout_s)
+            reference = reference or lines
+            if error or lines != reference:
+                failed[name] = error or "output differs from the first engine's"
+            samples[name].append(times)
+    return {name: {"error": failed[name]} if name in failed
+            else {"at_ms": [1000 * statistics.median(at) for at in zip(*of)]} for name, of in samples.items()}
+
+
+def pieces_ms(at_ms):
+    """How long each piece of work took; the first includes the start."""
+    return [after - before for before, after in zip([0, *at_ms], at_ms)]
+
+
+def peak_at_ms(at_ms):
+    """When the pace of the second half was reached: the end of the first piece of which the median of it and its
+    neighbours is at most a tenth longer."""
+    pieces = pieces_ms(at_ms)
+    peak = statistics.median(pieces[len(pieces) // 2:])
+    around = (statistics.median(pieces[max(0, i - 1):i + 2]) for i in range(len(pieces)))
+    return next(at for at, piece in zip(at_ms, around) if piece <= 1.1 * peak)
+
+
+def print_curves(results):
+    for program, figures in results.items():
+        for name, f in figures.items():
+            if "error" in f:
+                print(f"{program:10} {name:12} {f['error']}")
+                continue
+            last = pieces_ms(f["at_ms"])[len(f["at_ms"]) // 2:]
+            print(f"{program:10} {name:12} first line {f['at_ms'][0]:8.1f} ms, peak reached {peak_at_ms(f['at_ms']):8.1f} ms, "
+                  f"a piece then {statistics.median(last):8.2f} ms, all {f['at_ms'][-1]:8.1f} ms")
+
+
 def measure_text(folder, tools, program, runs, timeout_s):
     """{verb: {tool: figures}}: each tool on one core, on the text that wasm-tools prints."""
     wasm = f"{folder}/wasm/{program}.wasm"
@@ -226,7 +295,7 @@ def print_summary(mode, results, commands, ours):
 def parse_options(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dir", type=os.path.abspath)
-    parser.add_argument("mode", choices=["steady", "cold", "warm", "text"])
+    parser.add_argument("mode", choices=["steady", "cold", "warm", "curve", "text"])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--engines", help="comma-separated; those of --extra always run")
     parser.add_argument("--programs", help="comma-separated")
@@ -251,6 +320,11 @@ def compare(options):
     if options.engines:
         commands = {name: commands[name] for name in options.engines.split(",")}
     commands.update(extra)
+    if options.mode == "curve":
+        programs = options.programs.split(",") if options.programs else list(CURVE)
+        results = {p: measure_curve(options.dir, commands, p, options.runs, options.timeout) for p in programs}
+        print_curves(results)
+        return results
     table = STEADY if options.mode == "steady" else COLD
     programs = options.programs.split(",") if options.programs else list(table)
     results = {}
@@ -273,7 +347,7 @@ def main():
     options = parse_options()
     results = compare(options)
     if options.json:
-        json.dump(results, open(options.json, "w"), indent=1)
+        json.dump({options.mode: results}, open(options.json, "w"), indent=1)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Measures everything and writes docs/BENCHMARKS.md.
 
-usage: report.py DIR [--runs N] [--parts start,cold,steady,text,instructions] [--brant FILE]
+usage: report.py DIR [--runs N] [--parts start,cold,steady,curve,text,instructions] [--brant FILE]
 
 DIR is what build-corpus.sh and install-peers.sh filled. Builds brant first (release).
 Parts that are not named keep the figures that the last run stored in DIR/report.json.
 The page holds only figures that this script printed on this tree, with date, machine and versions.
+`page.py DIR/report.json -o DIR/report.html` makes plots of the same figures.
 """
 import argparse
 import datetime
@@ -33,6 +34,10 @@ Make this page again: `benches/build-corpus.sh DIR && benches/install-peers.sh D
 """
 
 
+# What brant is called in figures, by tier.
+OURS = {"brant": "auto", "brant-interp": "interp", "brant-jit": "jit"}
+
+
 def output(*words):
     return subprocess.run(words, capture_output=True, text=True, cwd=ROOT).stdout.strip()
 
@@ -41,7 +46,12 @@ def options_for(folder, mode, runs, brant, engines=None, programs=None):
     words = [folder, mode, "--runs", str(runs), "--timeout", "300"]
     words += ["--engines", engines] if engines else []
     words += ["--programs", programs] if programs else []
-    words += ["--extra", f"brant={brant}" if mode == "text" else f"brant={brant} run --dir . {{wasm}} {{args}}"]
+    if mode == "text":
+        return compare.parse_options([*words, "--extra", f"brant={brant}"])
+    # Whether this brant has a cache, which a cold run must not find.
+    cache = "--no-cache " if "--no-cache" in output(brant, "run", "--help") else ""
+    for name, tier in OURS.items():
+        words += ["--extra", f"{name}={brant} run {cache}--tier {tier} --dir . {{wasm}} {{args}}"]
     return compare.parse_options(words)
 
 
@@ -108,7 +118,7 @@ def cold_section(cold):
         rows = [[p, *(cell(r[e], key) for e in engines)] for p, r in cold.items()]
         yield before + table(["program", *engines], rows) + "\n"
     for engine in engines:
-        if engine != "brant":
+        if engine not in OURS:
             for key, what in (("wall_ms", "Wall"), ("peak_mib", "Peak memory")):
                 if line := ratio_line(cold, key, engine, list(cold)):
                     yield f"{what}, {line}\n"
@@ -128,8 +138,20 @@ def steady_section(steady):
     left_out = ", ".join(sorted(compare.NOT_IN_CPU_GEOMEAN))
     yield f"Means and worst below leave out {left_out}, and figures that are not positive.\n"
     for engine in engines:
-        if engine != "brant":
+        if engine not in OURS:
             yield ratio_line(steady, "steady_ms", engine, cpu) + "\n"
+
+
+def curve_section(curve):
+    yield ("## The way to full speed\n\n`benches/compare.py DIR curve`: when the first of many equal pieces of work was done, when the "
+           "pace of the second half was reached, and how long a piece took then, ms.\n")
+    rows = []
+    for program, row in curve.items():
+        for engine, f in row.items():
+            if at := f.get("at_ms"):
+                late = statistics.median(compare.pieces_ms(at)[len(at) // 2:])
+                rows.append([program, engine, f"{at[0]:.0f}", f"{compare.peak_at_ms(at):.0f}", f"{late:.2f}"])
+    yield table(["program", "engine", "first piece", "full speed", "a piece then"], rows) + "\n"
 
 
 def text_section(text):
@@ -148,8 +170,9 @@ def text_section(text):
 
 def instructions_section(counts):
     yield "## Instruction counts\n\n`benches/instructions.py`: callgrind, exact.\n"
-    rows = [[name, *(f"{row[e]:.1f}" if e in row else "-" for e in ("brant", "wasmi"))] for name, row in counts.items()]
-    yield table(["", "brant", "wasmi"], rows) + "\n"
+    engines = list(dict.fromkeys(engine for row in counts.values() for engine in row))
+    rows = [[name, *(f"{row[e]:.1f}" if e in row else "-" for e in engines)] for name, row in counts.items()]
+    yield table(["", *engines], rows) + "\n"
 
 
 def measure_mode(mode, engines):
@@ -163,6 +186,7 @@ PARTS = {
     "start": (measure_start, start_section),
     "cold": (measure_mode("cold", "wasmtime,winch,wasmi,node"), cold_section),
     "steady": (measure_mode("steady", "native,wasmtime,winch,wasmi,node"), steady_section),
+    "curve": (measure_mode("curve", "native,wasmtime,winch,wasmi,node"), curve_section),
     "text": (measure_mode("text", None), text_section),
     "instructions": (
         lambda folder, runs, brant: instructions.measure(brant, f"{folder}/wasmi/bin/wasmi"), instructions_section),

@@ -20,6 +20,7 @@ macro_rules! sessions {
 
 sessions! {
     asm
+    bench
     binfmt
     check
     completions

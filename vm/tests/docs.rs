@@ -28,6 +28,7 @@ macro_rules! pages {
 
 pages! {
     readme "README.md"
+    tiers "docs/TIERS.md"
     tour "docs/TOUR.md"
 }
 

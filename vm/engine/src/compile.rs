@@ -37,8 +37,24 @@ pub trait Compiler: Send + Sync + fmt::Debug {
     /// The function is left to the interpreter.
     fn compile(&self, request: &Request<'_>) -> Result<NativeFunction, CompileError>;
 
+    /// What it has done so far; nothing, for one that does not count.
+    fn work(&self) -> Work {
+        Work::default()
+    }
+
     /// Differs between two compilers, or processors, whose code must not be exchanged.
     fn fingerprint(&self) -> [u8; 32];
+}
+
+/// What a compiler has done since it was made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Work {
+    /// Functions and loops that there is code for.
+    pub compilations_count: u64,
+    /// Size of that code.
+    pub code_bytes: u64,
+    /// Time that it took, on all threads together, refusals included.
+    pub time_ns: u64,
 }
 
 /// What is to be compiled, and for what.

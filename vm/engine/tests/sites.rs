@@ -20,6 +20,14 @@ fn check(text: &str, expected: &[&str]) {
         found.push(format!("{} [{}] ({})", site.kind, live.join(" "), operands.join(" ")));
         assert_eq!(sites.find(site.offset, site.kind), Some(id));
     }
+    let mut ids = Vec::new();
+    Sites::each(&module, 0, |id, operands| {
+        let shape = Shape::of(&module, 0, id).expect("a shape");
+        assert_eq!(operands.iter().collect::<Vec<_>>(), shape.operands);
+        ids.push(id);
+    })
+    .expect("sites");
+    assert!(ids.into_iter().eq(sites.iter().map(|(id, _)| id)));
     assert_eq!(found, expected);
 }
 

@@ -6,6 +6,7 @@
 //! knows the order in which words of a command line are looked at.
 
 mod asm;
+mod bench;
 mod binfmt;
 mod check;
 mod checkpoint;
@@ -82,6 +83,12 @@ enum Verb {
     Wast(wast::WastOptions),
     /// Say what is in a module: imports, exports, sections, features
     Inspect(inspect::InspectOptions),
+    /// Measure a program in each tier: time, memory, compiling
+    #[command(
+        after_long_help = bench::AFTER_HELP,
+        override_usage = "brant bench [OPTIONS] FILE [ARGS]..."
+    )]
+    Bench(Box<bench::BenchOptions>),
     /// List the programs of this user that run
     Ps(control::PsOptions),
     /// Let a program stand still
@@ -146,6 +153,7 @@ fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
         Verb::Check(options) => check::check(&options),
         Verb::Wast(options) => wast::wast(&options),
         Verb::Inspect(options) => inspect::inspect(&options),
+        Verb::Bench(options) => bench::bench(&options),
         Verb::Ps(options) => control::ps(&options),
         Verb::Pause(options) => control::steer("pause", &options),
         Verb::Resume(options) => control::steer("resume", &options),
@@ -185,7 +193,7 @@ fn names_verb(word: Option<&OsString>) -> bool {
 }
 
 /// Every verb but `run` and `help`; a test holds it against what clap knows.
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 17] = [
     "restore",
     "freeze",
     "asm",
@@ -193,6 +201,7 @@ const VERBS: [&str; 16] = [
     "check",
     "wast",
     "inspect",
+    "bench",
     "ps",
     "pause",
     "resume",

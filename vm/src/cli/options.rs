@@ -141,6 +141,10 @@ pub struct RunOptions {
     #[arg(long, help_heading = WATCH)]
     pub stats: bool,
 
+    /// Write the statistics, as JSON, to a file as well: how `brant bench` hears from a run.
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub report_to: Option<PathBuf>,
+
     /// Form of traces, summaries and statistics.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = WATCH)]
     pub format: Format,

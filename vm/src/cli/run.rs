@@ -50,6 +50,7 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
     // Everything is open that was granted; from here on nothing else can be opened, whatever the
     // path resolver does.
     build_wall(&options, control.as_ref());
+    watch.begin();
     let outcome = match &options.invoke {
         Some(name) => invoke(&mut process, &mut control, &module, (name, args), &options),
         None => start(&mut process, &mut control, &module, &options),

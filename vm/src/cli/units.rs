@@ -72,6 +72,23 @@ pub fn show_bytes(bytes: u64) -> String {
     if value < 10.0 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
 }
 
+/// A time for a person: three digits and a unit.
+pub fn show_ns(ns: u64) -> String {
+    const UNITS: [&str; 4] = ["ns", "us", "ms", "s"];
+    let mut value = ns as f64;
+    let mut unit = 0;
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let digits = match value {
+        _ if unit == 0 || value >= 99.95 => 0,
+        _ if value >= 9.995 => 1,
+        _ => 2,
+    };
+    format!("{value:.digits$} {}", UNITS[unit])
+}
+
 fn split(text: &str) -> (&str, &str) {
     let end = text
         .find(|symbol: char| !symbol.is_ascii_digit() && symbol != '.' && symbol != '_')
@@ -104,6 +121,12 @@ mod tests {
         assert!(duration("2 fortnights").is_err());
         assert!(duration("soon").is_err());
         assert!(duration("-1s").is_err());
+    }
+
+    #[test]
+    fn times_are_shown_with_three_digits() {
+        let shown = [0, 999, 1_234, 56_780_000, 999_600_000, 61_000_000_000].map(show_ns);
+        assert_eq!(shown, ["0 ns", "999 ns", "1.23 us", "56.8 ms", "1.00 s", "61.0 s"]);
     }
 
     #[test]

@@ -24,7 +24,10 @@ use super::units::show_bytes;
 pub struct Watch {
     shared: Arc<Mutex<Shared>>,
     counts: bool,
-    stats: Option<Start>,
+    start: Start,
+    stats: bool,
+    /// Where statistics go for `brant bench`.
+    report: Option<File>,
     format: Format,
     fuel: Option<u64>,
 }
@@ -41,23 +44,32 @@ struct Start {
     at: Instant,
     /// The system's page about this process; absent where it has none.
     page: Option<File>,
+    /// How long it took until the program could begin.
+    ready_ns: u64,
 }
 
 impl Watch {
     /// Looks at the options and opens what they need.
     pub fn new(options: &RunOptions) -> Result<Watch, Failure> {
+        let create = |path: &std::path::PathBuf| {
+            File::create(path).map_err(|error| {
+                Failure::load(format!("cannot write `{}`: {}", path.display(), cause(&error)))
+            })
+        };
         let out: Box<dyn Write + Send> = match &options.trace_output {
             // A file gets whole blocks; a terminal gets each line when it happens.
-            Some(path) => Box::new(BufWriter::new(File::create(path).map_err(|error| {
-                Failure::load(format!("cannot write `{}`: {}", path.display(), cause(&error)))
-            })?)),
+            Some(path) => Box::new(BufWriter::new(create(path)?)),
             None => Box::new(std::io::stderr()),
         };
-        let start = || Start { at: Instant::now(), page: File::open("/proc/self/status").ok() };
+        let report = options.report_to.as_ref().map(create).transpose()?;
+        let is_watched = options.stats || report.is_some();
+        let page = is_watched.then(|| File::open("/proc/self/status").ok()).flatten();
         Ok(Watch {
             shared: Arc::new(Mutex::new(Shared { out, calls: BTreeMap::new() })),
             counts: options.trace_counts,
-            stats: options.stats.then(start),
+            start: Start { at: Instant::now(), page, ready_ns: 0 },
+            stats: options.stats,
+            report,
             format: options.format,
             fuel: options.fuel,
         })
@@ -86,6 +98,11 @@ impl Watch {
         }))
     }
 
+    /// Takes note that the program begins.
+    pub fn begin(&mut self) {
+        self.start.ready_ns = self.start.at.elapsed().as_nanos() as u64;
+    }
+
     /// Writes what is known at the end.
     pub fn finish(&mut self, process: &mut Process) {
         let mut shared = lock(&self.shared);
@@ -93,8 +110,12 @@ impl Watch {
         if self.counts {
             text.push_str(&shared.summary(self.format));
         }
-        if let Some(start) = &mut self.stats {
-            text.push_str(&statistics(start, process, self.fuel, self.format));
+        if let Some(report) = &mut self.report {
+            let value = statistics(&mut self.start, process, self.fuel, Format::Json);
+            let _ = report.write_all(value.as_bytes());
+        }
+        if self.stats {
+            text.push_str(&statistics(&mut self.start, process, self.fuel, self.format));
         }
         // As above: nobody is there to be told.
         let _ = shared.out.write_all(text.as_bytes());
@@ -179,20 +200,31 @@ fn statistics(
     let memory_bytes = process.memory_bytes();
     let peak_bytes = start.page.as_mut().and_then(peak_bytes);
     let calls = process.system_call_counts();
+    let work = process.compiler_work();
     if format == Format::Json {
         let calls: BTreeMap<&str, u64> = calls.into_iter().collect();
         let value = json!({
-            "wall_ns": wall_ns, "cpu_ns": cpu_ns, "operators": operators,
-            "linear_memory_bytes": memory_bytes, "peak_bytes": peak_bytes, "calls": calls,
+            "wall_ns": wall_ns, "cpu_ns": cpu_ns, "ready_ns": start.ready_ns,
+            "operators": operators, "linear_memory_bytes": memory_bytes, "peak_bytes": peak_bytes,
+            "compiler": {
+                "compilations": work.compilations_count, "code_bytes": work.code_bytes,
+                "time_ns": work.time_ns,
+            },
+            "calls": calls,
         });
         return format!("{value}\n");
     }
     let time = |ns: u64| format!("{:.3} ms", ns as f64 / 1e6);
+    let compiled = (work.compilations_count > 0).then(|| {
+        let (count, code) = (work.compilations_count, show_bytes(work.code_bytes));
+        format!("{count} functions and loops in {}, {code} of code", time(work.time_ns))
+    });
     let sum: u64 = calls.iter().map(|(_, count)| count).sum();
     let rows = [
         ("time", Some(time(wall_ns))),
         ("processor time", cpu_ns.map(time)),
         ("operators", operators.map(|count| count.to_string())),
+        ("compiled", compiled),
         ("linear memory", Some(show_bytes(memory_bytes))),
         ("peak memory", peak_bytes.map(show_bytes)),
         ("system calls", Some(sum.to_string())),

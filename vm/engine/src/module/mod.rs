@@ -212,6 +212,14 @@ impl Module {
         Ok(())
     }
 
+    /// Validates the body of function `index`, if that was not done yet.
+    ///
+    /// # Errors
+    /// What is not valid in it.
+    pub fn validate_body(&self, index: u32) -> Result<(), ModuleError> {
+        self.0.validate_body(index, &mut FuncValidatorAllocations::default())
+    }
+
     /// The engine that it was made for.
     pub fn engine(&self) -> &Engine {
         &self.0.engine

@@ -1,6 +1,6 @@
 //! What a compiler reads of a module: types, index spaces, bodies.
 
-use super::Module;
+use super::{ItemKind, Module};
 use crate::types::{FuncType, GlobalType, MemoryType, TableType};
 
 impl Module {
@@ -42,5 +42,16 @@ impl Module {
     /// The body of function `index`: declarations of locals, then operators. None if it is imported.
     pub fn body_bytes(&self, index: u32) -> Option<&[u8]> {
         self.0.body_span(index).map(|span| self.0.bytes.at(span))
+    }
+
+    /// Where the body of function `index` begins in the module; none if it is imported.
+    pub fn body_offset(&self, index: u32) -> Option<u64> {
+        self.0.body_span(index).map(|span| span.start as u64)
+    }
+
+    /// The function that is exported under `name`.
+    pub fn exported_function(&self, name: &str) -> Option<u32> {
+        let item = self.0.export(name)?;
+        (item.kind == ItemKind::Func).then_some(item.index)
     }
 }

@@ -25,6 +25,7 @@ use crate::module::Module;
 use crate::types::ValType;
 
 pub use live::LiveSet;
+pub use walk::Operands;
 
 /// The version of everything that a site number, a shape or a live set depends on.
 ///
@@ -118,6 +119,16 @@ impl Sites {
     /// The function is imported, or its body is not valid.
     pub fn of(module: &Module, function: u32) -> Result<Self, NoSites> {
         walk::sites(module, function)
+    }
+
+    /// Shows the operands of each site of a function, by ascending number.
+    ///
+    /// # Errors
+    /// The function is imported, or its body is not valid.
+    pub fn each(
+        module: &Module, function: u32, mut see: impl FnMut(SiteId, Operands<'_>),
+    ) -> Result<(), NoSites> {
+        walk::each(module, function, &mut see)
     }
 
     /// How many there are; at least the entry.

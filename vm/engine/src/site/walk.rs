@@ -12,7 +12,8 @@ use crate::types::ValType;
 
 /// See [`Sites::of`].
 pub fn sites(module: &Module, function: u32) -> Result<Sites, NoSites> {
-    let mut walk = Walk::new(module.inner(), function, None)?;
+    let mut nobody = |_, _: Operands<'_>| {};
+    let mut walk = Walk::new(module.inner(), function, &mut nobody)?;
     while walk.step()? {}
     let locals = walk.locals();
     let live = walk.events.liveness(locals.len(), walk.list.len());
@@ -21,10 +22,43 @@ pub fn sites(module: &Module, function: u32) -> Result<Sites, NoSites> {
 
 /// See [`Shape::of`].
 pub fn shape(module: &Module, function: u32, site: SiteId) -> Result<Shape, NoSites> {
-    let mut walk = Walk::new(module.inner(), function, Some(site))?;
-    while walk.found.is_none() && walk.step()? {}
-    let operands = walk.found.take().ok_or(NoSites)?;
-    Ok(Shape { locals: walk.locals(), operands })
+    let mut found = None;
+    let mut see = |id, operands: Operands<'_>| {
+        if id == site {
+            found = Some(operands.iter().collect());
+        }
+    };
+    let mut walk = Walk::new(module.inner(), function, &mut see)?;
+    while walk.list.len() <= site.0 as usize && walk.step()? {}
+    let locals = walk.locals();
+    Ok(Shape { locals, operands: found.ok_or(NoSites)? })
+}
+
+/// See [`Sites::each`].
+pub fn each(
+    module: &Module, function: u32, see: &mut dyn FnMut(SiteId, Operands<'_>),
+) -> Result<(), NoSites> {
+    let mut walk = Walk::new(module.inner(), function, see)?;
+    while walk.step()? {}
+    Ok(())
+}
+
+/// The operands at a site.
+#[derive(Clone, Copy)]
+pub struct Operands<'a> {
+    validator: &'a FuncValidator<ValidatorResources>,
+    /// So many at the top are not there any more.
+    gone: usize,
+}
+
+impl Operands<'_> {
+    /// Their types, deepest first.
+    pub fn iter(&self) -> impl Iterator<Item = ValType> + '_ {
+        let height = self.validator.operand_stack_height() as usize;
+        let depths = (self.gone..height).rev();
+        let types = depths.map(|depth| self.validator.get_operand_type(depth).flatten());
+        types.filter_map(|ty| operand_type(ty?))
+    }
 }
 
 struct Walk<'a> {
@@ -40,14 +74,13 @@ struct Walk<'a> {
     loop_count: u32,
     /// The height of the control stack at which code became unreachable.
     dead_at: Option<u32>,
-    /// The site whose operands are to be found.
-    wanted: Option<SiteId>,
-    found: Option<Vec<ValType>>,
+    /// Who looks at each site.
+    see: &'a mut dyn FnMut(SiteId, Operands<'_>),
 }
 
 impl<'a> Walk<'a> {
     fn new(
-        module: &'a ModuleInner, function: u32, wanted: Option<SiteId>,
+        module: &'a ModuleInner, function: u32, see: &'a mut dyn FnMut(SiteId, Operands<'_>),
     ) -> Result<Self, NoSites> {
         let span = module.body_span(function).ok_or(NoSites)?;
         let features = module.engine.config().features;
@@ -69,8 +102,7 @@ impl<'a> Walk<'a> {
             opened: Vec::new(),
             loop_count: 0,
             dead_at: None,
-            wanted,
-            found: None,
+            see,
         };
         walk.site(SiteKind::Entry, 0, 0);
         Ok(walk)
@@ -211,12 +243,7 @@ impl<'a> Walk<'a> {
         if kind != SiteKind::Block {
             self.events.push(Event::Site(id));
         }
-        if self.wanted == Some(SiteId(id)) {
-            let height = self.validator.operand_stack_height() as usize;
-            let depths = (gone..height).rev();
-            let types = depths.map(|depth| self.validator.get_operand_type(depth).flatten());
-            self.found = Some(types.filter_map(|ty| operand_type(ty?)).collect());
-        }
+        (self.see)(SiteId(id), Operands { validator: &self.validator, gone });
     }
 }
 

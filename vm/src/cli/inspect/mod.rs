@@ -1,6 +1,10 @@
 //! `brant inspect`: what is in a module.
 
+#[cfg_attr(not(feature = "jit"), path = "without_compiler.rs")]
+mod compiled;
+mod functions;
 mod icode;
+mod sites;
 mod survey;
 
 use std::io::Write;
@@ -15,6 +19,8 @@ use super::input::{Input, argument};
 use super::options::Format;
 use super::table::{Table, printable};
 use super::units::show_bytes;
+use compiled::View;
+use functions::Functions;
 use survey::Survey;
 
 /// Says what is in a module: imports, exports, sections, features.
@@ -24,15 +30,34 @@ pub struct InspectOptions {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Show what the interpreter makes of a function, by index or name, or of all functions.
+    /// Show where a function can stop, and what its state is there; FUNCTION is an index, a name or
+    /// an export, and without it all are shown.
     #[arg(
-        long,
-        value_name = "FUNCTION",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = ""
+        long, value_name = "FUNCTION", num_args = 0..=1, require_equals = true,
+        default_missing_value = "", group = "view"
+    )]
+    sites: Option<String>,
+
+    /// Show what the interpreter makes of functions.
+    #[arg(
+        long, value_name = "FUNCTION", num_args = 0..=1, require_equals = true,
+        default_missing_value = "", group = "view"
     )]
     icode: Option<String>,
+
+    /// Show what the compiler makes of functions, in Cranelift's intermediate language.
+    #[arg(
+        long, value_name = "FUNCTION", num_args = 0..=1, require_equals = true,
+        default_missing_value = "", group = "view"
+    )]
+    clif: Option<String>,
+
+    /// Show the machine code of functions, for this machine, with what it gives up at a stop.
+    #[arg(
+        long, value_name = "FUNCTION", num_args = 0..=1, require_equals = true,
+        default_missing_value = "", group = "view"
+    )]
+    native: Option<String>,
 
     /// Form of the report.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
@@ -45,8 +70,18 @@ pub fn inspect(options: &InspectOptions) -> Result<u8, Failure> {
     if !input.is_bytecode() {
         input.bytes = check::assemble(&input, options.format)?;
     }
+    let format = options.format;
+    if let Some(wanted) = &options.sites {
+        return sites::sites(&Functions::new(&input)?, wanted, format);
+    }
     if let Some(wanted) = &options.icode {
-        return icode::icode(&input, wanted, options.format);
+        return icode::icode(&Functions::new(&input)?, wanted, format);
+    }
+    if let Some(wanted) = &options.clif {
+        return compiled::compiled(&Functions::new(&input)?, wanted, View::Clif, format);
+    }
+    if let Some(wanted) = &options.native {
+        return compiled::compiled(&Functions::new(&input)?, wanted, View::Native, format);
     }
     let survey = Survey::new(&input.bytes)
         .map_err(|error| malformed(&input.name, &error, options.format))?;

@@ -5,6 +5,7 @@
 //! not know their names: `names` lists them. It must never be asked while a guest runs, and nothing
 //! but listings may rest on it.
 
+mod fused;
 mod names;
 
 use std::fmt;
@@ -14,7 +15,6 @@ use brant_isa::Opcode;
 use crate::icode::lower::{Lower, Scratch};
 use crate::icode::reader::Reader;
 use crate::icode::{Context, Recorder};
-use crate::module::ItemKind;
 use crate::{
     Engine, Extern, ExternType, Func, FuncType, Global, HostError, Instance, InstantiateError,
     LimitError, Memory, Module, ModuleError, Store, Table, Val,
@@ -96,18 +96,6 @@ impl IcodeListing {
         let instance = Instance::new(&mut store, module, &imports)?;
         let module = module.clone();
         Ok(Self { module, store, instance, scratch: Scratch::default(), names: Names::new() })
-    }
-
-    /// The functions that have a body, by index.
-    pub fn functions(&self) -> std::ops::Range<u32> {
-        let inner = self.module.inner();
-        inner.imported.functions..inner.functions.len() as u32
-    }
-
-    /// The function that the module exports under `name`.
-    pub fn exported(&self, name: &str) -> Option<u32> {
-        let item = self.module.inner().export(name)?;
-        (item.kind == ItemKind::Func).then_some(item.index)
     }
 
     /// Translates function `index` and decodes what comes.

@@ -9,6 +9,8 @@
 //! {+word} {+D}      the same as an offset, nothing if it is 0
 //! {to}              where a displacement at byte 12 leads
 //! {const} {extra}   64 bits at byte 8, at byte 16
+//! {k} {k2} {+k}     i32 at byte 16, at byte 20; the first as an offset
+//! {from}            slot of the frame: u16 at byte 20
 //! {callee} {index}  the function that a call names; the first immediate of the operator
 //! {op}              the operator's name
 //! ```
@@ -32,13 +34,12 @@ use crate::interp::step::call::{
     Call, CallIndirect, CallOut, INDEX, Return, ReturnMany, ReturnOne, TAIL_INDEX, TailCall,
     TailCallIndirect, TailCallOut,
 };
-use crate::interp::step::fused::{AddPair, Lea, LeaAcc};
+use crate::interp::step::fused::{Lea, LeaAcc};
 use crate::interp::step::moves::{
     Constant, ConstantToSlot, GlobalGet, GlobalSet, Imported, Move, MovePair, Only, Own, Select,
 };
 use crate::interp::step::special::{
     FrameTooLarge, Fuel, MemorySize, Runtime, TableGet, TableSet, TableSize, Unreachable,
-    ZeroLocals, ZeroPairs,
 };
 use crate::{Module, icode};
 
@@ -63,15 +64,18 @@ impl Names {
         }
         names.moves();
         names.others();
+        names.fused();
         names
     }
 
-    fn add(&mut self, handler: Handler, opcode: Option<Opcode>, pattern: impl Into<String>) {
+    pub(super) fn add(
+        &mut self, handler: Handler, opcode: Option<Opcode>, pattern: impl Into<String>,
+    ) {
         self.patterns.entry(handler as usize).or_default().push((opcode, pattern.into()));
     }
 
     /// Both handlers of a pair: result in the accumulator, and in a slot too.
-    fn pair(&mut self, pair: Pair, row: &Row, pattern: &str, slot: &str) {
+    pub(super) fn pair(&mut self, pair: Pair, row: &Row, pattern: &str, slot: &str) {
         let acc = row.result_kind.map(accumulator);
         let Some(acc) = acc else {
             self.add(pair.to_acc, Some(row.opcode), pattern);
@@ -96,7 +100,8 @@ impl Names {
         }
         for (form, pair) in INDEXED[index].iter().enumerate() {
             let base = if form < 4 { "{b}" } else { "acc" };
-            let pattern = format!("{name} [{{a}} + {base} << {}{{+D}}]", form % 4);
+            let value = if row.result_kind.is_none() { " {c}" } else { "" };
+            let pattern = format!("{name} [{{a}} + {base} << {}{{+D}}]{value}", form % 4);
             self.pair(*pair, row, &pattern, "{c}");
         }
         for (number, branch) in BRANCHES[index].iter().enumerate() {
@@ -202,16 +207,6 @@ impl Names {
             TailCallIndirect<Slot<TAIL_INDEX>>: "return_call_indirect slot, window {a}";
             Return: "return";
             ReturnMany: "return from {b}";
-            ZeroLocals: "zero from {a}, {word} pairs";
-            ZeroPairs<1>: "zero from {a}, 1 pairs";
-            ZeroPairs<2>: "zero from {a}, 2 pairs";
-            ZeroPairs<3>: "zero from {a}, 3 pairs";
-            ZeroPairs<4>: "zero from {a}, 4 pairs";
-            ZeroPairs<5>: "zero from {a}, 5 pairs";
-            ZeroPairs<6>: "zero from {a}, 6 pairs";
-            ZeroPairs<7>: "zero from {a}, 7 pairs";
-            ZeroPairs<8>: "zero from {a}, 8 pairs";
-            AddPair: "add {b} -> {a}, {d} -> {c}";
             ShortCopy: "{op} from {b}";
             ShortFill: "{op} from {b}";
             Fuel: "fuel {word}";
@@ -336,7 +331,11 @@ impl Fields<'_> {
     }
 
     fn word(&self) -> u32 {
-        u32::from(self.u16(at::WORD)) | u32::from(self.u16(at::WORD + 2)) << 16
+        self.u32(at::WORD)
+    }
+
+    fn u32(&self, at: usize) -> u32 {
+        u32::from(self.u16(at)) | u32::from(self.u16(at + 2)) << 16
     }
 
     fn show(&self, place: &str) -> String {
@@ -356,6 +355,10 @@ impl Fields<'_> {
             "+word" => offset(self.word()),
             "+D" => offset(u32::from(self.u16(at::D))),
             "to" => format!("@{}", self.at_bytes.wrapping_add(self.word())),
+            "k" => self.u32(at::EXTRA).cast_signed().to_string(),
+            "k2" => self.u32(at::EXTRA + 4).cast_signed().to_string(),
+            "+k" => offset(self.u32(at::EXTRA)),
+            "from" => slot(at::EXTRA + 4),
             "const" => bits(1),
             "extra" => bits(2),
             "index" => self.operator.index.to_string(),

@@ -23,7 +23,7 @@
 
 ;;! function 0 $count: frame of 7 slots
 ;;!      0     0x26  zero from s3, 1 pairs
-;;!     16     0x37  br_if by fields s3 s0 s0 s0
+;;!     16     0x37  i32.add s3 1 -> s3 acc, if i32.lt_u acc s0 back to @16
 ;;!     40     0x3c  return acc
 ;;!     56     0x3c  unreachable
 ;;! function 1 $either: frame of 5 slots

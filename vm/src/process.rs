@@ -229,8 +229,8 @@ impl Process {
         self.limits.time
     }
 
-    /// Lets the program stop at its `count`-th site from here on: an entry of a function, a header of
-    /// a loop, a call of the host. The run ends with [`Stopped::AtSite`] and can go on.
+    /// Lets the program stop at its `count`-th site from here on: an entry of a function, or a header
+    /// of a loop to which it comes back. The run ends with [`Stopped::AtSite`] and can go on.
     ///
     /// Which site that is depends on nothing but the program, so that each point of a run can be
     /// had again.

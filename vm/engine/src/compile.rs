@@ -102,7 +102,7 @@ pub enum Stops {
     /// At entries and loop headers, in calls and operations of the engine; fewer where a path
     /// between two of them is short.
     Usual,
-    /// At every site.
+    /// At every site; at a loop header whenever it is come back to, and not on the way in.
     Every,
 }
 

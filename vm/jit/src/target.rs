@@ -6,7 +6,7 @@ use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 
 /// Changes whenever code changes that the translator makes of the same function.
-const TRANSLATOR_VERSION: u32 = 1;
+const TRANSLATOR_VERSION: u32 = 2;
 
 /// The target of all compilations.
 pub struct Target {

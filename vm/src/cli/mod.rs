@@ -92,6 +92,8 @@ enum Verb {
     Kill(control::ProgramOptions),
     /// Change how the instructions of a program that runs are executed
     Tier(control::TierOptions),
+    /// Write a snapshot of a program that runs
+    Checkpoint(checkpoint::CheckpointOptions),
     /// Say what this kernel and machine support
     Doctor(doctor::DoctorOptions),
     /// Print a script that completes the command line of a shell
@@ -151,6 +153,7 @@ fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
         Verb::Resume(options) => control::steer("resume", &options),
         Verb::Kill(options) => control::steer("kill", &options),
         Verb::Tier(options) => control::tier(&options),
+        Verb::Checkpoint(options) => checkpoint::checkpoint(&options),
         Verb::Doctor(options) => doctor::doctor(&options),
         Verb::Completions(options) => completions::completions(&options),
         Verb::Man(options) => man::man(&options),
@@ -185,7 +188,7 @@ fn names_verb(word: Option<&OsString>) -> bool {
 }
 
 /// Every verb but `run` and `help`; a test holds it against what clap knows.
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 17] = [
     "restore",
     "freeze",
     "asm",
@@ -198,6 +201,7 @@ const VERBS: [&str; 16] = [
     "resume",
     "kill",
     "tier",
+    "checkpoint",
     "doctor",
     "completions",
     "man",

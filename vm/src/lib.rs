@@ -27,6 +27,7 @@ mod clock;
 mod compiler;
 #[cfg(feature = "cli")]
 pub mod control;
+mod durable;
 mod error;
 mod features;
 mod limits;
@@ -53,6 +54,7 @@ pub use caller::Caller;
 pub use checkpoint::{map_snapshot, read_snapshot, write_snapshot};
 pub use clock::Interrupt;
 pub use compiler::with_compiler;
+pub use durable::replace_file;
 pub use error::{Error, MissingImport};
 pub use features::{Features, UnknownFeature};
 pub use limits::Limits;

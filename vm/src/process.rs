@@ -112,6 +112,11 @@ impl Process {
         self.status(done)
     }
 
+    /// Whether it has something to run: it exports `_start`.
+    pub fn is_program(&self) -> bool {
+        self.function("_start").is_ok()
+    }
+
     /// Whether nothing has to run any more before the first call.
     pub fn is_prepared(&self) -> bool {
         self.preparation.is_empty() && self.current.is_none()

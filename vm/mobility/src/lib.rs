@@ -29,7 +29,7 @@ pub use capture::{Contents, Standing};
 pub use code::{Code, ModuleImage};
 pub use error::{CaptureError, RestoreError, Section, SnapshotError};
 pub use execution::{Execution, Purpose, ThreadImage};
-pub use file::{FORMAT_VERSION, MAGIC, ReadLimits, SectionInfo, is_snapshot};
+pub use file::{Encoded, FORMAT_VERSION, MAGIC, ReadLimits, SectionInfo, is_snapshot};
 pub use pages::{PageRun, Pages};
 pub use restore::{Restored, RestoredThread};
 

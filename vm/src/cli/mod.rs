@@ -99,6 +99,8 @@ enum Verb {
     Kill(control::ProgramOptions),
     /// Change how the instructions of a program that runs are executed
     Tier(control::TierOptions),
+    /// Write a snapshot of a program that runs
+    Checkpoint(checkpoint::CheckpointOptions),
     /// Say what this kernel and machine support
     Doctor(doctor::DoctorOptions),
     /// Print a script that completes the command line of a shell
@@ -159,6 +161,7 @@ fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
         Verb::Resume(options) => control::steer("resume", &options),
         Verb::Kill(options) => control::steer("kill", &options),
         Verb::Tier(options) => control::tier(&options),
+        Verb::Checkpoint(options) => checkpoint::checkpoint(&options),
         Verb::Doctor(options) => doctor::doctor(&options),
         Verb::Completions(options) => completions::completions(&options),
         Verb::Man(options) => man::man(&options),
@@ -207,6 +210,7 @@ const VERBS: [&str; 17] = [
     "resume",
     "kill",
     "tier",
+    "checkpoint",
     "doctor",
     "completions",
     "man",

@@ -14,8 +14,8 @@ use brant::control::Control;
 use brant_host::native::NativeHost;
 use brant_host::native::landlock::{Coverage, Grant, Wall, landlock};
 
-use super::checkpoint::{Checkpoints, Ended};
-use super::control::attended;
+use super::checkpoint::Checkpoints;
+use super::control::{Attendance, Ended, why_stopped};
 use super::exit::{Failure, LIMIT, MOVED, TRAP};
 use super::input::{Input, cannot_read, name};
 use super::options::{RunOptions, Tier, Validate};
@@ -41,25 +41,34 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
         .attach(repeatable(builder, &options)?, &options)?
         .limits(limits(&options))
         .linker(&preloads(&engine, &options)?);
-    brant_engine::exit_on_termination();
-    let (builder, mut control) = listen(builder, file, &options);
-    let mut process = builder.build().map_err(|error| explain(&error, &options))?;
-    if let Some(control) = &control {
-        control.attach(&mut process).map_err(|error| explain(&error, &options))?;
-    }
-    // Everything is open that was granted; from here on nothing else can be opened, whatever the
-    // path resolver does.
-    build_wall(&options, control.as_ref());
+    let (mut process, mut attendance) = begin(builder, file, &options)?;
     watch.begin();
     let outcome = match &options.invoke {
-        Some(name) => invoke(&mut process, &mut control, &module, (name, args), &options),
-        None => start(&mut process, &mut control, &module, &options),
+        Some(name) => invoke(&mut process, &mut attendance, &module, (name, args), &options),
+        None => start(&mut process, &mut attendance, &module, &options),
     };
     watch.finish(&mut process);
     // The process of the system ends now: to give every mapping back one by one would only cost
     // time.
     std::mem::forget(process);
     outcome
+}
+
+/// Makes the process, visible to other commands and behind its second wall.
+pub(super) fn begin(
+    builder: ProcessBuilder, file: &OsStr, options: &RunOptions,
+) -> Result<(Process, Attendance), Failure> {
+    let checkpoints = Checkpoints::new(options)?;
+    brant_engine::exit_on_termination();
+    let (builder, control) = listen(builder, file, options);
+    let mut process = builder.build().map_err(|error| explain(&error, options))?;
+    if let Some(control) = &control {
+        control.attach(&mut process).map_err(|error| explain(&error, options))?;
+    }
+    // Everything is open that was granted; from here on nothing else can be opened, whatever the
+    // path resolver does.
+    build_wall(options, control.as_ref());
+    Ok((process, Attendance { control, checkpoints }))
 }
 
 /// Lets other commands of the user find and steer the program. It runs all the same where it cannot
@@ -259,7 +268,9 @@ pub(super) fn granted(
 }
 
 /// Takes away what would make two runs differ, as far as that was asked for.
-fn repeatable(builder: ProcessBuilder, options: &RunOptions) -> Result<ProcessBuilder, Failure> {
+pub(super) fn repeatable(
+    builder: ProcessBuilder, options: &RunOptions,
+) -> Result<ProcessBuilder, Failure> {
     let seed = options.seed.unwrap_or(0);
     if options.sim {
         return simulated(builder.sim(seed), options);
@@ -302,7 +313,7 @@ fn simulated(builder: ProcessBuilder, options: &RunOptions) -> Result<ProcessBui
 }
 
 /// The second wall around the mounts. Where the system has none, the first one stands alone.
-pub(super) fn build_wall(options: &RunOptions, control: Option<&Control>) {
+fn build_wall(options: &RunOptions, control: Option<&Control>) {
     if options.sim {
         return;
     }
@@ -360,28 +371,25 @@ fn preloads(engine: &Engine, options: &RunOptions) -> Result<Linker, Failure> {
 
 /// Runs the program, or what its module does when it is linked.
 fn start(
-    process: &mut Process, control: &mut Option<Control>, module: &Module, options: &RunOptions,
+    process: &mut Process, attendance: &mut Attendance, module: &Module, options: &RunOptions,
 ) -> Result<u8, Failure> {
     let is_program = module.exports().any(|export| export.name == "_start");
     if !is_program && process.is_prepared() {
         return Err(library(module));
     }
-    let checkpoints = Checkpoints::new(options)?;
     let run = |process: &mut Process| match is_program {
-        true => checkpoints.drive(process),
-        false => process.prepare().map(Ended::Status),
+        true => process.run(),
+        false => process.prepare(),
     };
-    let was_called = |outcome: &Result<Ended, Error>| {
-        matches!(outcome, Ok(Ended::Status(ExitStatus::Stopped(Stopped::Called))))
-    };
-    let status = attended(process, control, run, was_called)?;
-    report(status, options)
+    report(attendance.run(process, run, why_stopped)?, options)
 }
 
 /// How a run ended, as an exit code or a failure.
-pub(super) fn report(status: Result<Ended, Error>, options: &RunOptions) -> Result<u8, Failure> {
-    let status = match status.map_err(|error| explain(&error, options))? {
-        Ended::Status(status) => status,
+pub(super) fn report(
+    ended: Ended<Result<ExitStatus, Error>>, options: &RunOptions,
+) -> Result<u8, Failure> {
+    let status = match ended {
+        Ended::Outcome(status) => status.map_err(|error| explain(&error, options))?,
         Ended::Moved => return Ok(MOVED),
     };
     match status {
@@ -411,7 +419,7 @@ fn library(module: &Module) -> Failure {
 
 /// Calls an exported function with arguments of the command line.
 fn invoke(
-    process: &mut Process, control: &mut Option<Control>, module: &Module,
+    process: &mut Process, attendance: &mut Attendance, module: &Module,
     (name, args): (&str, &[OsString]), options: &RunOptions,
 ) -> Result<u8, Failure> {
     let Some(kind) = module.exports().find(|export| export.name == name).map(|export| export.ty)
@@ -437,9 +445,21 @@ fn invoke(
         false => process.call(name, &params),
         true => process.resume_call(),
     };
-    let was_called =
-        |outcome: &Result<_, Error>| matches!(outcome, Err(Error::Stopped(Stopped::Called)));
-    match attended(process, control, call, was_called)? {
+    let why = |outcome: &Result<_, Error>| match outcome {
+        Err(Error::Stopped(why)) => Some(*why),
+        _ => None,
+    };
+    match attendance.run(process, call, why)? {
+        Ended::Outcome(outcome) => results(outcome, options),
+        Ended::Moved => Ok(MOVED),
+    }
+}
+
+/// Prints what a call gave.
+pub(super) fn results(
+    outcome: Result<Vec<Val>, Error>, options: &RunOptions,
+) -> Result<u8, Failure> {
+    match outcome {
         Ok(results) => {
             let mut out = std::io::stdout();
             for result in results {

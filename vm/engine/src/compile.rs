@@ -25,6 +25,7 @@ use std::fmt;
 
 use brant_isa::Trap;
 
+use crate::config::Config;
 pub use crate::icode::Operation;
 use crate::module::Module;
 use crate::site::SiteId;
@@ -76,6 +77,18 @@ pub struct Options {
     pub fuel: bool,
     /// NaNs that operations make are the canonical ones.
     pub canonical_nans: bool,
+}
+
+impl Options {
+    /// What code may rely on in an engine, in an instance whose memory 0 is guarded or not.
+    pub(crate) fn new(config: &Config, guarded: bool) -> Self {
+        Self {
+            stops: config.stops,
+            guarded_memory: guarded && config.signal_handlers,
+            fuel: config.fuel,
+            canonical_nans: config.deterministic,
+        }
+    }
 }
 
 /// Where code looks whether it shall stop, and can give up its state.

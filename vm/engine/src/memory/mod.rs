@@ -74,7 +74,7 @@ impl MemoryInner {
             return Err(no_room(min_bytes));
         }
         budget.take(Resource::MemoryBytes, min_bytes)?;
-        let guard = !ty.is_64 && config.signal_handlers && cfg!(guard_pages);
+        let guard = Self::is_guarded(ty, config);
         let least_bytes = if config.deterministic { max_bytes } else { min_bytes };
         let made = reserve(guard, max_bytes, least_bytes).and_then(|(mut area, guarded)| {
             area.commit(0, min_bytes as usize).then_some((area, guarded))
@@ -89,6 +89,11 @@ impl MemoryInner {
         let mut memory = Self { view, ty, area, max_bytes, mirrors: Vec::new() };
         memory.advise(0);
         Ok(memory)
+    }
+
+    /// Whether a memory of this type is guarded where there is enough address space.
+    pub fn is_guarded(ty: MemoryType, config: &Config) -> bool {
+        !ty.is_64 && config.signal_handlers && cfg!(guard_pages)
     }
 
     /// Size in wasm pages.

@@ -21,6 +21,7 @@ macro_rules! sessions {
 sessions! {
     asm
     binfmt
+    cache
     check
     completions
     control

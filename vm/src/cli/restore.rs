@@ -13,7 +13,7 @@ use super::checkpoint::Checkpoints;
 use super::exit::Failure;
 use super::input::{cannot_read, name};
 use super::options::RunOptions;
-use super::{run, wasmtime};
+use super::{cache, run, wasmtime};
 
 /// Runs the verb.
 pub fn restore(mut options: RunOptions) -> Result<u8, Failure> {
@@ -55,10 +55,12 @@ pub fn load(path: &Path) -> Result<Snapshot, Failure> {
 
 /// Goes on from a snapshot, with what the command line grants.
 pub fn go_on(snapshot: &Snapshot, options: &RunOptions) -> Result<u8, Failure> {
+    let cache = cache::of_run(options);
     // What the program can see of its rules has to stay as it was.
     let config = Config {
         fuel: snapshot.code.fuel,
         deterministic: snapshot.code.deterministic,
+        code_store: cache.as_ref().map(cache::store),
         ..run::config(options)?
     };
     let engine = Engine::new(&config).map_err(|error| Failure::usage(error.to_string()))?;
@@ -73,7 +75,7 @@ pub fn go_on(snapshot: &Snapshot, options: &RunOptions) -> Result<u8, Failure> {
     let builder = run::granted(builder, options)?.limits(limits).linker(&Linker::new());
     brant_engine::exit_on_termination();
     let mut process = builder.build().map_err(explain)?;
-    run::build_wall(options, None);
+    run::build_wall(options, None, cache.as_deref());
     let status = Checkpoints::new(options)?.drive(&mut process);
     let outcome = run::report(status, options);
     // As a run does: the system takes everything back at once.

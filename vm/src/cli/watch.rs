@@ -9,7 +9,7 @@ use std::io::{BufWriter, Read, Seek, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use brant::{Process, ProcessBuilder, TracedCall, TracedEnd, system_call_groups};
+use brant::{CodeCounts, Process, ProcessBuilder, TracedCall, TracedEnd, system_call_groups};
 use brant_host::native::NativeHost;
 use brant_kernel::host::{Clock, Host};
 use serde_json::{Value, json};
@@ -87,14 +87,14 @@ impl Watch {
     }
 
     /// Writes what is known at the end.
-    pub fn finish(&mut self, process: &mut Process) {
+    pub fn finish(&mut self, process: &mut Process, code: CodeCounts) {
         let mut shared = lock(&self.shared);
         let mut text = String::new();
         if self.counts {
             text.push_str(&shared.summary(self.format));
         }
         if let Some(start) = &mut self.stats {
-            text.push_str(&statistics(start, process, self.fuel, self.format));
+            text.push_str(&statistics(start, process, (self.fuel, code), self.format));
         }
         // As above: nobody is there to be told.
         let _ = shared.out.write_all(text.as_bytes());
@@ -171,7 +171,8 @@ fn as_json(call: &TracedCall<'_>) -> Value {
 }
 
 fn statistics(
-    start: &mut Start, process: &mut Process, fuel: Option<u64>, format: Format,
+    start: &mut Start, process: &mut Process, (fuel, code): (Option<u64>, CodeCounts),
+    format: Format,
 ) -> String {
     let wall_ns = start.at.elapsed().as_nanos() as u64;
     let cpu_ns = NativeHost::new().now_ns(Clock::ProcessCpu).ok();
@@ -184,17 +185,24 @@ fn statistics(
         let value = json!({
             "wall_ns": wall_ns, "cpu_ns": cpu_ns, "operators": operators,
             "linear_memory_bytes": memory_bytes, "peak_bytes": peak_bytes, "calls": calls,
+            "compiled": code.compiled, "stored": code.stored, "code_bytes": code.code_bytes,
+            "compile_ns": code.compile_ns,
         });
         return format!("{value}\n");
     }
     let time = |ns: u64| format!("{:.3} ms", ns as f64 / 1e6);
     let sum: u64 = calls.iter().map(|(_, count)| count).sum();
+    let has_code = code.compiled + code.stored > 0;
     let rows = [
         ("time", Some(time(wall_ns))),
         ("processor time", cpu_ns.map(time)),
         ("operators", operators.map(|count| count.to_string())),
         ("linear memory", Some(show_bytes(memory_bytes))),
         ("peak memory", peak_bytes.map(show_bytes)),
+        ("compiled", has_code.then(|| code.compiled.to_string())),
+        ("from the cache", has_code.then(|| code.stored.to_string())),
+        ("machine code", has_code.then(|| show_bytes(code.code_bytes))),
+        ("compile time", has_code.then(|| time(code.compile_ns))),
         ("system calls", Some(sum.to_string())),
     ];
     let mut text = String::new();

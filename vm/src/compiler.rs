@@ -20,20 +20,14 @@ pub fn with_compiler(config: Config) -> Config {
 #[cfg(feature = "jit")]
 mod lazy {
     use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
-    use std::time::Instant;
 
-    use brant_engine::compile::{CompileError, Compiler, NativeFunction, Request, Work};
+    use brant_engine::compile::{CompileError, Compiler, NativeFunction, Request};
     use brant_jit::{Jit, TargetError};
 
     /// Most programs end before anything is worth compiling, and should not wait for Cranelift's tables.
     #[derive(Debug, Default)]
     pub struct Lazy {
         jit: OnceLock<Result<Jit, TargetError>>,
-        /// What it has done; the counts need no order among each other.
-        compilations_count: AtomicU64,
-        code_bytes: AtomicU64,
-        time_ns: AtomicU64,
     }
 
     impl Lazy {
@@ -45,22 +39,7 @@ mod lazy {
 
     impl Compiler for Lazy {
         fn compile(&self, request: &Request<'_>) -> Result<NativeFunction, CompileError> {
-            let start = Instant::now();
-            let made = self.get().and_then(|jit| jit.compile(request));
-            self.time_ns.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
-            if let Ok(made) = &made {
-                self.compilations_count.fetch_add(1, Ordering::Relaxed);
-                self.code_bytes.fetch_add(made.code.len() as u64, Ordering::Relaxed);
-            }
-            made
-        }
-
-        fn work(&self) -> Work {
-            Work {
-                compilations_count: self.compilations_count.load(Ordering::Relaxed),
-                code_bytes: self.code_bytes.load(Ordering::Relaxed),
-                time_ns: self.time_ns.load(Ordering::Relaxed),
-            }
+            self.get()?.compile(request)
         }
 
         fn fingerprint(&self) -> [u8; 32] {

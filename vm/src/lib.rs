@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod cache;
 mod caller;
 mod checkpoint;
 mod clock;
@@ -42,14 +43,15 @@ mod typed;
 pub mod wast;
 
 pub use brant_engine::{
-    Config, Engine, ExportType, ExternType, FuncType, GuestMemory, ImportType, Tier, Trap,
-    TrapReport, Val, ValType,
+    Ahead, CodeCounts, Config, Engine, ExportType, ExternType, FuncType, GuestMemory, ImportType,
+    Tier, Trap, TrapReport, Val, ValType,
 };
 pub use brant_kernel::host::MountAccess;
 pub use brant_kernel::persist as resources;
 pub use brant_mobility as mobility;
 pub use brant_mobility::{ReadLimits, Snapshot};
 pub use builder::ProcessBuilder;
+pub use cache::{CachedCode, CodeCache};
 pub use caller::Caller;
 pub use checkpoint::{map_snapshot, read_snapshot, write_snapshot};
 pub use clock::Interrupt;

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use brant_engine::compile::Work;
 use brant_engine::{Extern, Func, GuestMemory, Instance, Stop, Store, Thread, Tier, Trap, Val};
 
 use brant_mobility::Purpose;
@@ -293,12 +292,6 @@ impl Process {
     /// Bytes of linear memory that all instances have now.
     pub fn memory_bytes(&self) -> u64 {
         self.store.taken(brant_engine::Resource::MemoryBytes)
-    }
-
-    /// What the compiler of this process's engine has done so far.
-    pub fn compiler_work(&self) -> Work {
-        let compiler = &self.store.engine().config().compiler;
-        compiler.as_ref().map(|compiler| compiler.work()).unwrap_or_default()
     }
 
     /// How often each system call was made; those that were not made are left out.

@@ -25,6 +25,7 @@ use std::fmt;
 
 use brant_isa::Trap;
 
+use crate::config::Config;
 pub use crate::icode::Operation;
 use crate::module::Module;
 use crate::site::SiteId;
@@ -37,24 +38,8 @@ pub trait Compiler: Send + Sync + fmt::Debug {
     /// The function is left to the interpreter.
     fn compile(&self, request: &Request<'_>) -> Result<NativeFunction, CompileError>;
 
-    /// What it has done so far; nothing, for one that does not count.
-    fn work(&self) -> Work {
-        Work::default()
-    }
-
     /// Differs between two compilers, or processors, whose code must not be exchanged.
     fn fingerprint(&self) -> [u8; 32];
-}
-
-/// What a compiler has done since it was made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Work {
-    /// Functions and loops that there is code for.
-    pub compilations_count: u64,
-    /// Size of that code.
-    pub code_bytes: u64,
-    /// Time that it took, on all threads together, refusals included.
-    pub time_ns: u64,
 }
 
 /// What is to be compiled, and for what.
@@ -92,6 +77,18 @@ pub struct Options {
     pub fuel: bool,
     /// NaNs that operations make are the canonical ones.
     pub canonical_nans: bool,
+}
+
+impl Options {
+    /// What code may rely on in an engine, in an instance whose memory 0 is guarded or not.
+    pub(crate) fn new(config: &Config, guarded: bool) -> Self {
+        Self {
+            stops: config.stops,
+            guarded_memory: guarded && config.signal_handlers,
+            fuel: config.fuel,
+            canonical_nans: config.deterministic,
+        }
+    }
 }
 
 /// Where code looks whether it shall stop, and can give up its state.

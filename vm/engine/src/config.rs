@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use wasmparser::WasmFeatures;
 
 use crate::compile::{Compiler, Stops};
-use crate::native::service::Service;
+use crate::native::service::{Counters, Service};
+use crate::stored::CodeStore;
 
 /// Choices of an [`Engine`]. The default is what `brant run` uses.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct Config {
     pub max_stack_bytes: usize,
     /// What turns functions into machine code. None leaves everything to the interpreter.
     pub compiler: Option<Arc<dyn Compiler>>,
+    /// What keeps compiled code from one process to the next. None keeps nothing.
+    pub code_store: Option<Arc<dyn CodeStore>>,
     /// What is compiled.
     pub tier: Tier,
     /// Where compiled code can stop.
@@ -73,6 +76,7 @@ impl Default for Config {
             deterministic_memory_bytes: 1 << 30,
             max_stack_bytes: 1 << 20,
             compiler: None,
+            code_store: None,
             tier: Tier::Auto,
             stops: Stops::Usual,
         }
@@ -88,6 +92,20 @@ struct Inner {
     config: Config,
     /// Started when something is to be compiled.
     service: OnceLock<Service>,
+    counters: Counters,
+}
+
+/// What has been made of functions so far, by all modules of an engine.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct CodeCounts {
+    /// Functions, and loops that code begins at, that were compiled.
+    pub compiled: u64,
+    /// Those that were found in the code store.
+    pub stored: u64,
+    /// Bytes of machine code, of both.
+    pub code_bytes: u64,
+    /// Time that threads have compiled, all together.
+    pub compile_ns: u64,
 }
 
 /// Why there is no engine.
@@ -118,7 +136,21 @@ impl Engine {
         if !(Self::MIN_STACK_BYTES..=Self::MAX_STACK_BYTES).contains(&config.max_stack_bytes) {
             return Err(EngineError::StackLimit(config.max_stack_bytes));
         }
-        Ok(Self(Arc::new(Inner { config: config.clone(), service: OnceLock::new() })))
+        Ok(Self::with(config.clone()))
+    }
+
+    fn with(config: Config) -> Self {
+        let (service, counters) = (OnceLock::new(), Counters::default());
+        Self(Arc::new(Inner { config, service, counters }))
+    }
+
+    /// What has been made of functions so far.
+    pub fn code_counts(&self) -> CodeCounts {
+        self.0.counters.get()
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
     }
 
     /// The choices.
@@ -138,7 +170,7 @@ const TYPES_ONLY: WasmFeatures = WasmFeatures::WASM1.union(WasmFeatures::GC_TYPE
 
 impl Default for Engine {
     fn default() -> Self {
-        Self(Arc::new(Inner { config: Config::default(), service: OnceLock::new() }))
+        Self::with(Config::default())
     }
 }
 

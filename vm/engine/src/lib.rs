@@ -24,6 +24,7 @@ pub mod site;
 mod stack;
 mod stop;
 mod store;
+pub mod stored;
 mod table;
 mod terminate;
 mod thread;
@@ -33,7 +34,7 @@ mod val;
 pub mod vm;
 
 pub use brant_isa::Trap;
-pub use config::{Config, Engine, EngineError, SUPPORTED_FEATURES, Tier};
+pub use config::{CodeCounts, Config, Engine, EngineError, SUPPORTED_FEATURES, Tier};
 pub use doorbell::{interrupt_on_input, take_ring};
 pub use error::{InstantiateError, RunError};
 pub use frame::{FrameError, FrameState, Slot};
@@ -48,6 +49,7 @@ pub use module::{
     CustomSection, ExportType, FileBytes, ImportType, MAX_MODULE_BYTES, Module, ModuleBytes,
     ModuleError,
 };
+pub use native::ahead::Ahead;
 pub use stop::{HostMistake, HostPanic, Stop};
 pub use store::{Interrupt, LimitError, Limits, Resource, Store};
 pub use table::Table;

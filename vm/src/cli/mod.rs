@@ -8,8 +8,10 @@
 mod asm;
 mod bench;
 mod binfmt;
+mod cache;
 mod check;
 mod checkpoint;
+mod compile;
 mod completions;
 mod control;
 mod dis;
@@ -77,6 +79,10 @@ enum Verb {
     Asm(asm::AsmOptions),
     /// Disassemble bytecode into text
     Dis(dis::DisOptions),
+    /// Compile a module before it runs, and keep the code
+    Compile(compile::CompileOptions),
+    /// Show or remove compiled code that is kept on disk
+    Cache(cache::CacheOptions),
     /// Parse and validate modules, and say what is wrong with them
     Check(check::CheckOptions),
     /// Run specification scripts
@@ -152,6 +158,8 @@ fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
         Verb::Freeze(mut options) => freeze::freeze(&mut options),
         Verb::Asm(options) => asm::asm(&options),
         Verb::Dis(options) => dis::dis(&options),
+        Verb::Compile(options) => compile::compile(&options),
+        Verb::Cache(options) => cache::cache(&options),
         Verb::Check(options) => check::check(&options),
         Verb::Wast(options) => wast::wast(&options),
         Verb::Inspect(options) => inspect::inspect(&options),
@@ -196,11 +204,13 @@ fn names_verb(word: Option<&OsString>) -> bool {
 }
 
 /// Every verb but `run` and `help`; a test holds it against what clap knows.
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 20] = [
     "restore",
     "freeze",
     "asm",
     "dis",
+    "compile",
+    "cache",
     "check",
     "wast",
     "inspect",

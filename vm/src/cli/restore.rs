@@ -14,7 +14,7 @@ use super::exit::{Failure, MOVED};
 use super::input::{cannot_read, name};
 use super::options::RunOptions;
 use super::watch::Watch;
-use super::{run, wasmtime};
+use super::{cache, run, wasmtime};
 
 /// Runs the verb.
 pub fn restore(mut options: RunOptions) -> Result<u8, Failure> {
@@ -60,10 +60,12 @@ pub fn go_on(snapshot: &Snapshot, options: &RunOptions) -> Result<u8, Failure> {
     let deterministic = options.deterministic || snapshot.code.deterministic;
     let options = &RunOptions { deterministic, ..options.clone() };
     let mut watch = Watch::new(options)?;
+    let cache = cache::of_run(options);
     // What the program can see of its rules has to stay as it was.
     let config = Config {
         fuel: snapshot.code.fuel,
         deterministic: snapshot.code.deterministic,
+        code_store: cache.as_ref().map(cache::store),
         ..run::config(options)?
     };
     let engine = Engine::new(&config).map_err(|error| Failure::usage(error.to_string()))?;
@@ -77,10 +79,10 @@ pub fn go_on(snapshot: &Snapshot, options: &RunOptions) -> Result<u8, Failure> {
     let builder = run::repeatable(run::granted(builder, options)?, options)?;
     let limits = Limits { fuel: None, ..run::limits(options) };
     let builder = watch.attach(builder, options)?.limits(limits).linker(&Linker::new());
-    let (mut process, mut attendance) = run::begin(builder, file, options)?;
+    let (mut process, mut attendance) = run::begin(builder, file, options, cache.as_deref())?;
     watch.begin();
     let outcome = finish(&mut process, &mut attendance, snapshot, options);
-    watch.finish(&mut process);
+    watch.finish(&mut process, engine.code_counts());
     // As a run does: the system takes everything back at once.
     std::mem::forget(process);
     outcome

@@ -6,8 +6,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use brant::{
-    Config, Engine, Error, ExitStatus, ExternType, Features, Limits, Linker, Module, MountAccess,
-    Output, Process, ProcessBuilder, Stopped, Val, ValType, Validation,
+    CodeCache, Config, Engine, Error, ExitStatus, ExternType, Features, Limits, Linker, Module,
+    MountAccess, Output, Process, ProcessBuilder, Stopped, Val, ValType, Validation,
 };
 
 use brant::control::Control;
@@ -21,7 +21,7 @@ use super::input::{Input, cannot_read, name};
 use super::options::{RunOptions, Tier, Validate};
 use super::terminal::FilteredOutput;
 use super::watch::Watch;
-use super::{check, restore, similar_verb, wasmtime};
+use super::{cache, check, restore, similar_verb, wasmtime};
 
 /// Runs the verb.
 pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
@@ -33,21 +33,22 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
         return restore::go_on(&snapshot, &options);
     }
     let mut watch = Watch::new(&options)?;
-    let engine =
-        Engine::new(&config(&options)?).map_err(|error| Failure::usage(error.to_string()))?;
+    let cache = cache::of_run(&options);
+    let config = Config { code_store: cache.as_ref().map(cache::store), ..config(&options)? };
+    let engine = Engine::new(&config).map_err(|error| Failure::usage(error.to_string()))?;
     let module = load(&engine, file, &options)?;
     let builder = grants(Process::builder(&module), file, args, &options)?;
     let builder = watch
         .attach(repeatable(builder, &options)?, &options)?
         .limits(limits(&options))
         .linker(&preloads(&engine, &options)?);
-    let (mut process, mut attendance) = begin(builder, file, &options)?;
+    let (mut process, mut attendance) = begin(builder, file, &options, cache.as_deref())?;
     watch.begin();
     let outcome = match &options.invoke {
         Some(name) => invoke(&mut process, &mut attendance, &module, (name, args), &options),
         None => start(&mut process, &mut attendance, &module, &options),
     };
-    watch.finish(&mut process);
+    watch.finish(&mut process, engine.code_counts());
     // The process of the system ends now: to give every mapping back one by one would only cost
     // time.
     std::mem::forget(process);
@@ -56,7 +57,7 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
 
 /// Makes the process, visible to other commands and behind its second wall.
 pub(super) fn begin(
-    builder: ProcessBuilder, file: &OsStr, options: &RunOptions,
+    builder: ProcessBuilder, file: &OsStr, options: &RunOptions, cache: Option<&CodeCache>,
 ) -> Result<(Process, Attendance), Failure> {
     let checkpoints = Checkpoints::new(options)?;
     brant_engine::exit_on_termination();
@@ -67,7 +68,7 @@ pub(super) fn begin(
     }
     // Everything is open that was granted; from here on nothing else can be opened, whatever the
     // path resolver does.
-    build_wall(options, control.as_ref());
+    build_wall(options, control.as_ref(), cache);
     Ok((process, Attendance { control, checkpoints }))
 }
 
@@ -136,7 +137,7 @@ pub(super) fn limits(options: &RunOptions) -> Limits {
     }
 }
 
-fn load(engine: &Engine, file: &OsStr, options: &RunOptions) -> Result<Module, Failure> {
+pub(super) fn load(engine: &Engine, file: &OsStr, options: &RunOptions) -> Result<Module, Failure> {
     let validation = match options.validate {
         Validate::Eager => Validation::Eager,
         Validate::Lazy => Validation::Lazy,
@@ -313,12 +314,16 @@ fn simulated(builder: ProcessBuilder, options: &RunOptions) -> Result<ProcessBui
 }
 
 /// The second wall around the mounts. Where the system has none, the first one stands alone.
-fn build_wall(options: &RunOptions, control: Option<&Control>) {
+pub(super) fn build_wall(
+    options: &RunOptions, control: Option<&Control>, cache: Option<&CodeCache>,
+) {
     if options.sim {
         return;
     }
     // Its socket is removed at the end.
     let control = control.and_then(|control| control.path().parent()).map(Grant::read_write);
+    // Code is found and kept while the program runs.
+    let cache = cache.map(|cache| Grant::read_write(cache.path()));
     let mut grants: Vec<Grant> = options
         .dirs
         .iter()
@@ -327,6 +332,7 @@ fn build_wall(options: &RunOptions, control: Option<&Control>) {
             (host, _, MountAccess::ReadWrite) => Grant::read_write(host),
         })
         .chain(control)
+        .chain(cache)
         .collect();
     // Snapshots are written beside the file that they replace.
     let folders = Checkpoints::folders(options);

@@ -230,6 +230,9 @@ impl Driver<'_> {
         // SAFETY: the stub runs with the callee's slot in the accumulator and its frame in place.
         unsafe {
             let slot = (*self.vm).acc as *mut FuncSlot;
+            if tier::first_call(self.services.parts().0, slot) {
+                return self.enter_native();
+            }
             let (module, icode, scratch) = self.services.instance(self.vm);
             translate(&module, icode, scratch, self.vm, &mut *slot).map_err(End::Invalid)?;
             (*self.vm).ip = (*slot).code;

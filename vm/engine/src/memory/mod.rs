@@ -114,6 +114,11 @@ impl MemoryInner {
         }
     }
 
+    /// Whether a memory of this type is guarded where there is enough address space.
+    pub fn is_guarded(ty: MemoryType, config: &Config) -> bool {
+        !ty.is_64 && config.signal_handlers && cfg!(guard_pages)
+    }
+
     /// Size in wasm pages.
     pub fn wasm_pages(&self) -> u64 {
         self.view.len_bytes / WASM_PAGE_BYTES
@@ -207,7 +212,7 @@ fn reserve_for(ty: &MemoryType, config: &Config) -> Result<(Reservation, bool, u
     if min_bytes > max_bytes {
         return Err(no_room(min_bytes, max_bytes));
     }
-    let guard = !ty.is_64 && config.signal_handlers && cfg!(guard_pages);
+    let guard = MemoryInner::is_guarded(*ty, config);
     let least_bytes = if config.deterministic { max_bytes } else { min_bytes };
     let made = reserve(guard, max_bytes, least_bytes).and_then(|(mut area, guarded)| {
         area.commit(0, min_bytes as usize).then_some((area, guarded))

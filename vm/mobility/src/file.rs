@@ -86,6 +86,7 @@ impl ReadLimits {
             Section::Resources => self.resources_bytes,
             Section::Pages => self.pages_bytes,
             Section::Contents => self.contents_bytes,
+            Section::Message => 0,
         }
     }
 }

@@ -10,6 +10,7 @@
 //! code.rs execution.rs resources.rs pages.rs    one section each, written and read side by side
 //! capture.rs    from a store that stands to a snapshot
 //! restore.rs    from a snapshot to a store that goes on
+//! migration/    what two hosts say to each other while a process moves
 //! ```
 //!
 //! Nothing here knows files, sockets, or how instructions are executed.
@@ -20,6 +21,7 @@ mod code;
 mod error;
 mod execution;
 mod file;
+pub mod migration;
 mod pages;
 mod resources;
 mod restore;

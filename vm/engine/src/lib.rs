@@ -33,7 +33,7 @@ mod val;
 pub mod vm;
 
 pub use brant_isa::Trap;
-pub use config::{Config, Engine, EngineError, SUPPORTED_FEATURES, Tier};
+pub use config::{Config, Engine, EngineError, NO_NATIVE_CODE, SUPPORTED_FEATURES, Tier};
 pub use doorbell::{interrupt_on_input, take_ring};
 pub use error::{InstantiateError, RunError};
 pub use frame::{FrameError, FrameState, Slot};

@@ -60,6 +60,7 @@ impl NativeCode {
     }
 
     /// Why the instruction at `pc` traps, if it can.
+    #[cfg_attr(not(native_code), allow(dead_code, reason = "handlers of signals ask for it"))]
     pub fn trap(&self, pc: usize) -> Option<&NativeTrap> {
         let offset = (pc - self.start) as u32;
         let at = self.traps.binary_search_by_key(&offset, |trap| trap.code_offset).ok()?;
@@ -107,6 +108,7 @@ impl CodeMap {
     }
 
     /// Whether the instruction at `pc` can trap, and why.
+    #[cfg_attr(not(native_code), allow(dead_code, reason = "handlers of signals ask for it"))]
     pub fn trap(&self, pc: usize) -> Option<(&NativeCode, TrapCause)> {
         let code = self.find(pc)?;
         Some((code, code.trap(pc)?.cause))

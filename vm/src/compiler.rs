@@ -1,6 +1,6 @@
 //! The compiler that this build has, made when it is first asked for something.
 
-use brant_engine::Config;
+use brant_engine::{Config, Engine, EngineError, Tier};
 
 /// `config` with the compiler that this build has; without the feature `jit` there is none, and
 /// everything is interpreted.
@@ -17,6 +17,15 @@ pub fn with_compiler(config: Config) -> Config {
     config
 }
 
+/// Why this build compiles nothing on this machine; None if it does.
+pub fn why_nothing_is_compiled() -> Option<String> {
+    let config = with_compiler(Config { tier: Tier::Jit, ..Config::default() });
+    Engine::new(&config).err().map(|error| match error {
+        EngineError::NoCompiler(why) => why,
+        other => other.to_string(),
+    })
+}
+
 #[cfg(feature = "jit")]
 mod lazy {
     use std::sync::OnceLock;
@@ -26,13 +35,11 @@ mod lazy {
 
     /// Most programs end before anything is worth compiling, and should not wait for Cranelift's tables.
     #[derive(Debug, Default)]
-    pub struct Lazy {
-        jit: OnceLock<Result<Jit, TargetError>>,
-    }
+    pub struct Lazy(OnceLock<Result<Jit, TargetError>>);
 
     impl Lazy {
         fn get(&self) -> Result<&Jit, CompileError> {
-            let jit = self.jit.get_or_init(Jit::new).as_ref();
+            let jit = self.0.get_or_init(Jit::new).as_ref();
             jit.map_err(|error| CompileError::Unsupported(error.to_string()))
         }
     }
@@ -44,6 +51,11 @@ mod lazy {
 
         fn fingerprint(&self) -> [u8; 32] {
             self.get().map_or([0; 32], Jit::fingerprint)
+        }
+
+        fn refusal(&self) -> Option<String> {
+            let jit = self.0.get_or_init(Jit::new);
+            jit.as_ref().err().map(ToString::to_string)
         }
     }
 }

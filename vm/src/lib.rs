@@ -43,8 +43,8 @@ mod typed;
 pub mod wast;
 
 pub use brant_engine::{
-    Ahead, CodeCounts, Config, Engine, ExportType, ExternType, FuncType, GuestMemory, ImportType,
-    Tier, Trap, TrapReport, Val, ValType,
+    Ahead, CodeCounts, Config, Engine, EngineError, ExportType, ExternType, FuncType, GuestMemory,
+    ImportType, Tier, Trap, TrapReport, Val, ValType,
 };
 pub use brant_kernel::host::MountAccess;
 pub use brant_kernel::persist as resources;
@@ -55,7 +55,7 @@ pub use cache::{CachedCode, CodeCache};
 pub use caller::Caller;
 pub use checkpoint::{map_snapshot, read_snapshot, write_snapshot};
 pub use clock::Interrupt;
-pub use compiler::with_compiler;
+pub use compiler::{why_nothing_is_compiled, with_compiler};
 pub use durable::replace_file;
 pub use error::{Error, MissingImport};
 pub use features::{Features, UnknownFeature};

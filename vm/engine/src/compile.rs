@@ -40,6 +40,11 @@ pub trait Compiler: Send + Sync + fmt::Debug {
 
     /// Differs between two compilers, or processors, whose code must not be exchanged.
     fn fingerprint(&self) -> [u8; 32];
+
+    /// Why it compiles nothing at all on this machine; None if it does.
+    fn refusal(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What is to be compiled, and for what.

@@ -23,7 +23,8 @@ pub struct Config {
     pub deterministic_memory_bytes: u64,
     /// How deeply a guest thread's frames may nest: 16 bytes for each, and 8 for each slot.
     pub max_stack_bytes: usize,
-    /// What turns functions into machine code. None leaves everything to the interpreter.
+    /// What turns functions into machine code. None leaves everything to the interpreter, and so
+    /// does [`NO_NATIVE_CODE`].
     pub compiler: Option<Arc<dyn Compiler>>,
     /// What keeps compiled code from one process to the next. None keeps nothing.
     pub code_store: Option<Arc<dyn CodeStore>>,
@@ -115,7 +116,17 @@ pub enum EngineError {
     UnsupportedFeatures(String),
     /// The stack limit is below [`Engine::MIN_STACK_BYTES`] or above [`Engine::MAX_STACK_BYTES`].
     StackLimit(usize),
+    /// Everything is to be compiled, and this is why nothing can be.
+    NoCompiler(String),
 }
+
+/// Why this build cannot run compiled code, whatever compiles it; None if it can.
+pub const NO_NATIVE_CODE: Option<&str> = match cfg!(native_code) {
+    true => None,
+    false => {
+        Some("this build of the engine runs no machine code on this kind of processor or system")
+    }
+};
 
 impl Engine {
     /// A stack limit below this leaves no room for a call of `main`.
@@ -136,7 +147,14 @@ impl Engine {
         if !(Self::MIN_STACK_BYTES..=Self::MAX_STACK_BYTES).contains(&config.max_stack_bytes) {
             return Err(EngineError::StackLimit(config.max_stack_bytes));
         }
-        Ok(Self::with(config.clone()))
+        let mut config = config.clone();
+        let refusal = refusal(&config);
+        match (refusal, config.tier) {
+            (Some(why), Tier::Jit) => return Err(EngineError::NoCompiler(why)),
+            (Some(_), _) => config.compiler = None,
+            (None, _) => {}
+        }
+        Ok(Self::with(config))
     }
 
     fn with(config: Config) -> Self {
@@ -165,6 +183,21 @@ impl Engine {
     }
 }
 
+/// Why an engine of these choices compiles nothing.
+fn refusal(config: &Config) -> Option<String> {
+    if let Some(why) = NO_NATIVE_CODE {
+        return Some(why.to_owned());
+    }
+    let Some(compiler) = &config.compiler else {
+        return Some("the engine was given no compiler".to_owned());
+    };
+    if !config.signal_handlers {
+        return Some("compiled code needs handlers of signals for its traps".to_owned());
+    }
+    // To ask a compiler may take as long as to make it: only whoever waits for its code asks.
+    if config.tier == Tier::Jit { compiler.refusal() } else { None }
+}
+
 /// Bits of [`WasmFeatures`] that change what the parser accepts and nothing that runs.
 const TYPES_ONLY: WasmFeatures = WasmFeatures::WASM1.union(WasmFeatures::GC_TYPES);
 
@@ -186,6 +219,7 @@ impl std::fmt::Display for EngineError {
                 Engine::MIN_STACK_BYTES,
                 Engine::MAX_STACK_BYTES
             ),
+            Self::NoCompiler(why) => write!(f, "nothing can be compiled here: {why}"),
         }
     }
 }
@@ -202,6 +236,14 @@ mod tests {
             Config { features: WasmFeatures::WASM2 | WasmFeatures::GC, ..Config::default() };
         let error = Engine::new(&config).expect_err("no gc");
         assert_eq!(error.to_string(), "features that the engine cannot execute: gc");
+    }
+
+    #[test]
+    fn an_engine_that_is_to_compile_everything_needs_a_compiler() {
+        let config = Config { tier: Tier::Jit, ..Config::default() };
+        assert!(matches!(Engine::new(&config), Err(EngineError::NoCompiler(_))));
+        let config = Config { tier: Tier::Auto, ..config };
+        assert!(Engine::new(&config).is_ok_and(|engine| engine.service().is_none()));
     }
 
     #[test]

@@ -34,7 +34,9 @@ mod val;
 pub mod vm;
 
 pub use brant_isa::Trap;
-pub use config::{CodeCounts, Config, Engine, EngineError, SUPPORTED_FEATURES, Tier};
+pub use config::{
+    CodeCounts, Config, Engine, EngineError, NO_NATIVE_CODE, SUPPORTED_FEATURES, Tier,
+};
 pub use doorbell::{interrupt_on_input, take_ring};
 pub use error::{InstantiateError, RunError};
 pub use frame::{FrameError, FrameState, Slot};

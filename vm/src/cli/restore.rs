@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use brant::mobility::{MAGIC, Purpose, is_snapshot};
-use brant::{Config, Engine, Error, Limits, Linker, Process, Snapshot, Val, map_snapshot};
+use brant::{Config, Error, Limits, Linker, Process, Snapshot, Val, map_snapshot};
 
 use super::control::{Attendance, Ended, why_stopped};
 use super::exit::{Failure, MOVED};
@@ -68,7 +68,7 @@ pub fn go_on(snapshot: &Snapshot, options: &RunOptions) -> Result<u8, Failure> {
         code_store: cache.as_ref().map(cache::store),
         ..run::config(options)?
     };
-    let engine = Engine::new(&config).map_err(|error| Failure::usage(error.to_string()))?;
+    let engine = run::engine(&config)?;
     let explain = |error: Error| run::explain(&error, options);
     let mut builder = Process::restore(&engine, snapshot).map_err(explain)?;
     if let Some((_, args @ [_, ..])) = options.program.split_first() {

@@ -6,8 +6,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use brant::{
-    CodeCache, Config, Engine, Error, ExitStatus, ExternType, Features, Limits, Linker, Module,
-    MountAccess, Output, Process, ProcessBuilder, Stopped, Val, ValType, Validation,
+    CodeCache, Config, Engine, EngineError, Error, ExitStatus, ExternType, Features, Limits,
+    Linker, Module, MountAccess, Output, Process, ProcessBuilder, Stopped, Val, ValType,
+    Validation,
 };
 
 use brant::control::Control;
@@ -35,7 +36,7 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
     let mut watch = Watch::new(&options)?;
     let cache = cache::of_run(&options);
     let config = Config { code_store: cache.as_ref().map(cache::store), ..config(&options)? };
-    let engine = Engine::new(&config).map_err(|error| Failure::usage(error.to_string()))?;
+    let engine = engine(&config)?;
     let module = load(&engine, file, &options)?;
     let builder = grants(Process::builder(&module), file, args, &options)?;
     let builder = watch
@@ -93,6 +94,20 @@ fn listen(
         }
     }
 }
+
+/// An engine of these choices.
+pub(super) fn engine(config: &Config) -> Result<Engine, Failure> {
+    Engine::new(config).map_err(|error| {
+        let failure = Failure::usage(error.to_string());
+        match error {
+            EngineError::NoCompiler(_) => failure.with_help(NOT_COMPILED),
+            _ => failure,
+        }
+    })
+}
+
+/// What to do where nothing can be compiled.
+const NOT_COMPILED: &str = "`--tier auto` runs it all the same, in the interpreter";
 
 pub(super) fn config(options: &RunOptions) -> Result<Config, Failure> {
     let features = match &options.features {

@@ -185,7 +185,8 @@ fn kill_at(plan: &str) {
         .spawn()
         .expect("a process");
     let output = child.stdout.take().expect("it is piped");
-    let stood = std::io::BufReader::new(output).bytes().any(|byte| byte.is_ok_and(|byte| byte == b'!'));
+    let stood =
+        std::io::BufReader::new(output).bytes().any(|byte| byte.is_ok_and(|byte| byte == b'!'));
     child.kill().expect("it can be killed");
     let status = child.wait().expect("it has ended");
     assert!(stood, "{plan}: it has not come to its step");

@@ -3,20 +3,31 @@
 //! An access by the guard is one machine instruction at a marked address. If it faults, the signal
 //! handler finds the mark, takes `ip`, `fp` and `vm` from the registers that the mark promises them
 //! in, and leaves the dispatch. Nothing relies on what LLVM makes of a faulting dereference.
+//! The instructions are in twins, one for each kind of processor.
 
 use brant_isa::Trap;
 use brant_isa::eval::Env;
 use brant_isa::machine::{MemArg, RmwOp};
-use brant_isa::types::{Int, Kind, Scalar, V128};
+use brant_isa::types::{Int, Scalar, V128};
 
 use crate::interp::regs::{RECORD_BYTES, Regs, at};
 use crate::interp::step::operator::View;
 use crate::vm::MemoryView;
 
+#[cfg(guard_pages)]
+#[cfg_attr(target_arch = "x86_64", path = "marked_x86_64.rs")]
+mod marked;
+
 /// Memory 0 behind its guard: no address needs a check.
+#[cfg(guard_pages)]
 #[derive(Clone, Copy)]
 pub struct Guarded(Regs);
 
+/// No memory has a guard on this host, and no code for such memories is chosen.
+#[cfg(not(guard_pages))]
+pub type Guarded = Checked;
+
+#[cfg(guard_pages)]
 impl View for Guarded {
     type Env = Self;
     const RECORD_BYTES: usize = RECORD_BYTES;
@@ -24,125 +35,6 @@ impl View for Guarded {
     #[inline(always)]
     unsafe fn of(regs: &Regs) -> Self {
         Self(*regs)
-    }
-}
-
-/// One marked access. In section `brant_faults` stands the distance from the entry to the
-/// instruction; `ip`, `fp` and `vm` are in rdi, rsi and rcx.
-#[cfg(guard_pages)]
-macro_rules! access {
-    ($regs:expr, $address:expr, $instruction:literal, $($operand:tt)*) => {
-        std::arch::asm!(
-            concat!("2: ", $instruction),
-            ".pushsection brant_faults, \"aR\"", ".long 2b - .", ".popsection",
-            memory = in(reg) $regs.mem0,
-            address = in(reg) $address,
-            in("rdi") $regs.ip, in("rsi") $regs.fp, in("rcx") $regs.vm,
-            $($operand)*
-        )
-    };
-}
-
-#[cfg(guard_pages)]
-impl Env for Guarded {
-    #[inline(always)]
-    fn load<T: Scalar>(&self, at: MemArg, address: i32) -> Result<T, Trap> {
-        let (regs, address) = (self.0, u64::from(address as u32) + u64::from(at.offset));
-        let bits: u64;
-        // SAFETY: `mem0` is reserved for 4 GiB and the guard, and the translator lets no larger
-        // offset through; what is not accessible faults, and never comes back here.
-        unsafe {
-            match T::KIND {
-                Kind::F64 => {
-                    let x: f64;
-                    access!(regs, address, "movsd {x}, qword ptr [{memory} + {address}]",
-                        x = lateout(xmm_reg) x, options(nostack, readonly, preserves_flags));
-                    bits = x.to_bits();
-                }
-                Kind::F32 => {
-                    let x: f32;
-                    access!(regs, address, "movss {x}, dword ptr [{memory} + {address}]",
-                        x = lateout(xmm_reg) x, options(nostack, readonly, preserves_flags));
-                    bits = u64::from(x.to_bits());
-                }
-                Kind::I64 => access!(regs, address, "mov {x}, qword ptr [{memory} + {address}]",
-                    x = lateout(reg) bits, options(nostack, readonly, preserves_flags)),
-                Kind::I32 => access!(regs, address, "mov {x:e}, dword ptr [{memory} + {address}]",
-                    x = lateout(reg) bits, options(nostack, readonly, preserves_flags)),
-                Kind::I16 => access!(regs, address, "movzx {x:e}, word ptr [{memory} + {address}]",
-                    x = lateout(reg) bits, options(nostack, readonly, preserves_flags)),
-                _ => access!(regs, address, "movzx {x:e}, byte ptr [{memory} + {address}]",
-                    x = lateout(reg) bits, options(nostack, readonly, preserves_flags)),
-            }
-        }
-        // SAFETY: narrow loads clear the rest of the register, which LLVM cannot know of `asm!`.
-        unsafe { std::hint::assert_unchecked(bits <= T::from_bits(u64::MAX).to_bits()) };
-        Ok(T::from_bits(bits))
-    }
-
-    #[inline(always)]
-    fn store<T: Scalar>(&self, at: MemArg, address: i32, x: T) -> Result<(), Trap> {
-        let (regs, address) = (self.0, u64::from(address as u32) + u64::from(at.offset));
-        let bits = x.to_bits();
-        // SAFETY: as in `load`.
-        unsafe {
-            match T::KIND {
-                Kind::F64 => access!(regs, address, "movsd qword ptr [{memory} + {address}], {x}",
-                    x = in(xmm_reg) f64::from_bits(bits), options(nostack, preserves_flags)),
-                Kind::F32 => access!(regs, address, "movss dword ptr [{memory} + {address}], {x}",
-                    x = in(xmm_reg) f32::from_bits(bits as u32), options(nostack, preserves_flags)),
-                Kind::I64 => access!(regs, address, "mov qword ptr [{memory} + {address}], {x}",
-                    x = in(reg) bits, options(nostack, preserves_flags)),
-                Kind::I32 => access!(regs, address, "mov dword ptr [{memory} + {address}], {x:e}",
-                    x = in(reg) bits, options(nostack, preserves_flags)),
-                Kind::I16 => access!(regs, address, "mov word ptr [{memory} + {address}], {x:x}",
-                    x = in(reg) bits, options(nostack, preserves_flags)),
-                _ => access!(regs, address, "mov byte ptr [{memory} + {address}], {x}",
-                    x = in(reg_byte) bits as u8, options(nostack, preserves_flags)),
-            }
-        }
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn load_v128(&self, at: MemArg, address: i32) -> Result<V128, Trap> {
-        let (regs, address) = (self.0, u64::from(address as u32) + u64::from(at.offset));
-        let x: crate::interp::regs::Vector;
-        // SAFETY: as in `load`.
-        unsafe {
-            access!(regs, address, "movups {x}, xmmword ptr [{memory} + {address}]",
-                x = lateout(xmm_reg) x, options(nostack, readonly, preserves_flags));
-        }
-        Ok(V128(x))
-    }
-
-    #[inline(always)]
-    fn store_v128(&self, at: MemArg, address: i32, x: V128) -> Result<(), Trap> {
-        let (regs, address) = (self.0, u64::from(address as u32) + u64::from(at.offset));
-        // SAFETY: as in `load`.
-        unsafe {
-            access!(regs, address, "movups xmmword ptr [{memory} + {address}], {x}",
-                x = in(xmm_reg) x.0, options(nostack, preserves_flags));
-        }
-        Ok(())
-    }
-
-    // Atomic accesses have the checked form alone: beside a locked instruction a check is nothing.
-
-    fn atomic_load<T: Int>(&self, _: MemArg, _: i32) -> Result<T, Trap> {
-        Err(Trap::OutOfBoundsMemoryAccess)
-    }
-
-    fn atomic_store<T: Int>(&self, _: MemArg, _: i32, _: T) -> Result<(), Trap> {
-        Err(Trap::OutOfBoundsMemoryAccess)
-    }
-
-    fn atomic_rmw<T: Int>(&self, _: RmwOp, _: MemArg, _: i32, _: T) -> Result<T, Trap> {
-        Err(Trap::OutOfBoundsMemoryAccess)
-    }
-
-    fn atomic_cas<T: Int>(&self, _: MemArg, _: i32, _: T, _: T) -> Result<T, Trap> {
-        Err(Trap::OutOfBoundsMemoryAccess)
     }
 }
 

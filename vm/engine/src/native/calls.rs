@@ -23,7 +23,7 @@ use crate::vm::{FuncKind, FuncSlot};
 const CALL: u8 = 0x10;
 
 /// The Rust half of `call_out`: runs the function that the call at the return address means.
-pub unsafe extern "sysv64" fn called_out(saved: *mut CalledOut) {
+pub unsafe extern "C" fn called_out(saved: *mut CalledOut) {
     // SAFETY: compiled code runs in a segment, which is only used from here meanwhile. Plans stay
     // where they are as long as the store.
     unsafe {
@@ -223,7 +223,7 @@ fn walk(saved: *mut CalledOut) -> Walk {
 }
 
 /// The Rust half of `Vm::operate`: an operation of the engine, in chunks.
-pub unsafe extern "sysv64" fn operate(saved: *mut CalledOut) {
+pub unsafe extern "C" fn operate(saved: *mut CalledOut) {
     // SAFETY: compiled code runs in a segment, which is only used from here meanwhile.
     unsafe {
         let segment = &mut *current();

@@ -81,7 +81,7 @@ impl Walk {
 /// The Rust half of `poll`.
 ///
 /// No unwinding from here: the stack is rewritten below (`extern` makes it an abort).
-pub unsafe extern "sysv64" fn polled(saved: *mut Polled) {
+pub unsafe extern "C" fn polled(saved: *mut Polled) {
     // SAFETY: a poll runs in compiled code, and so in a segment, which is only used from here.
     unsafe {
         let segment = &mut *current();
@@ -94,7 +94,7 @@ pub unsafe extern "sysv64" fn polled(saved: *mut Polled) {
             Some(Landing::Start(code)) if is_stopped => {
                 let code: *const NativeCode = code;
                 let frame = entry_frame(segment, &*code, &*saved);
-                let walk = Walk { slot: saved.add(1).cast(), frame_pointer };
+                let walk = Polled::caller(saved);
                 (*saved).return_address = leave_entry as *const () as usize;
                 return begin(segment, End::Interrupted, Innermost::Entry(frame), walk, None);
             }
@@ -172,7 +172,7 @@ pub unsafe fn begin(
 }
 
 /// The record and the pad of the next frame, called by the trampoline on the guest's stack.
-pub unsafe extern "sysv64" fn next_delivery() -> Delivery {
+pub unsafe extern "C" fn next_delivery() -> Delivery {
     // SAFETY: as in `polled`.
     let segment = unsafe { &mut *current() };
     let capture = segment.capture.as_mut().expect("the trampoline runs in stops only");
@@ -272,8 +272,8 @@ unsafe fn entry_frame(segment: &mut Segment<'_>, code: &NativeCode, saved: &Poll
     let live = sites.live(site);
     let params = module.inner().function_type(code.function).params();
     let (places, _) = abi::params(params);
-    // SAFETY: above the saved registers lie the return address and the words of the call.
-    let words = unsafe { (&raw const *saved).add(1).cast::<u64>().add(1) };
+    // SAFETY: `polled` calls this for a function that has not begun.
+    let words = unsafe { Polled::words(saved) };
     let locals = sites.locals().iter().enumerate().map(|(i, &ty)| {
         let Some(&place) = places.get(i) else { return Slot::zero(ty) };
         if !live.contains(i as u32) {

@@ -81,6 +81,7 @@ impl NativeCode {
     }
 
     /// Why the instruction at `pc` traps, if it can. Allocates nothing.
+    #[cfg_attr(not(native_code), allow(dead_code, reason = "handlers of signals ask for it"))]
     pub fn trap(&self, pc: usize) -> Option<NativeTrap> {
         self.packed()?.trap((pc - self.start) as u32)
     }
@@ -129,6 +130,7 @@ impl CodeMap {
     }
 
     /// Whether the instruction at `pc` can trap, and why.
+    #[cfg_attr(not(native_code), allow(dead_code, reason = "handlers of signals ask for it"))]
     pub fn trap(&self, pc: usize) -> Option<(&NativeCode, TrapCause)> {
         let code = self.find(pc)?;
         Some((code, code.trap(pc)?.cause))

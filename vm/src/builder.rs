@@ -4,7 +4,10 @@ use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
-use brant_engine::{Extern, ExternType, Flow, Func, FuncType, HostError, Instance, Store, Val};
+use brant_engine::{
+    Engine, Extern, ExternType, Flow, Func, FuncType, HostError, Instance, Memory, SharedMemory,
+    Store, Val,
+};
 use brant_host::sim::SimHost;
 use brant_kernel::Mount;
 use brant_kernel::host::{Host, MountAccess};
@@ -194,31 +197,21 @@ impl ProcessBuilder {
         let mut system =
             System::new(self.grants, &self.limits, self.host, self.user_data, resources)?;
         let waker = system.waker();
-        let mut store = Store::new(&engine, Box::new(system));
-        store.set_limits(brant_engine::Limits {
-            memory_bytes: self.limits.memory_bytes,
-            table_elements: self.limits.table_elements,
-            instances_count: self.limits.instances_count,
-            ..brant_engine::Limits::default()
-        });
+        let mut store = limited_store(&engine, system, &self.limits);
         store.add_fuel(self.limits.fuel.unwrap_or(0));
         let interrupt = Interrupt::new(store.interrupt_handle(), waker);
 
-        let mut linking = Linking {
-            linker: &self.linker,
-            instances: BTreeMap::new(),
-            preparation: VecDeque::new(),
+        let mut recipe = Recipe {
+            module: self.module.clone(),
+            linker: self.linker.clone(),
+            limits: self.limits.clone(),
+            memories: BTreeMap::new(),
         };
-        for (name, module) in &self.linker.modules {
-            let instance = linking.instantiate(&mut store, module)?;
-            linking.instances.insert(name.clone(), instance);
-        }
-        let instance = linking.instantiate(&mut store, &self.module)?;
-        let preparation = linking.preparation;
+        let (instance, preparation) = recipe.link(&mut store)?;
         let mut modules = self.linker.modules;
         modules.push((String::new(), self.module));
         let mut process =
-            Process::new(store, instance, self.limits, interrupt, preparation, modules);
+            Process::new(store, instance, self.limits, interrupt, preparation, modules, recipe);
         if let Some(origin) = &origin {
             process.go_on_from(&origin.snapshot)?;
         }
@@ -235,9 +228,64 @@ impl std::fmt::Debug for ProcessBuilder {
     }
 }
 
-/// The instances of a process as they come.
+fn limited_store(engine: &Engine, system: System, limits: &Limits) -> Store {
+    let mut store = Store::new(engine, Box::new(system));
+    store.set_limits(brant_engine::Limits {
+        memory_bytes: limits.memory_bytes,
+        table_elements: limits.table_elements,
+        instances_count: limits.instances_count,
+        ..brant_engine::Limits::default()
+    });
+    store
+}
+
+/// How the instances of a process are made, once for each of its threads.
+pub(crate) struct Recipe {
+    module: Module,
+    linker: Linker,
+    limits: Limits,
+    /// Memories that the program imports and nobody provides, by the names of the import: all
+    /// threads have the same.
+    memories: BTreeMap<(String, String), SharedMemory>,
+}
+
+impl Recipe {
+    /// Makes the instances of the first thread, and the memories that it shares with the others.
+    fn link(&mut self, store: &mut Store) -> Result<(Instance, VecDeque<Func>), Error> {
+        for import in self.module.engine_module().imports() {
+            let ExternType::Memory(ty) = import.ty else { continue };
+            let key = (import.module.to_owned(), import.name.to_owned());
+            if ty.is_shared && !self.linker.modules.iter().any(|(name, _)| *name == key.0) {
+                let memory = SharedMemory::new(store.engine(), ty).map_err(Error::host)?;
+                self.memories.insert(key, memory);
+            }
+        }
+        self.link_in(store)
+    }
+
+    /// Makes the instances of another thread, in a store of its own.
+    pub fn instantiate(&self, system: System) -> Result<(Store, Instance, VecDeque<Func>), Error> {
+        let engine = self.module.engine_module().engine();
+        let mut store = limited_store(engine, system, &self.limits);
+        let (instance, preparation) = self.link_in(&mut store)?;
+        Ok((store, instance, preparation))
+    }
+
+    fn link_in(&self, store: &mut Store) -> Result<(Instance, VecDeque<Func>), Error> {
+        let mut linking =
+            Linking { recipe: self, instances: BTreeMap::new(), preparation: VecDeque::new() };
+        for (name, module) in &self.linker.modules {
+            let instance = linking.instantiate(store, module)?;
+            linking.instances.insert(name.clone(), instance);
+        }
+        let instance = linking.instantiate(store, &self.module)?;
+        Ok((instance, linking.preparation))
+    }
+}
+
+/// The instances of a thread as they come.
 struct Linking<'a> {
-    linker: &'a Linker,
+    recipe: &'a Recipe,
     /// Those of the linker's modules, by the name under which they are imported.
     instances: BTreeMap<String, Instance>,
     preparation: VecDeque<Func>,
@@ -277,7 +325,7 @@ impl Linking<'_> {
         &self, store: &mut Store, module: &str, name: &str, kind: &ExternType,
     ) -> Option<Extern> {
         let key = (module.to_owned(), name.to_owned());
-        if let Some(function) = self.linker.functions.get(&key) {
+        if let Some(function) = self.recipe.linker.functions.get(&key) {
             return Some(Extern::Func(host_function(store, function)));
         }
         if let Some(instance) = self.instances.get(module) {
@@ -285,6 +333,10 @@ impl Linking<'_> {
         }
         match kind {
             ExternType::Func(_) => System::import(store, module, name).map(Extern::Func),
+            ExternType::Memory(_) => {
+                let shared = self.recipe.memories.get(&key)?;
+                Memory::from_shared(store, shared).ok().map(Extern::Memory)
+            }
             _ => None,
         }
     }

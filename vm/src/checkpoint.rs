@@ -13,6 +13,7 @@ use brant_mobility::{
 use crate::builder::Origin;
 use crate::durable::replace_file;
 use crate::process::Current;
+use crate::threads::Blocked;
 use crate::{Error, Module, Process, ProcessBuilder, Validation};
 
 impl Process {
@@ -45,9 +46,12 @@ impl Process {
             bytes: Some(module.engine_module().shared_bytes()),
         });
         let modules = modules.collect();
-        let kernel = &mut self.system().kernel;
-        let resources = kernel.save().map_err(CaptureError::Obstacles)?;
-        let generation = kernel.host().token().map_err(Error::host)?;
+        if self.threads.count() > 0 {
+            return Err(CaptureError::Threads(self.threads.count()).into());
+        }
+        let saved = self.system().with_kernel(|kernel| (kernel.save(), kernel.host().token()));
+        let resources = saved.0.map_err(CaptureError::Obstacles)?;
+        let generation = saved.1.map_err(Error::host)?;
         let threads = self.current.iter().map(|current| (current.purpose, &current.thread));
         let standing = Standing {
             modules,
@@ -101,7 +105,7 @@ impl Process {
         self.current = threads.next().map(|restored| Current {
             thread: restored.thread,
             purpose: restored.purpose,
-            deadline_ns: None,
+            blocked: Blocked::No,
         });
         if threads.next().is_some() {
             return Err(RestoreError::Configuration("with more than one thread").into());

@@ -38,6 +38,7 @@ mod process;
 mod status;
 mod streams;
 mod system;
+mod threads;
 mod typed;
 #[cfg(feature = "cli")]
 pub mod wast;

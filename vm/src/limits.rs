@@ -20,6 +20,9 @@ pub struct Limits {
     pub table_elements: u64,
     /// Instances, those of other modules included: the process is not built.
     pub instances_count: u64,
+    /// Threads that the program may have at the same time besides its first one: `thread-spawn`
+    /// answers -1.
+    pub threads_count: u64,
     /// Descriptors that are open at the same time: a call answers `mfile`.
     pub descriptors_count: u32,
     /// Bytes written to files: a call answers `nospc`.
@@ -34,6 +37,7 @@ impl Default for Limits {
             memory_bytes: 4 << 30,
             table_elements: 10_000_000,
             instances_count: 10_000,
+            threads_count: 10_000,
             descriptors_count: 4096,
             disk_bytes: None,
         }

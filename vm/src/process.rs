@@ -5,12 +5,16 @@ use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use brant_engine::{Extern, Func, GuestMemory, Instance, Stop, Store, Thread, Tier, Trap, Val};
+use brant_engine::{
+    Extern, Func, GuestMemory, Instance, Stop, Store, Thread, Tier, Trap, TrapReport, Val,
+};
 
 use brant_mobility::Purpose;
 
+use crate::builder::Recipe;
 use crate::clock::Timer;
 use crate::system::{System, Waited};
+use crate::threads::{Blocked, First, Threads, Turn};
 use crate::typed::{TypedFunc, WasmValue, WasmValues};
 use crate::{Error, ExitStatus, Interrupt, Limits, Module, ProcessBuilder, Stopped};
 
@@ -35,14 +39,17 @@ pub struct Process {
     pub(crate) ended: Option<i32>,
     /// Whether input at a descriptor stops it.
     has_doorbell: bool,
+    /// Those that the program has started; they run while a function of it runs.
+    pub(crate) threads: Threads,
+    /// Where the others stood when all of them waited for each other.
+    deadlocked: Vec<(i32, TrapReport)>,
 }
 
 /// A thread that was begun and has not ended.
 pub(crate) struct Current {
     pub thread: Thread,
     pub purpose: Purpose,
-    /// When its wait at an address ends, if it has begun.
-    pub deadline_ns: Option<u64>,
+    pub blocked: Blocked,
 }
 
 /// Why a thread does not go on by itself.
@@ -50,6 +57,13 @@ enum Pause {
     Error(Error),
     Exit(i32),
     Stopped(Stopped),
+}
+
+/// What has become of a process in a turn.
+enum Turned {
+    GoesOn,
+    Stopped(Stopped),
+    Returned(Vec<Val>),
 }
 
 impl Process {
@@ -60,9 +74,10 @@ impl Process {
 
     pub(crate) fn new(
         store: Store, instance: Instance, limits: Limits, interrupt: Interrupt,
-        preparation: VecDeque<Func>, modules: Vec<(String, Module)>,
+        preparation: VecDeque<Func>, modules: Vec<(String, Module)>, recipe: Recipe,
     ) -> Process {
         let (current, ended, has_doorbell) = (None, None, false);
+        let threads = Threads::new(recipe);
         Process {
             store,
             instance,
@@ -73,6 +88,8 @@ impl Process {
             current,
             ended,
             has_doorbell,
+            threads,
+            deadlocked: Vec::new(),
         }
     }
 
@@ -271,12 +288,25 @@ impl Process {
         if !self.store.set_tier(tier) {
             return Err(Error::NoCompiler);
         }
-        if let (Some(current), Some(frames)) = (&mut self.current, frames) {
+        // Who waits at an address keeps its place in the queue; the next function that it calls is
+        // in the other tier.
+        if let (Some(current), Some(frames)) = (&mut self.current, frames)
+            && current.thread.wait().is_none()
+        {
             let func = current.thread.func();
             let made = Thread::from_frames(&mut self.store, func, &frames);
             current.thread = made.map_err(Error::host)?;
         }
+        for store in self.threads.stores() {
+            store.set_tier(tier);
+        }
         Ok(())
+    }
+
+    /// Where the threads that the program has started stood when all of them waited for each other,
+    /// by their numbers; the report of the first one is that of the trap.
+    pub fn deadlocked(&self) -> &[(i32, TrapReport)] {
+        &self.deadlocked
     }
 
     /// Gives more fuel.
@@ -336,7 +366,7 @@ impl Process {
 
     fn begin(&mut self, purpose: Purpose, func: Func, params: &[Val]) -> Result<Vec<Val>, Pause> {
         let thread = Thread::new(&mut self.store, func, params);
-        self.current = Some(Current { thread, purpose, deadline_ns: None });
+        self.current = Some(Current { thread, purpose, blocked: Blocked::No });
         self.go_on()
     }
 
@@ -346,47 +376,85 @@ impl Process {
             return Err(Pause::Error(Error::NothingToResume));
         };
         loop {
-            let stopped = match current.thread.run(&mut self.store) {
-                Stop::Done(values) => return Ok(values),
-                Stop::Trap(report) => return Err(Pause::Error(Error::Trap(report))),
-                Stop::Exit(code) => {
-                    self.ended = Some(code);
-                    return Err(Pause::Exit(code));
-                }
-                Stop::Failed(error) => return Err(Pause::Error(failed(error))),
-                Stop::OutOfFuel => Some(Stopped::OutOfFuel),
-                Stop::Interrupted if self.store.take_site_stop() => Some(Stopped::AtSite),
-                Stop::Interrupted => self.stopped(),
-                Stop::Blocked => match self.wait(&mut current)? {
-                    Waited::Ready => None,
-                    Waited::Interrupted => self.stopped(),
-                },
+            let mut stopped = match current.blocked {
+                Blocked::No => self.turn(&mut current)?,
+                _ => Turned::GoesOn,
             };
-            if let Some(why) = stopped {
-                self.current = Some(current);
-                return Err(Pause::Stopped(why));
+            self.threads.admit(self.store.data()).map_err(Pause::Error)?;
+            while matches!(stopped, Turned::GoesOn)
+                && let Some(turn) = self.threads.turn(&mut self.store)
+            {
+                stopped = self.after_turn(turn)?;
+                self.threads.admit(self.store.data()).map_err(Pause::Error)?;
+            }
+            if matches!(stopped, Turned::GoesOn) {
+                stopped = self.wake(&mut current)?;
+            }
+            match stopped {
+                Turned::GoesOn => {}
+                Turned::Stopped(why) => {
+                    self.current = Some(current);
+                    return Err(Pause::Stopped(why));
+                }
+                Turned::Returned(values) => return Ok(values),
             }
         }
     }
 
-    /// Waits for what the thread waits for: a system call, or its time at an address of memory.
-    fn wait(&mut self, current: &mut Current) -> Result<Waited, Pause> {
-        let Some(wait) = current.thread.wait() else { return Ok(self.system().wait()) };
-        let Some(timeout_ns) = wait.timeout_ns else {
-            // There is no other thread that could wake it.
-            return match current.thread.trap(&mut self.store, Trap::Deadlock) {
-                Stop::Trap(report) => Err(Pause::Error(Error::Trap(report))),
-                _ => Ok(Waited::Ready),
-            };
+    /// Runs the first thread, for a quantum if there are others.
+    fn turn(&mut self, current: &mut Current) -> Result<Turned, Pause> {
+        self.threads.begin_turn(self.store.interrupt_handle());
+        let stop = current.thread.run(&mut self.store);
+        self.threads.end_turn();
+        let why = match stop {
+            Stop::Done(values) => return Ok(Turned::Returned(values)),
+            Stop::Trap(report) => return Err(Pause::Error(Error::Trap(report))),
+            Stop::Exit(code) => return Err(self.exit(code)),
+            Stop::Failed(error) => return Err(Pause::Error(failed(error))),
+            Stop::OutOfFuel => Some(Stopped::OutOfFuel),
+            Stop::Interrupted if self.store.take_site_stop() => Some(Stopped::AtSite),
+            Stop::Interrupted => self.stopped(),
+            Stop::Blocked => {
+                let (thread, before) = (&current.thread, current.blocked);
+                current.blocked = Blocked::of(thread, self.system(), before);
+                None
+            }
         };
-        let system = self.system();
-        let deadline_ns = *current.deadline_ns.get_or_insert_with(|| system.deadline(timeout_ns));
-        let waited = system.sleep(deadline_ns);
-        if waited == Waited::Ready {
-            current.deadline_ns = None;
-            current.thread.time_out(&self.store);
+        Ok(why.map_or(Turned::GoesOn, Turned::Stopped))
+    }
+
+    /// What the turn of another thread means for the process.
+    fn after_turn(&mut self, turn: Turn) -> Result<Turned, Pause> {
+        let why = match turn {
+            Turn::Over => self.stopped(),
+            Turn::Exit(code) => return Err(self.exit(code)),
+            Turn::Trap(report) => return Err(Pause::Error(Error::Trap(report))),
+            Turn::Failed(error) => return Err(Pause::Error(error)),
+            Turn::OutOfFuel => Some(Stopped::OutOfFuel),
+        };
+        Ok(why.map_or(Turned::GoesOn, Turned::Stopped))
+    }
+
+    fn exit(&mut self, code: i32) -> Pause {
+        self.ended = Some(code);
+        Pause::Exit(code)
+    }
+
+    /// Looks who can go on of those who wait, and waits with them if nobody can run.
+    fn wake(&mut self, current: &mut Current) -> Result<Turned, Pause> {
+        let Current { thread, blocked, .. } = current;
+        let woken = self.threads.wake(First { store: &mut self.store, thread, blocked });
+        match woken {
+            Some(Waited::Ready) => Ok(Turned::GoesOn),
+            Some(Waited::Interrupted) => Ok(self.stopped().map_or(Turned::GoesOn, Turned::Stopped)),
+            None => match {
+                self.deadlocked = self.threads.deadlock();
+                current.thread.trap(&mut self.store, Trap::Deadlock)
+            } {
+                Stop::Trap(report) => Err(Pause::Error(Error::Trap(report))),
+                _ => Ok(Turned::GoesOn),
+            },
         }
-        Ok(waited)
     }
 
     /// Why the program was stopped; none if what stopped it is over.
@@ -411,7 +479,7 @@ impl Pause {
 }
 
 /// Finds out what failed.
-fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+pub(crate) fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
     let error = match error.downcast::<Error>() {
         Ok(error) => return *error,
         Err(other) => other,

@@ -1,7 +1,7 @@
 //! The system of a process: its kernel, and how system calls get from the engine to it.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use brant_engine::{Caller, Flow, Func, FuncType, GuestMemory, HostError, Store, Val, ValType};
 use brant_host::native::NativeHost;
@@ -9,11 +9,12 @@ use brant_host::sim::SimHost;
 use brant_kernel::host::{Clock, Host, Waker, Woken};
 use brant_kernel::persist::KernelState;
 use brant_kernel::syscall::MODULE;
-use brant_kernel::{CALLS, Kernel, Manifest, Outcome, RunState, Syscall, trace};
+use brant_kernel::{CALLS, Kernel, Manifest, Outcome, Parked, RunState, Syscall, trace};
 
 use brant_mobility::RestoreError;
 
 use crate::streams::{Input, Output, Streams};
+use crate::threads::{self, Wanted};
 use crate::{Error, Limits};
 
 /// No system call has more parameters.
@@ -31,10 +32,20 @@ pub(crate) struct Grants {
     pub seed: Option<u64>,
 }
 
-/// What the store of a process carries: its kernel, and the embedder's data.
+/// What the store of a thread carries: the system of its process, and what is the thread's own.
 pub(crate) struct System {
-    pub kernel: Kernel,
+    core: Arc<Mutex<Core>>,
+    /// The call in which the thread stands.
+    run_state: RunState,
+    /// The embedder's data, which the first thread of a process has.
     pub user_data: Box<dyn Any + Send>,
+    /// Threads that the program wants.
+    pub wanted: Arc<Wanted>,
+}
+
+/// What all threads of a process share.
+struct Core {
+    kernel: Kernel,
     trace: Option<Trace>,
 }
 
@@ -109,7 +120,7 @@ pub fn system_call_groups() -> impl Iterator<Item = &'static str> {
 
 /// Whether brant itself fills an import of this name.
 pub fn provides(module: &str, name: &str) -> bool {
-    module == MODULE && Syscall::from_name(name).is_some()
+    (module == MODULE && Syscall::from_name(name).is_some()) || threads::provides(module, name)
 }
 
 impl System {
@@ -135,19 +146,47 @@ impl System {
                 Box::new(streams.with_twin(SimHost::new(seed)))
             }
         };
-        let kernel = match state {
+        let mut kernel = match state {
             None => Kernel::new(manifest, host)?,
             Some(state) => Kernel::restore(manifest, host, state).map_err(RestoreError::from)?,
         };
-        Ok(System { kernel, user_data, trace })
+        let mut run_state = RunState::Running;
+        kernel.exchange_run_state(&mut run_state);
+        let core = Arc::new(Mutex::new(Core { kernel, trace }));
+        Ok(System { core, run_state, user_data, wanted: Wanted::new(limits) })
+    }
+
+    /// What another thread of the same process carries.
+    pub fn of_thread(&self) -> System {
+        let (core, wanted) = (self.core.clone(), self.wanted.clone());
+        System { core, run_state: RunState::Running, user_data: Box::new(()), wanted }
+    }
+
+    /// Does something with the kernel, on behalf of this thread.
+    pub fn with_kernel<R>(&mut self, act: impl FnOnce(&mut Kernel) -> R) -> R {
+        let mut core = lock(&self.core);
+        core.kernel.exchange_run_state(&mut self.run_state);
+        let result = act(&mut core.kernel);
+        core.kernel.exchange_run_state(&mut self.run_state);
+        result
+    }
+
+    /// The call in which the thread waits.
+    pub fn parked(&self) -> Option<&Parked> {
+        match &self.run_state {
+            RunState::Parked(parked) => Some(parked),
+            RunState::Running => None,
+        }
     }
 
     fn call(&mut self, call: Syscall, memory: &mut GuestMemory<'_>, args: &[u64]) -> Outcome {
-        let Some(trace) = &mut self.trace else {
-            return self.kernel.syscall(call, memory, args);
-        };
-        let waited = matches!(self.kernel.run_state(), RunState::Parked(_));
-        let outcome = self.kernel.syscall(call, memory, args);
+        let mut core = lock(&self.core);
+        let Core { kernel, trace } = &mut *core;
+        let waited = matches!(self.run_state, RunState::Parked(_));
+        kernel.exchange_run_state(&mut self.run_state);
+        let outcome = kernel.syscall(call, memory, args);
+        kernel.exchange_run_state(&mut self.run_state);
+        let Some(trace) = trace else { return outcome };
         // A call that goes on waiting was seen when it began to.
         if !(waited && outcome == Outcome::Block) {
             trace.call(call, args, outcome, memory);
@@ -157,33 +196,26 @@ impl System {
 
     /// How often each call was made, by name; those that were not made are left out.
     pub fn counts(&self) -> Vec<(&'static str, u64)> {
-        let counts = CALLS.iter().map(|call| call.name).zip(self.kernel.counts().iter().copied());
+        let core = lock(&self.core);
+        let counts = CALLS.iter().map(|call| call.name).zip(core.kernel.counts().iter().copied());
         counts.filter(|(_, count)| *count > 0).collect()
     }
 
     /// A way to end a wait from another thread.
     pub fn waker(&mut self) -> Arc<dyn Waker> {
-        self.kernel.host().waker()
-    }
-
-    /// Waits until the parked call can go on.
-    pub fn wait(&mut self) -> Waited {
-        match self.kernel.wait(None) {
-            Ok(Woken::Interrupted) => Waited::Interrupted,
-            // A host that cannot wait says why when the call is made again.
-            Ok(Woken::Ready | Woken::Deadline) | Err(_) => Waited::Ready,
-        }
+        self.with_kernel(|kernel| kernel.host().waker())
     }
 
     /// When a wait at an address ends that begins now and may take `timeout_ns`.
     pub fn deadline(&mut self, timeout_ns: u64) -> u64 {
-        let now_ns = self.kernel.now_ns(Clock::Monotonic).unwrap_or(0);
+        let now_ns = self.with_kernel(|kernel| kernel.now_ns(Clock::Monotonic)).unwrap_or(0);
         now_ns.saturating_add(timeout_ns)
     }
 
-    /// Waits until the guest's monotonic clock shows `deadline_ns`.
-    pub fn sleep(&mut self, deadline_ns: u64) -> Waited {
-        match self.kernel.sleep(deadline_ns) {
+    /// Waits until one of the parked calls can go on, or until the guest's monotonic clock shows
+    /// `deadline_ns`.
+    pub fn wait_for(&mut self, parked: &[Parked], deadline_ns: Option<u64>) -> Waited {
+        match self.with_kernel(|kernel| kernel.wait_for(parked, deadline_ns)) {
             Ok(Woken::Interrupted) => Waited::Interrupted,
             // A host that cannot wait has no time that could pass.
             Ok(Woken::Ready | Woken::Deadline) | Err(_) => Waited::Ready,
@@ -193,13 +225,17 @@ impl System {
     /// The system call that an import names.
     pub fn import(store: &mut Store, module: &str, name: &str) -> Option<Func> {
         if module != MODULE {
-            return None;
+            return threads::import(store, module, name);
         }
         let call = Syscall::from_name(name)?;
         Some(Func::host(store, signature(call), move |caller, params, results| {
             enter(call, caller, params, results)
         }))
     }
+}
+
+fn lock(core: &Mutex<Core>) -> MutexGuard<'_, Core> {
+    core.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The type that guests import a call with.

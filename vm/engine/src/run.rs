@@ -111,7 +111,7 @@ impl Run<'_> {
             return Ok(Done::Yes);
         }
         check_aligned(address, bytes, memory.view.len_bytes)?;
-        let waits = memory.waits().ok_or(Trap::ExpectedSharedMemory)?;
+        let shared = memory.shared().ok_or(Trap::ExpectedSharedMemory)?;
         // SAFETY: the cell lies in the memory, and is aligned.
         let holds = || unsafe {
             let place = memory.view.base.add(address as usize);
@@ -119,13 +119,13 @@ impl Run<'_> {
             atomic::load(place, 8 * bytes as u32) == expected & mask
         };
         let waiter = Waiter::new(inner.wake.clone());
-        if !waits.enter(address, &waiter, holds) {
+        if !shared.0.waits.enter(address, &waiter, holds) {
             operands[0] = waited::NOT_EQUAL;
             return Ok(Done::Yes);
         }
         let timeout_ns = u64::try_from(timeout as i64).ok();
         let memory = Memory { store: inner.id, index };
-        self.activation.wait = Some(Waiting { memory, address, timeout_ns, waiter });
+        self.activation.wait = Some(Waiting { memory, address, timeout_ns, waiter, shared });
         Ok(Done::Blocked)
     }
 

@@ -11,8 +11,8 @@ use crate::func::Func;
 use crate::host::HostError;
 use crate::interp::driver::{self, End};
 use crate::interp::frames::Stand;
-use crate::memory::Memory;
 use crate::memory::wait::{WaitState, Waiter};
+use crate::memory::{Memory, SharedMemory};
 use crate::native::segment::NativeState;
 use crate::run::Run;
 use crate::signal;
@@ -73,6 +73,21 @@ pub(crate) struct Waiting {
     pub address: u64,
     pub timeout_ns: Option<u64>,
     pub waiter: Arc<Waiter>,
+    pub shared: SharedMemory,
+}
+
+impl Waiting {
+    /// Leaves the queue, if it was not woken before.
+    fn leave(&self) {
+        self.shared.0.waits.leave(self.address, &self.waiter, WaitState::TimedOut);
+    }
+}
+
+impl Drop for Waiting {
+    /// Nobody is to be woken who is not there any more.
+    fn drop(&mut self) {
+        self.leave();
+    }
 }
 
 impl fmt::Debug for Waiting {
@@ -191,7 +206,8 @@ impl Thread {
 
     /// What it waits for, if it has stopped at `memory.atomic.wait`.
     pub fn wait(&self) -> Option<Wait> {
-        let &Waiting { memory, address, timeout_ns, ref waiter } = self.activation.wait.as_ref()?;
+        let &Waiting { memory, address, timeout_ns, ref waiter, .. } =
+            self.activation.wait.as_ref()?;
         let is_over = waiter.state() != WaitState::Waiting;
         Some(Wait { memory, address, timeout_ns, is_over })
     }
@@ -202,15 +218,8 @@ impl Thread {
     /// `store` is not the thread's.
     pub fn time_out(&mut self, store: &Store) {
         store.inner().check_handle(self.func.store);
-        self.leave_queue(store, WaitState::TimedOut);
-    }
-
-    fn leave_queue(&self, store: &Store, state: WaitState) {
         if let Some(wait) = &self.activation.wait {
-            let memory = &store.inner().memories[wait.memory.index as usize];
-            if let Some(waits) = memory.waits() {
-                waits.leave(wait.address, &wait.waiter, state);
-            }
+            wait.leave();
         }
     }
 
@@ -220,7 +229,6 @@ impl Thread {
     /// `store` is not the thread's.
     pub fn trap(&mut self, store: &mut Store, code: Trap) -> Stop {
         store.inner().check_handle(self.func.store);
-        self.leave_queue(store, WaitState::TimedOut);
         let report = match std::mem::replace(&mut self.state, State::Ended) {
             State::Parked(parked) => {
                 let vm = parked.restore();

@@ -269,25 +269,30 @@ impl Kernel {
     /// What the host says.
     pub fn wait(&mut self, deadline_ns: Option<u64>) -> Answer<Woken> {
         let RunState::Parked(parked) = &self.run_state else { return Ok(Woken::Ready) };
+        let parked = parked.clone();
+        self.wait_for(&[parked], deadline_ns)
+    }
+
+    /// Waits in the host until one of the `parked` calls can go on, until `deadline_ns` on the
+    /// guest's monotonic clock, or until the host's waker is used. Without calls and without a
+    /// deadline only the waker ends it.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub fn wait_for(&mut self, parked: &[Parked], deadline_ns: Option<u64>) -> Answer<Woken> {
         let interest = |&(object, direction)| Interest { object, direction, ready: None };
-        let mut interests: Vec<_> = parked.waits_for.iter().map(interest).collect();
-        let deadline_ns = match (deadline_ns, parked.deadline_ns) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+        let waits_for = parked.iter().flat_map(|parked| &parked.waits_for);
+        let mut interests: Vec<_> = waits_for.map(interest).collect();
+        let deadlines = parked.iter().filter_map(|parked| parked.deadline_ns);
+        let deadline_ns = deadlines.chain(deadline_ns).min();
         let behind = self.ahead.monotonic_ns.saturating_neg();
         let deadline_ns = deadline_ns.map(|ns| ns.saturating_add_signed(behind));
         self.host.wait(&mut interests, deadline_ns)
     }
 
-    /// Waits in the host until the guest's monotonic clock shows `deadline_ns`, or until the host's
-    /// waker is used.
-    ///
-    /// # Errors
-    /// What the host says.
-    pub fn sleep(&mut self, deadline_ns: u64) -> Answer<Woken> {
-        let behind = self.ahead.monotonic_ns.saturating_neg();
-        self.host.wait(&mut [], Some(deadline_ns.saturating_add_signed(behind)))
+    /// Exchanges the state of the thread that makes calls now with that of another one.
+    pub fn exchange_run_state(&mut self, other: &mut RunState) {
+        std::mem::swap(&mut self.run_state, other);
     }
 
     /// Whether a call is parked, and how far it has come.

@@ -134,6 +134,8 @@ pub enum CaptureError {
     Engine(PersistError),
     /// It holds values of the host (`externref`), which mean nothing elsewhere.
     HostValues,
+    /// It has so many threads besides its first one.
+    Threads(usize),
     /// It has ended.
     Ended,
 }
@@ -149,6 +151,11 @@ impl fmt::Display for CaptureError {
             CaptureError::HostValues => f.write_str(
                 "the process cannot be moved: it holds values of the host; let it set the \
                  references to null first",
+            ),
+            CaptureError::Threads(count) => write!(
+                f,
+                "the process cannot be moved while it has threads of its own ({count} now): try \
+                 again when they have ended"
             ),
             CaptureError::Ended => f.write_str("the process has ended"),
         }

@@ -85,6 +85,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "COUNT", value_parser = units::count, help_heading = LIMITS)]
     pub max_open_files: Option<u64>,
 
+    /// Threads that the program may start.
+    #[arg(long, value_name = "COUNT", value_parser = units::count, help_heading = LIMITS)]
+    pub max_threads: Option<u64>,
+
     /// Bytes written to files.
     #[arg(long, value_name = "SIZE", value_parser = units::bytes, help_heading = LIMITS)]
     pub max_disk: Option<u64>,

@@ -17,7 +17,7 @@ use brant_host::native::landlock::{Coverage, Grant, Wall, landlock};
 
 use super::checkpoint::Checkpoints;
 use super::control::{Attendance, Ended, why_stopped};
-use super::exit::{Failure, LIMIT, MOVED, TRAP};
+use super::exit::{Failure, LIMIT, MOVED, Message, TRAP};
 use super::input::{Input, cannot_read, name};
 use super::options::{RunOptions, Tier, Validate};
 use super::terminal::FilteredOutput;
@@ -148,6 +148,7 @@ pub(super) fn limits(options: &RunOptions) -> Limits {
         descriptors_count: options
             .max_open_files
             .map_or(default.descriptors_count, |count| u32::try_from(count).unwrap_or(u32::MAX)),
+        threads_count: options.max_threads.unwrap_or(default.threads_count),
         disk_bytes: options.max_disk,
     }
 }
@@ -402,7 +403,18 @@ fn start(
         true => process.run(),
         false => process.prepare(),
     };
-    report(attendance.run(process, run, why_stopped)?, options)
+    let outcome = report(attendance.run(process, run, why_stopped)?, options);
+    outcome.map_err(|failure| with_others(failure, process.deadlocked()))
+}
+
+/// Says where the other threads stood, too.
+fn with_others(mut failure: Failure, others: &[(i32, brant::TrapReport)]) -> Failure {
+    if let Message::Line(text) = &mut failure.message {
+        for (id, report) in others {
+            text.push_str(&format!("\nthread {id}: {report}"));
+        }
+    }
+    failure
 }
 
 /// How a run ended, as an exit code or a failure.

@@ -27,7 +27,6 @@ use crate::store::{Budget, LimitError, Resource, Stable, Store, StoreInner};
 use crate::types::MemoryType;
 use crate::vm::{GUARD_BYTES, MemoryView, Vm};
 use shared::{Shared, no_room};
-use wait::WaitQueue;
 
 /// Size of a page of WebAssembly.
 pub const WASM_PAGE_BYTES: u64 = 1 << 16;
@@ -106,11 +105,11 @@ impl MemoryInner {
         }
     }
 
-    /// Who waits at its addresses, if anybody can.
-    pub fn waits(&self) -> Option<&WaitQueue> {
+    /// The memory as other stores can have it.
+    pub fn shared(&self) -> Option<SharedMemory> {
         match &self.area {
             Area::Own(_) => None,
-            Area::Shared(shared) => Some(&shared.waits),
+            Area::Shared(shared) => Some(SharedMemory(shared.clone())),
         }
     }
 
@@ -282,10 +281,7 @@ impl Memory {
 
     /// The memory as other stores can have it; None if its type is not shared.
     pub fn shared(self, store: &Store) -> Option<SharedMemory> {
-        match &self.of(store.inner()).area {
-            Area::Own(_) => None,
-            Area::Shared(shared) => Some(SharedMemory(shared.clone())),
-        }
+        self.of(store.inner()).shared()
     }
 
     /// Its type, with the size at the start as the minimum.

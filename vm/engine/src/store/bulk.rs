@@ -79,7 +79,8 @@ impl StoreInner {
         let memory = &self.memories[memory as usize];
         let address = operands[0] + u64::from(offset);
         check_aligned(address, 4, memory.view.len_bytes)?;
-        let woken = memory.waits().map_or(0, |waits| waits.notify(address, operands[1] as u32));
+        let count = operands[1] as u32;
+        let woken = memory.shared().map_or(0, |shared| shared.0.waits.notify(address, count));
         Ok(u64::from(woken))
     }
 

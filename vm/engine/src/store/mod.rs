@@ -177,6 +177,11 @@ impl Store {
         self.inner.fuel = self.inner.fuel.saturating_add(units);
     }
 
+    /// Takes all fuel that is left, for another store.
+    pub fn take_fuel(&mut self) -> u64 {
+        std::mem::take(&mut self.inner.fuel)
+    }
+
     /// How much fuel is left.
     pub fn fuel(&self) -> u64 {
         self.inner.fuel

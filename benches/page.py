@@ -68,7 +68,7 @@ text.middle { text-anchor: middle; }
   body { padding: 0; max-width: none; font-size: 10pt; print-color-adjust: exact; } h3 { font-size: .75rem; } h2 { margin-top: 1.2rem; break-after: avoid; }
   .grid { grid-template-columns: repeat(3, 1fr); gap: .5rem; } .wide { display: block; } .narrow { display: none; } }
 """
-BAR_PX, STEP_PX, NAME_PX, VALUE_PX, WIDTH_PX = 14, 20, 84, 60, 300
+BAR_PX, STEP_PX, NAME_PX, VALUE_PX, WIDTH_PX = 14, 20, 82, 58, 300
 
 
 def escape(text):
@@ -107,12 +107,12 @@ def bars(title, note, values, show):
     parts, height = [], STEP_PX * len(values)
     for row, engine in enumerate(known(values)):
         value, (name, kind) = values[engine], name_of(engine)
-        y, strong = row * STEP_PX + 3, " strong" if "ours" in kind else ""
+        y, strong = row * STEP_PX + 3, " strong" if engine == "brant" else ""
         label = value if isinstance(value, str) else show(value)
         if not isinstance(value, str):
             width = max(1.5, room * value / longest)
             parts.append(f'<rect class="bar {kind}" x="{NAME_PX}" y="{y}" width="{width:.1f}" height="{BAR_PX}" rx="2"/>')
-        parts.append(f'<text class="{strong}" x="0" y="{y + 11}">{escape(name)}</text>')
+        parts.append(f'<text class="name{strong}" x="0" y="{y + 11}">{escape(name)}</text>')
         parts.append(f'<text class="value{strong}" x="{WIDTH_PX}" y="{y + 11}">{escape(label)}</text>')
     spoken = ", ".join(f"{name_of(e)[0]} {v if isinstance(v, str) else show(v)}" for e, v in values.items())
     return (f'<figure class="card"><h3>{escape(title)}<small>{escape(note)}</small></h3>'

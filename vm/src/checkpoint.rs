@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::BufReader;
 use std::path::Path;
 
 use brant_engine::{Engine, FileBytes, ModuleBytes};
@@ -11,6 +11,7 @@ use brant_mobility::{
 };
 
 use crate::builder::Origin;
+use crate::durable::replace_file;
 use crate::process::Current;
 use crate::{Error, Module, Process, ProcessBuilder, Validation};
 
@@ -97,9 +98,11 @@ impl Process {
     pub(crate) fn go_on_from(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
         let restored = snapshot.restore(&mut self.store)?;
         let mut threads = restored.threads.into_iter();
-        self.current = threads
-            .next()
-            .map(|restored| Current { thread: restored.thread, purpose: restored.purpose });
+        self.current = threads.next().map(|restored| Current {
+            thread: restored.thread,
+            purpose: restored.purpose,
+            deadline_ns: None,
+        });
         if threads.next().is_some() {
             return Err(RestoreError::Configuration("with more than one thread").into());
         }
@@ -114,26 +117,8 @@ impl Process {
 /// # Errors
 /// What the system says; the old file is untouched, and nothing is left behind.
 pub fn write_snapshot(snapshot: &Snapshot, path: &Path) -> Result<u64, Error> {
-    let cannot = |cause| Error::Write { path: path.to_owned(), cause };
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let new = path.with_file_name(name);
-    let written = File::create(&new).and_then(|file| {
-        let mut writer = BufWriter::with_capacity(64 << 10, file);
-        let bytes = snapshot.write(&mut writer)?;
-        writer.flush()?;
-        writer.get_ref().sync_all()?;
-        std::fs::rename(&new, path)?;
-        Ok(bytes)
-    });
-    let bytes = written.inspect_err(|_| {
-        let _ = std::fs::remove_file(&new);
-    });
-    let bytes = bytes.map_err(cannot)?;
-    // The new name has to be on the disk too.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let synced = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
-    synced.map(|()| bytes).map_err(cannot)
+    let written = replace_file(path, &mut |writer| snapshot.write(writer));
+    written.map_err(|cause| Error::Write { path: path.to_owned(), cause })
 }
 
 /// Reads a snapshot from a file.

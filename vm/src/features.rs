@@ -46,7 +46,8 @@ impl Features {
         WasmFeatures::WASM2
             .union(WasmFeatures::TAIL_CALL)
             .union(WasmFeatures::EXTENDED_CONST)
-            .union(WasmFeatures::MULTI_MEMORY),
+            .union(WasmFeatures::MULTI_MEMORY)
+            .union(WasmFeatures::THREADS),
     );
 
     /// Reads `wasm1`, `wasm2` or `all`, then `+name` and `-name`, separated by commas.

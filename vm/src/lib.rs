@@ -21,12 +21,14 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod cache;
 mod caller;
 mod checkpoint;
 mod clock;
 mod compiler;
 #[cfg(feature = "cli")]
 pub mod control;
+mod durable;
 mod error;
 mod features;
 mod limits;
@@ -41,18 +43,20 @@ mod typed;
 pub mod wast;
 
 pub use brant_engine::{
-    Config, Engine, ExportType, ExternType, FuncType, GuestMemory, ImportType, Tier, Trap,
-    TrapReport, Val, ValType,
+    Ahead, CodeCounts, Config, Engine, EngineError, ExportType, ExternType, FuncType, GuestMemory,
+    ImportType, Tier, Trap, TrapReport, Val, ValType,
 };
 pub use brant_kernel::host::MountAccess;
 pub use brant_kernel::persist as resources;
 pub use brant_mobility as mobility;
 pub use brant_mobility::{ReadLimits, Snapshot};
 pub use builder::ProcessBuilder;
+pub use cache::{CachedCode, CodeCache};
 pub use caller::Caller;
 pub use checkpoint::{map_snapshot, read_snapshot, write_snapshot};
 pub use clock::Interrupt;
-pub use compiler::with_compiler;
+pub use compiler::{why_nothing_is_compiled, with_compiler};
+pub use durable::replace_file;
 pub use error::{Error, MissingImport};
 pub use features::{Features, UnknownFeature};
 pub use limits::Limits;

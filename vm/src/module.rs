@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use brant_asm::{AssembleOptions, assemble};
-use brant_engine::{Engine, ExportType, FileBytes, ImportType, ModuleBytes};
+use brant_engine::{Ahead, Engine, ExportType, FileBytes, ImportType, ModuleBytes};
 
 use crate::Error;
 
@@ -82,10 +82,15 @@ impl Module {
             Validation::Lazy => FileBytes::open(path),
         };
         let bytes = bytes.map_err(|cause| Error::Read { path: path.to_owned(), cause })?;
-        match is_bytecode(bytes.as_ref()) {
-            true => Module::with_validation(engine, ModuleBytes::new(bytes), validation),
-            false => Module::from_text(engine, bytes),
+        if !is_bytecode(bytes.as_ref()) {
+            return Module::from_text(engine, bytes);
         }
+        let identity = bytes.identity();
+        let module = Module::with_validation(engine, ModuleBytes::new(bytes), validation)?;
+        if let Some(identity) = identity {
+            module.0.set_identity(identity);
+        }
+        Ok(module)
     }
 
     /// The bytecode.
@@ -96,6 +101,13 @@ impl Module {
     /// The BLAKE3 hash of the bytecode: what identifies a module.
     pub fn hash(&self) -> [u8; 32] {
         self.0.hash()
+    }
+
+    /// Compiles all functions of the module that are not in the engine's code store yet, on all cores,
+    /// for the usual memory; they are kept there. `progress` is told by several threads how many bytes
+    /// of how many are done. None without a compiler or a store.
+    pub fn compile_ahead(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> Option<Ahead> {
+        self.0.compile_ahead(progress)
     }
 
     /// The name that the module gives itself.

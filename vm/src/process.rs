@@ -5,8 +5,7 @@ use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use brant_engine::compile::Work;
-use brant_engine::{Extern, Func, GuestMemory, Instance, Stop, Store, Thread, Tier, Val};
+use brant_engine::{Extern, Func, GuestMemory, Instance, Stop, Store, Thread, Tier, Trap, Val};
 
 use brant_mobility::Purpose;
 
@@ -42,6 +41,8 @@ pub struct Process {
 pub(crate) struct Current {
     pub thread: Thread,
     pub purpose: Purpose,
+    /// When its wait at an address ends, if it has begun.
+    pub deadline_ns: Option<u64>,
 }
 
 /// Why a thread does not go on by itself.
@@ -108,6 +109,11 @@ impl Process {
     pub fn prepare(&mut self) -> Result<ExitStatus, Error> {
         let done = self.perform(Purpose::Preparation, None);
         self.status(done)
+    }
+
+    /// Whether it has something to run: it exports `_start`.
+    pub fn is_program(&self) -> bool {
+        self.function("_start").is_ok()
     }
 
     /// Whether nothing has to run any more before the first call.
@@ -227,8 +233,8 @@ impl Process {
         self.limits.time
     }
 
-    /// Lets the program stop at its `count`-th site from here on: an entry of a function, a header of
-    /// a loop, a call of the host. The run ends with [`Stopped::AtSite`] and can go on.
+    /// Lets the program stop at its `count`-th site from here on: an entry of a function, or a header
+    /// of a loop to which it comes back. The run ends with [`Stopped::AtSite`] and can go on.
     ///
     /// Which site that is depends on nothing but the program, so that each point of a run can be
     /// had again.
@@ -288,12 +294,6 @@ impl Process {
         self.store.taken(brant_engine::Resource::MemoryBytes)
     }
 
-    /// What the compiler of this process's engine has done so far.
-    pub fn compiler_work(&self) -> Work {
-        let compiler = &self.store.engine().config().compiler;
-        compiler.as_ref().map(|compiler| compiler.work()).unwrap_or_default()
-    }
-
     /// How often each system call was made; those that were not made are left out.
     pub fn system_call_counts(&mut self) -> Vec<(&'static str, u64)> {
         self.system().counts()
@@ -336,7 +336,7 @@ impl Process {
 
     fn begin(&mut self, purpose: Purpose, func: Func, params: &[Val]) -> Result<Vec<Val>, Pause> {
         let thread = Thread::new(&mut self.store, func, params);
-        self.current = Some(Current { thread, purpose });
+        self.current = Some(Current { thread, purpose, deadline_ns: None });
         self.go_on()
     }
 
@@ -357,7 +357,7 @@ impl Process {
                 Stop::OutOfFuel => Some(Stopped::OutOfFuel),
                 Stop::Interrupted if self.store.take_site_stop() => Some(Stopped::AtSite),
                 Stop::Interrupted => self.stopped(),
-                Stop::Blocked => match self.system().wait() {
+                Stop::Blocked => match self.wait(&mut current)? {
                     Waited::Ready => None,
                     Waited::Interrupted => self.stopped(),
                 },
@@ -367,6 +367,26 @@ impl Process {
                 return Err(Pause::Stopped(why));
             }
         }
+    }
+
+    /// Waits for what the thread waits for: a system call, or its time at an address of memory.
+    fn wait(&mut self, current: &mut Current) -> Result<Waited, Pause> {
+        let Some(wait) = current.thread.wait() else { return Ok(self.system().wait()) };
+        let Some(timeout_ns) = wait.timeout_ns else {
+            // There is no other thread that could wake it.
+            return match current.thread.trap(&mut self.store, Trap::Deadlock) {
+                Stop::Trap(report) => Err(Pause::Error(Error::Trap(report))),
+                _ => Ok(Waited::Ready),
+            };
+        };
+        let system = self.system();
+        let deadline_ns = *current.deadline_ns.get_or_insert_with(|| system.deadline(timeout_ns));
+        let waited = system.sleep(deadline_ns);
+        if waited == Waited::Ready {
+            current.deadline_ns = None;
+            current.thread.time_out(&self.store);
+        }
+        Ok(waited)
     }
 
     /// Why the program was stopped; none if what stopped it is over.

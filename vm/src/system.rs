@@ -6,7 +6,7 @@ use std::sync::Arc;
 use brant_engine::{Caller, Flow, Func, FuncType, GuestMemory, HostError, Store, Val, ValType};
 use brant_host::native::NativeHost;
 use brant_host::sim::SimHost;
-use brant_kernel::host::{Host, Waker, Woken};
+use brant_kernel::host::{Clock, Host, Waker, Woken};
 use brant_kernel::persist::KernelState;
 use brant_kernel::syscall::MODULE;
 use brant_kernel::{CALLS, Kernel, Manifest, Outcome, RunState, Syscall, trace};
@@ -171,6 +171,21 @@ impl System {
         match self.kernel.wait(None) {
             Ok(Woken::Interrupted) => Waited::Interrupted,
             // A host that cannot wait says why when the call is made again.
+            Ok(Woken::Ready | Woken::Deadline) | Err(_) => Waited::Ready,
+        }
+    }
+
+    /// When a wait at an address ends that begins now and may take `timeout_ns`.
+    pub fn deadline(&mut self, timeout_ns: u64) -> u64 {
+        let now_ns = self.kernel.now_ns(Clock::Monotonic).unwrap_or(0);
+        now_ns.saturating_add(timeout_ns)
+    }
+
+    /// Waits until the guest's monotonic clock shows `deadline_ns`.
+    pub fn sleep(&mut self, deadline_ns: u64) -> Waited {
+        match self.kernel.sleep(deadline_ns) {
+            Ok(Woken::Interrupted) => Waited::Interrupted,
+            // A host that cannot wait has no time that could pass.
             Ok(Woken::Ready | Woken::Deadline) | Err(_) => Waited::Ready,
         }
     }

@@ -22,6 +22,7 @@ sessions! {
     asm
     bench
     binfmt
+    cache
     check
     completions
     control

@@ -7,7 +7,7 @@ mod differential;
 use differential::Compared;
 
 /// Enough that each kind of instruction comes up; some seconds in a build without optimisation.
-const COUNT: u64 = 300;
+const COUNT: u64 = 160;
 const SEED: u64 = 0;
 
 #[test]

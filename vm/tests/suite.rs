@@ -37,6 +37,9 @@ fn features(folder: &str) -> Features {
         "tail-call" | "extended-const" | "multi-memory" => {
             "wasm2,+tail-call,+extended-const,+multi-memory"
         }
+        "threads" => {
+            "wasm1,+threads,+bulk-memory,+multi-value,+sign-extension,+saturating-float-to-int"
+        }
         _ => "wasm2",
     };
     Features::parse(list).expect("a list of features")
@@ -454,5 +457,11 @@ suite! {
         store1 = "store1"
         store2 = "store2"
         traps0 = "traps0"
+    }
+    threads = "threads" {
+        atomic = "atomic"
+        exports = "exports"
+        imports = "imports"
+        memory = "memory"
     }
 }

@@ -25,6 +25,7 @@ use std::fmt;
 
 use brant_isa::Trap;
 
+use crate::config::Config;
 pub use crate::icode::Operation;
 use crate::module::Module;
 use crate::site::SiteId;
@@ -37,24 +38,13 @@ pub trait Compiler: Send + Sync + fmt::Debug {
     /// The function is left to the interpreter.
     fn compile(&self, request: &Request<'_>) -> Result<NativeFunction, CompileError>;
 
-    /// What it has done so far; nothing, for one that does not count.
-    fn work(&self) -> Work {
-        Work::default()
-    }
-
     /// Differs between two compilers, or processors, whose code must not be exchanged.
     fn fingerprint(&self) -> [u8; 32];
-}
 
-/// What a compiler has done since it was made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Work {
-    /// Functions and loops that there is code for.
-    pub compilations_count: u64,
-    /// Size of that code.
-    pub code_bytes: u64,
-    /// Time that it took, on all threads together, refusals included.
-    pub time_ns: u64,
+    /// Why it compiles nothing at all on this machine; None if it does.
+    fn refusal(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What is to be compiled, and for what.
@@ -94,6 +84,18 @@ pub struct Options {
     pub canonical_nans: bool,
 }
 
+impl Options {
+    /// What code may rely on in an engine, in an instance whose memory 0 is guarded or not.
+    pub(crate) fn new(config: &Config, guarded: bool) -> Self {
+        Self {
+            stops: config.stops,
+            guarded_memory: guarded && config.signal_handlers,
+            fuel: config.fuel,
+            canonical_nans: config.deterministic,
+        }
+    }
+}
+
 /// Where code looks whether it shall stop, and can give up its state.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Stops {
@@ -102,7 +104,7 @@ pub enum Stops {
     /// At entries and loop headers, in calls and operations of the engine; fewer where a path
     /// between two of them is short.
     Usual,
-    /// At every site.
+    /// At every site; at a loop header whenever it is come back to, and not on the way in.
     Every,
 }
 

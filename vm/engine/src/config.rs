@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use wasmparser::WasmFeatures;
 
 use crate::compile::{Compiler, Stops};
-use crate::native::service::Service;
+use crate::native::service::{Counters, Service};
+use crate::stored::CodeStore;
 
 /// Choices of an [`Engine`]. The default is what `brant run` uses.
 #[derive(Clone, Debug)]
@@ -22,8 +23,11 @@ pub struct Config {
     pub deterministic_memory_bytes: u64,
     /// How deeply a guest thread's frames may nest: 16 bytes for each, and 8 for each slot.
     pub max_stack_bytes: usize,
-    /// What turns functions into machine code. None leaves everything to the interpreter.
+    /// What turns functions into machine code. None leaves everything to the interpreter, and so
+    /// does [`NO_NATIVE_CODE`].
     pub compiler: Option<Arc<dyn Compiler>>,
+    /// What keeps compiled code from one process to the next. None keeps nothing.
+    pub code_store: Option<Arc<dyn CodeStore>>,
     /// What is compiled.
     pub tier: Tier,
     /// Where compiled code can stop.
@@ -60,7 +64,8 @@ impl Tier {
 pub const SUPPORTED_FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::TAIL_CALL)
     .union(WasmFeatures::EXTENDED_CONST)
-    .union(WasmFeatures::MULTI_MEMORY);
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::THREADS);
 
 impl Default for Config {
     fn default() -> Self {
@@ -72,6 +77,7 @@ impl Default for Config {
             deterministic_memory_bytes: 1 << 30,
             max_stack_bytes: 1 << 20,
             compiler: None,
+            code_store: None,
             tier: Tier::Auto,
             stops: Stops::Usual,
         }
@@ -87,6 +93,20 @@ struct Inner {
     config: Config,
     /// Started when something is to be compiled.
     service: OnceLock<Service>,
+    counters: Counters,
+}
+
+/// What has been made of functions so far, by all modules of an engine.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct CodeCounts {
+    /// Functions, and loops that code begins at, that were compiled.
+    pub compiled: u64,
+    /// Those that were found in the code store.
+    pub stored: u64,
+    /// Bytes of machine code, of both.
+    pub code_bytes: u64,
+    /// Time that threads have compiled, all together.
+    pub compile_ns: u64,
 }
 
 /// Why there is no engine.
@@ -96,7 +116,17 @@ pub enum EngineError {
     UnsupportedFeatures(String),
     /// The stack limit is below [`Engine::MIN_STACK_BYTES`] or above [`Engine::MAX_STACK_BYTES`].
     StackLimit(usize),
+    /// Everything is to be compiled, and this is why nothing can be.
+    NoCompiler(String),
 }
+
+/// Why this build cannot run compiled code, whatever compiles it; None if it can.
+pub const NO_NATIVE_CODE: Option<&str> = match cfg!(native_code) {
+    true => None,
+    false => {
+        Some("this build of the engine runs no machine code on this kind of processor or system")
+    }
+};
 
 impl Engine {
     /// A stack limit below this leaves no room for a call of `main`.
@@ -117,7 +147,28 @@ impl Engine {
         if !(Self::MIN_STACK_BYTES..=Self::MAX_STACK_BYTES).contains(&config.max_stack_bytes) {
             return Err(EngineError::StackLimit(config.max_stack_bytes));
         }
-        Ok(Self(Arc::new(Inner { config: config.clone(), service: OnceLock::new() })))
+        let mut config = config.clone();
+        let refusal = refusal(&config);
+        match (refusal, config.tier) {
+            (Some(why), Tier::Jit) => return Err(EngineError::NoCompiler(why)),
+            (Some(_), _) => config.compiler = None,
+            (None, _) => {}
+        }
+        Ok(Self::with(config))
+    }
+
+    fn with(config: Config) -> Self {
+        let (service, counters) = (OnceLock::new(), Counters::default());
+        Self(Arc::new(Inner { config, service, counters }))
+    }
+
+    /// What has been made of functions so far.
+    pub fn code_counts(&self) -> CodeCounts {
+        self.0.counters.get()
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
     }
 
     /// The choices.
@@ -132,12 +183,27 @@ impl Engine {
     }
 }
 
+/// Why an engine of these choices compiles nothing.
+fn refusal(config: &Config) -> Option<String> {
+    if let Some(why) = NO_NATIVE_CODE {
+        return Some(why.to_owned());
+    }
+    let Some(compiler) = &config.compiler else {
+        return Some("the engine was given no compiler".to_owned());
+    };
+    if !config.signal_handlers {
+        return Some("compiled code needs handlers of signals for its traps".to_owned());
+    }
+    // To ask a compiler may take as long as to make it: only whoever waits for its code asks.
+    if config.tier == Tier::Jit { compiler.refusal() } else { None }
+}
+
 /// Bits of [`WasmFeatures`] that change what the parser accepts and nothing that runs.
 const TYPES_ONLY: WasmFeatures = WasmFeatures::WASM1.union(WasmFeatures::GC_TYPES);
 
 impl Default for Engine {
     fn default() -> Self {
-        Self(Arc::new(Inner { config: Config::default(), service: OnceLock::new() }))
+        Self::with(Config::default())
     }
 }
 
@@ -153,6 +219,7 @@ impl std::fmt::Display for EngineError {
                 Engine::MIN_STACK_BYTES,
                 Engine::MAX_STACK_BYTES
             ),
+            Self::NoCompiler(why) => write!(f, "nothing can be compiled here: {why}"),
         }
     }
 }
@@ -169,6 +236,14 @@ mod tests {
             Config { features: WasmFeatures::WASM2 | WasmFeatures::GC, ..Config::default() };
         let error = Engine::new(&config).expect_err("no gc");
         assert_eq!(error.to_string(), "features that the engine cannot execute: gc");
+    }
+
+    #[test]
+    fn an_engine_that_is_to_compile_everything_needs_a_compiler() {
+        let config = Config { tier: Tier::Jit, ..Config::default() };
+        assert!(matches!(Engine::new(&config), Err(EngineError::NoCompiler(_))));
+        let config = Config { tier: Tier::Auto, ..config };
+        assert!(Engine::new(&config).is_ok_and(|engine| engine.service().is_none()));
     }
 
     #[test]

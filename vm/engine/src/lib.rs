@@ -24,6 +24,7 @@ pub mod site;
 mod stack;
 mod stop;
 mod store;
+pub mod stored;
 mod table;
 mod terminate;
 mod thread;
@@ -33,7 +34,9 @@ mod val;
 pub mod vm;
 
 pub use brant_isa::Trap;
-pub use config::{Config, Engine, EngineError, SUPPORTED_FEATURES, Tier};
+pub use config::{
+    CodeCounts, Config, Engine, EngineError, NO_NATIVE_CODE, SUPPORTED_FEATURES, Tier,
+};
 pub use doorbell::{interrupt_on_input, take_ring};
 pub use error::{InstantiateError, RunError};
 pub use frame::{FrameError, FrameState, Slot};
@@ -42,16 +45,18 @@ pub use global::Global;
 pub use host::{Caller, Flow, HostError};
 pub use icode::show::{IcodeListing, ShowError, ShownFunction, ShownRecord};
 pub use instance::{Extern, Instance};
-pub use memory::{GuestMemory, Memory, OutOfBounds, WASM_PAGE_BYTES};
+pub use memory::wait::Wake;
+pub use memory::{GuestMemory, Memory, OutOfBounds, SharedMemory, WASM_PAGE_BYTES};
 pub use module::{
     CustomSection, ExportType, FileBytes, ImportType, MAX_MODULE_BYTES, Module, ModuleBytes,
     ModuleError,
 };
+pub use native::ahead::Ahead;
 pub use stop::{HostMistake, HostPanic, Stop};
 pub use store::{Interrupt, LimitError, Limits, Resource, Store};
 pub use table::Table;
 pub use terminate::{exit_on_termination, remove_on_termination};
-pub use thread::Thread;
+pub use thread::{Thread, Wait};
 pub use trap::{FrameInfo, MAX_FRAMES, SourceFrame, TrapReport};
 pub use types::{
     ExternType, FuncType, GlobalType, MemoryType, RefType, TableType, ValType, slot_count,

@@ -9,13 +9,17 @@ use crate::host::{Caller, Flow, HostError, HostFunc};
 use crate::icode::Operation;
 use crate::icode::lower::Scratch;
 use crate::instance::Instance;
+use crate::interp::access::atomic;
 use crate::interp::driver::{Done, Services};
 use crate::interp::frames::{Stand, frames};
 use crate::interp::icode_map::Icode;
+use crate::memory::Memory;
+use crate::memory::wait::{WaitState, Waiter};
 use crate::module::ModuleInner;
 use crate::stop::{HostMistake, HostPanic};
+use crate::store::bulk::check_aligned;
 use crate::store::{Store, StoreInner};
-use crate::thread::Activation;
+use crate::thread::{Activation, Waiting};
 use crate::trap::Place;
 use crate::types::slot_count;
 use crate::val::Val;
@@ -53,7 +57,11 @@ impl Services for Run<'_> {
     fn operate(
         &mut self, vm: *mut Vm, operation: Operation, immediates: [u32; 2], operands: &mut [u64; 3],
     ) -> Result<Done, Trap> {
-        self.store.inner_mut().operate(vm, operation, immediates, operands)
+        match operation {
+            Operation::AtomicWait32 => self.wait(vm, 4, immediates, operands),
+            Operation::AtomicWait64 => self.wait(vm, 8, immediates, operands),
+            _ => self.store.inner_mut().operate(vm, operation, immediates, operands),
+        }
     }
 
     fn parts(&mut self) -> (&mut StoreInner, &mut Activation) {
@@ -73,7 +81,54 @@ impl Services for Run<'_> {
     }
 }
 
+/// What `memory.atomic.wait` gives.
+mod waited {
+    pub const WOKEN: u64 = 0;
+    pub const NOT_EQUAL: u64 = 1;
+    pub const TIMED_OUT: u64 = 2;
+}
+
 impl Run<'_> {
+    /// `memory.atomic.wait32` and `wait64` on a cell of `bytes` bytes: enters the queue, or says how
+    /// the wait ended.
+    fn wait(
+        &mut self, vm: *mut Vm, bytes: u64, [memory, offset]: [u32; 2], operands: &mut [u64; 3],
+    ) -> Result<Done, Trap> {
+        let inner = self.store.inner_mut();
+        // SAFETY: the block belongs to an instance of this store.
+        let instance = &inner.instances[unsafe { (*vm).instance } as usize];
+        let index = instance.memories[memory as usize];
+        let memory = &inner.memories[index as usize];
+        let [base, expected, timeout] = *operands;
+        let address = base + u64::from(offset);
+        if let Some(wait) = &self.activation.wait {
+            operands[0] = match wait.waiter.state() {
+                WaitState::Waiting => return Ok(Done::Blocked),
+                WaitState::Woken => waited::WOKEN,
+                WaitState::TimedOut => waited::TIMED_OUT,
+            };
+            self.activation.wait = None;
+            return Ok(Done::Yes);
+        }
+        check_aligned(address, bytes, memory.view.len_bytes)?;
+        let waits = memory.waits().ok_or(Trap::ExpectedSharedMemory)?;
+        // SAFETY: the cell lies in the memory, and is aligned.
+        let holds = || unsafe {
+            let place = memory.view.base.add(address as usize);
+            let mask = u64::MAX >> (64 - 8 * bytes);
+            atomic::load(place, 8 * bytes as u32) == expected & mask
+        };
+        let waiter = Waiter::new(inner.wake.clone());
+        if !waits.enter(address, &waiter, holds) {
+            operands[0] = waited::NOT_EQUAL;
+            return Ok(Done::Yes);
+        }
+        let timeout_ns = u64::try_from(timeout as i64).ok();
+        let memory = Memory { store: inner.id, index };
+        self.activation.wait = Some(Waiting { memory, address, timeout_ns, waiter });
+        Ok(Done::Blocked)
+    }
+
     /// Calls the host function of `slot` with the arguments at `window`, where its results go. No
     /// panic of it gets any further.
     pub fn host(

@@ -21,7 +21,8 @@ pub enum Stop {
     Interrupted,
     /// The next block of operators costs more fuel than is left. To run again goes on.
     OutOfFuel,
-    /// A host function would block. To run again calls it again.
+    /// A host function would block, or the thread waits at an address ([`crate::Thread::wait`]). To
+    /// run again calls it again, or looks whether the thread was woken.
     Blocked,
 }
 

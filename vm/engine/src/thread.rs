@@ -3,11 +3,16 @@
 //! A thread that has stopped at a site is plain data: registers and frames. It can go on at any
 //! time, on any host thread, while other threads of the store have run meanwhile.
 
+use std::fmt;
+use std::sync::Arc;
+
 use crate::frame::{self, FrameError, FrameState, Registers};
 use crate::func::Func;
 use crate::host::HostError;
 use crate::interp::driver::{self, End};
 use crate::interp::frames::Stand;
+use crate::memory::Memory;
+use crate::memory::wait::{WaitState, Waiter};
 use crate::native::segment::NativeState;
 use crate::run::Run;
 use crate::signal;
@@ -58,6 +63,35 @@ pub(crate) struct Activation {
     pub values: Vec<Val>,
     /// What compiled code needs, and what it leaves behind.
     pub native: NativeState,
+    /// What the thread waits for, if it stands at `memory.atomic.wait`.
+    pub wait: Option<Waiting>,
+}
+
+/// A wait at an address that has begun.
+pub(crate) struct Waiting {
+    pub memory: Memory,
+    pub address: u64,
+    pub timeout_ns: Option<u64>,
+    pub waiter: Arc<Waiter>,
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "waiting at {:#x}: {:?}", self.address, self.waiter.state())
+    }
+}
+
+/// What a thread waits for that has stopped at `memory.atomic.wait`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wait {
+    /// The memory.
+    pub memory: Memory,
+    /// The address of the cell.
+    pub address: u64,
+    /// How long it waits at most, from when it began, in ns. None is for ever.
+    pub timeout_ns: Option<u64>,
+    /// Whether it would go on now: it was woken, or its time is over.
+    pub is_over: bool,
 }
 
 /// Frames of compiled code may take so many times the stack limit in the interpreter.
@@ -155,6 +189,50 @@ impl Thread {
         }
     }
 
+    /// What it waits for, if it has stopped at `memory.atomic.wait`.
+    pub fn wait(&self) -> Option<Wait> {
+        let &Waiting { memory, address, timeout_ns, ref waiter } = self.activation.wait.as_ref()?;
+        let is_over = waiter.state() != WaitState::Waiting;
+        Some(Wait { memory, address, timeout_ns, is_over })
+    }
+
+    /// Ends its wait because its time is over; nothing if it was woken before.
+    ///
+    /// # Panics
+    /// `store` is not the thread's.
+    pub fn time_out(&mut self, store: &Store) {
+        store.inner().check_handle(self.func.store);
+        self.leave_queue(store, WaitState::TimedOut);
+    }
+
+    fn leave_queue(&self, store: &Store, state: WaitState) {
+        if let Some(wait) = &self.activation.wait {
+            let memory = &store.inner().memories[wait.memory.index as usize];
+            if let Some(waits) = memory.waits() {
+                waits.leave(wait.address, &wait.waiter, state);
+            }
+        }
+    }
+
+    /// Ends it where it stands, with a trap: what it waits for cannot come.
+    ///
+    /// # Panics
+    /// `store` is not the thread's.
+    pub fn trap(&mut self, store: &mut Store, code: Trap) -> Stop {
+        store.inner().check_handle(self.func.store);
+        self.leave_queue(store, WaitState::TimedOut);
+        let report = match std::mem::replace(&mut self.state, State::Ended) {
+            State::Parked(parked) => {
+                let vm = parked.restore();
+                self.activation.report(store, code, vm)
+            }
+            _ => TrapReport::without_frames(code),
+        };
+        self.activation.stack = None;
+        self.activation.wait = None;
+        Stop::Trap(Box::new(report))
+    }
+
     /// The function whose results it ends with.
     pub fn func(&self) -> Func {
         self.func
@@ -209,7 +287,7 @@ impl Parked {
 impl Activation {
     fn new(stack: Option<ValueStack>) -> Self {
         let (top, values) = (std::ptr::null_mut(), Vec::new());
-        Self { stack, top, depth: 0, values, native: NativeState::default() }
+        Self { stack, top, depth: 0, values, native: NativeState::default(), wait: None }
     }
 
     /// Runs `func` on top of the waiting run, to its end or to what takes its place.

@@ -4,7 +4,7 @@
 //! What differs between users (where memory is, how a fault shows) is behind `Env`.
 
 use crate::Trap;
-use crate::machine::{FloatCc, IntCc, Machine, MemArg};
+use crate::machine::{FloatCc, IntCc, Machine, MemArg, RmwOp};
 use crate::semantics::Semantics;
 use crate::types::{Float, Int, Scalar, Ty, V128};
 
@@ -18,6 +18,21 @@ pub trait Env {
     fn store<T: Scalar>(&self, at: MemArg, address: i32, x: T) -> Result<(), Trap>;
     fn load_v128(&self, at: MemArg, address: i32) -> Result<V128, Trap>;
     fn store_v128(&self, at: MemArg, address: i32, x: V128) -> Result<(), Trap>;
+
+    // What no atomic access comes to needs none of these.
+
+    fn atomic_load<T: Int>(&self, _: MemArg, _: i32) -> Result<T, Trap> {
+        Err(Trap::OutOfBoundsMemoryAccess)
+    }
+    fn atomic_store<T: Int>(&self, _: MemArg, _: i32, _: T) -> Result<(), Trap> {
+        Err(Trap::OutOfBoundsMemoryAccess)
+    }
+    fn atomic_rmw<T: Int>(&self, _: RmwOp, _: MemArg, _: i32, _: T) -> Result<T, Trap> {
+        Err(Trap::OutOfBoundsMemoryAccess)
+    }
+    fn atomic_cas<T: Int>(&self, _: MemArg, _: i32, _: T, _: T) -> Result<T, Trap> {
+        Err(Trap::OutOfBoundsMemoryAccess)
+    }
 }
 
 /// No memory at all: every access is out of bounds.
@@ -126,6 +141,14 @@ impl<E: Env> Machine for Eval<E> {
     fn load<T: Scalar>(&self, at: MemArg, address: i32) -> Result<T, Trap> { self.0.load(at, address) }
     #[inline(always)]
     fn store<T: Scalar>(&self, at: MemArg, address: i32, x: T) -> Result<(), Trap> { self.0.store(at, address, x) }
+    #[inline(always)]
+    fn atomic_load<T: Int>(&self, at: MemArg, address: i32) -> Result<T, Trap> { self.0.atomic_load(at, address) }
+    #[inline(always)]
+    fn atomic_store<T: Int>(&self, at: MemArg, address: i32, x: T) -> Result<(), Trap> { self.0.atomic_store(at, address, x) }
+    #[inline(always)]
+    fn atomic_rmw<T: Int>(&self, op: RmwOp, at: MemArg, address: i32, x: T) -> Result<T, Trap> { self.0.atomic_rmw(op, at, address, x) }
+    #[inline(always)]
+    fn atomic_cas<T: Int>(&self, at: MemArg, address: i32, expected: T, x: T) -> Result<T, Trap> { self.0.atomic_cas(at, address, expected, x) }
 }
 
 /// A value as bits, of which narrower types use the low ones.

@@ -5,7 +5,7 @@
 //!
 //! | part | file |
 //! |---|---|
-//! | rows: numbers, vectors, everything else | `table.rs`, `table_simd.rs`, `table_other.rs` |
+//! | rows: numbers, atomic accesses, vectors, everything else | `table.rs`, `table_atomic.rs`, `table_simd.rs`, `table_other.rs` |
 //! | what is derived from them | `row.rs`, `op.rs`, `lookup.rs` |
 //! | primitives, named after CLIF instructions | `machine.rs`, `simd/machine.rs` |
 //! | bodies that are more than one primitive | `semantics.rs`, `simd/semantics.rs` |
@@ -23,6 +23,7 @@ pub mod semantics;
 pub mod show;
 pub mod simd;
 mod table;
+mod table_atomic;
 mod table_other;
 mod table_simd;
 mod trap;
@@ -37,14 +38,21 @@ pub use trap::Trap;
 #[doc(hidden)]
 macro_rules! for_each_row {
     ($then:ident) => {
-        $crate::for_each_op! { [$crate::__then_simd] [$then] }
+        $crate::for_each_op! { [$crate::__then_atomic] [$then] }
+    };
+}
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __then_atomic {
+    ([$($then:tt)*] $ops:tt) => {
+        $crate::for_each_atomic! { [$crate::__then_simd] [$($then)*] $ops }
     };
 }
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __then_simd {
-    ([$($then:tt)*] $ops:tt) => {
-        $crate::for_each_simd_op! { [$crate::__then_other] [$($then)*] $ops }
+    ([$($then:tt)*] { $($op:tt)* } { $($atomic:tt)* }) => {
+        $crate::for_each_simd_op! { [$crate::__then_other] [$($then)*] { $($op)* $($atomic)* } }
     };
 }
 #[macro_export]

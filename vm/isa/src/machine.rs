@@ -36,6 +36,18 @@ pub enum FloatCc {
     Uno,
 }
 
+/// What an atomic read-modify-write makes of the old value and its operand (CLIF's `AtomicRmwOp`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the names are CLIF's")]
+pub enum RmwOp {
+    Add,
+    Sub,
+    And,
+    Or,
+    Xor,
+    Xchg,
+}
+
 /// The memory immediate: a constant offset. The alignment hint means nothing here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct MemArg {
@@ -144,4 +156,32 @@ pub trait Machine: Sized {
     fn store<T: Scalar>(
         &self, at: MemArg, address: Self::V<i32>, x: Self::V<T>,
     ) -> Result<(), Self::Trap>;
+
+    /// Reads `T` at `address + offset` in one piece, in the one order that all threads see; so in
+    /// all that is atomic. The body has made sure that the place is aligned.
+    ///
+    /// # Errors
+    /// As in `load`.
+    fn atomic_load<T: Int>(&self, at: MemArg, address: Self::V<i32>) -> Res<Self, T>;
+    /// Writes `x`.
+    ///
+    /// # Errors
+    /// As in `load`.
+    fn atomic_store<T: Int>(
+        &self, at: MemArg, address: Self::V<i32>, x: Self::V<T>,
+    ) -> Result<(), Self::Trap>;
+    /// Writes what `op` makes of the old value and `x`, and gives the old one.
+    ///
+    /// # Errors
+    /// As in `load`.
+    fn atomic_rmw<T: Int>(
+        &self, op: RmwOp, at: MemArg, address: Self::V<i32>, x: Self::V<T>,
+    ) -> Res<Self, T>;
+    /// Writes `x` if the old value is `expected`, and gives the old one.
+    ///
+    /// # Errors
+    /// As in `load`.
+    fn atomic_cas<T: Int>(
+        &self, at: MemArg, address: Self::V<i32>, expected: Self::V<T>, x: Self::V<T>,
+    ) -> Res<Self, T>;
 }

@@ -40,8 +40,6 @@ pub enum Effect {
     Runtime,
     /// It works on structures and arrays; no semantics here yet.
     Gc,
-    /// It is one atomic access; no semantics here yet.
-    Atomic,
 }
 
 /// The opcode in the binary format: one byte, or a prefix byte and a LEB128 number.

@@ -4,7 +4,7 @@
 //! A machine may override a body for which it has one instruction with the same meaning.
 
 use crate::Trap;
-use crate::machine::{FloatCc, IntCc, Machine, MemArg, Res};
+use crate::machine::{FloatCc, IntCc, Machine, MemArg, Res, RmwOp};
 use crate::types::{Float, Int};
 
 macro_rules! comparisons {
@@ -20,6 +20,25 @@ macro_rules! float_comparisons {
         #[inline(always)]
         fn $name<T: Float>(&self, a: Self::V<T>, b: Self::V<T>) -> Self::V<bool> {
             self.fcmp(FloatCc::$cc, a, b)
+        }
+    )*};
+}
+
+/// Each operation on values of the operand's width, and on narrower ones in memory.
+macro_rules! read_modify_write {
+    ($($name:ident $narrow:ident $op:ident)*) => {$(
+        #[inline(always)]
+        fn $name<T: Int>(
+            &self, at: MemArg, address: Self::V<i32>, x: Self::V<T>,
+        ) -> Res<Self, T> {
+            self.aligned::<T>(at, address)?;
+            self.atomic_rmw(RmwOp::$op, at, address, x)
+        }
+        #[inline(always)]
+        fn $narrow<N: Int, T: Int>(
+            &self, at: MemArg, address: Self::V<i32>, x: Self::V<T>,
+        ) -> Res<Self, T> {
+            Ok(self.uextend(self.$name::<N>(at, address, self.ireduce(x))?))
         }
     )*};
 }
@@ -115,5 +134,64 @@ pub trait Semantics: Machine {
         &self, at: MemArg, address: Self::V<i32>, x: Self::V<T>,
     ) -> Result<(), Self::Trap> {
         self.store(at, address, self.ireduce::<T, N>(x))
+    }
+
+    // Atomic accesses. Spec: threads proposal, 4.4.7.
+
+    /// Alignment is found before bounds.
+    #[inline(always)]
+    fn aligned<T: Int>(&self, at: MemArg, address: Self::V<i32>) -> Result<(), Self::Trap> {
+        let bytes = i64::from(T::BITS / 8);
+        if bytes == 1 {
+            return Ok(());
+        }
+        // The low bits of a sum do not depend on how wide it is.
+        let place = match i64::from(at.offset) % bytes {
+            0 => address,
+            low => self.iadd(address, self.iconst(low)),
+        };
+        let low = self.band(place, self.iconst(bytes - 1));
+        self.trap_if(self.icmp(IntCc::Ne, low, self.iconst(0)), Trap::UnalignedAtomic)
+    }
+    #[inline(always)]
+    fn atomic_get<T: Int>(&self, at: MemArg, address: Self::V<i32>) -> Res<Self, T> {
+        self.aligned::<T>(at, address)?;
+        self.atomic_load(at, address)
+    }
+    #[inline(always)]
+    fn atomic_get_u<N: Int, T: Int>(&self, at: MemArg, address: Self::V<i32>) -> Res<Self, T> {
+        Ok(self.uextend(self.atomic_get::<N>(at, address)?))
+    }
+    #[inline(always)]
+    fn atomic_set<T: Int>(
+        &self, at: MemArg, address: Self::V<i32>, x: Self::V<T>,
+    ) -> Result<(), Self::Trap> {
+        self.aligned::<T>(at, address)?;
+        self.atomic_store(at, address, x)
+    }
+    #[inline(always)]
+    fn atomic_set_low<N: Int, T: Int>(
+        &self, at: MemArg, address: Self::V<i32>, x: Self::V<T>,
+    ) -> Result<(), Self::Trap> {
+        self.atomic_set(at, address, self.ireduce::<T, N>(x))
+    }
+    read_modify_write! {
+        rmw_add rmw_add_u Add  rmw_sub rmw_sub_u Sub  rmw_and rmw_and_u And  rmw_or rmw_or_u Or
+        rmw_xor rmw_xor_u Xor  rmw_xchg rmw_xchg_u Xchg
+    }
+    #[inline(always)]
+    fn cmpxchg<T: Int>(
+        &self, at: MemArg, address: Self::V<i32>, expected: Self::V<T>, x: Self::V<T>,
+    ) -> Res<Self, T> {
+        self.aligned::<T>(at, address)?;
+        self.atomic_cas(at, address, expected, x)
+    }
+    /// Of `expected` too only the low bits count.
+    #[inline(always)]
+    fn cmpxchg_u<N: Int, T: Int>(
+        &self, at: MemArg, address: Self::V<i32>, expected: Self::V<T>, x: Self::V<T>,
+    ) -> Res<Self, T> {
+        let old = self.cmpxchg::<N>(at, address, self.ireduce(expected), self.ireduce(x))?;
+        Ok(self.uextend(old))
     }
 }

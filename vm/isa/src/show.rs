@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
 
-use crate::machine::{FloatCc, IntCc, Machine, MemArg};
+use crate::machine::{FloatCc, IntCc, Machine, MemArg, RmwOp};
 use crate::semantics::Semantics;
 use crate::types::{Float, Int, Scalar, Ty};
 use crate::{Args, Immediates, Imms, Op, Out, Trap};
@@ -131,6 +131,32 @@ impl Machine for Show {
     fn store<T: Scalar>(&self, _: MemArg, address: Text, x: Text) -> Result<(), Infallible> {
         self.line(format!("[{} + at.offset] = {}", self.get(address), self.get(x)));
         Ok(())
+    }
+    fn atomic_load<T: Int>(&self, _: MemArg, address: Text) -> Result<Text, Infallible> {
+        Ok(self.text(format!("atomic {} at [{} + at.offset]", T::KIND.name(), self.get(address))))
+    }
+    fn atomic_store<T: Int>(&self, _: MemArg, address: Text, x: Text) -> Result<(), Infallible> {
+        self.line(format!("atomic [{} + at.offset] = {}", self.get(address), self.get(x)));
+        Ok(())
+    }
+    fn atomic_rmw<T: Int>(&self, op: RmwOp, at: MemArg, address: Text, x: Text) -> Result<Text, Infallible> {
+        let old = self.atomic_load::<T>(at, address)?;
+        let new = match op {
+            RmwOp::Add => self.infix(old, "+", x),
+            RmwOp::Sub => self.infix(old, "-", x),
+            RmwOp::And => self.infix(old, "and", x),
+            RmwOp::Or => self.infix(old, "or", x),
+            RmwOp::Xor => self.infix(old, "xor", x),
+            RmwOp::Xchg => x,
+        };
+        self.atomic_store::<T>(at, address, new)?;
+        Ok(old)
+    }
+    fn atomic_cas<T: Int>(&self, at: MemArg, address: Text, expected: Text, x: Text) -> Result<Text, Infallible> {
+        let old = self.atomic_load::<T>(at, address)?;
+        let new = self.select::<T>(self.infix(old, "==", expected), x, old);
+        self.atomic_store::<T>(at, address, new)?;
+        Ok(old)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The instruction set: one row per instruction, from which all else is derived.
 //!
 //! `for_each_op!([then])` hands the operators on numbers to the macro `then`, in braces; its twins are
-//! `for_each_simd_op!` (`table_simd.rs`) and `for_each_other!` (`table_other.rs`, what has no value
+//! `for_each_atomic!` (`table_atomic.rs`), `for_each_simd_op!` (`table_simd.rs`) and `for_each_other!` (`table_other.rs`, what has no value
 //! semantics: control, moves, memories, tables). A row reads like a function:
 //!
 //! ```text

@@ -5,8 +5,8 @@ use std::fmt;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 
-/// Changes whenever code changes that the translator makes of the same function.
-const TRANSLATOR_VERSION: u32 = 1;
+/// Differs between builds whose sources differ: see `build.rs`.
+const SOURCES: &str = env!("BRANT_SOURCES");
 
 /// The target of all compilations.
 pub struct Target {
@@ -74,7 +74,7 @@ impl Target {
 
     /// See [`Compiler::fingerprint`](brant_engine::compile::Compiler::fingerprint).
     pub fn fingerprint(&self) -> [u8; 32] {
-        let mut text = format!("brant-jit {TRANSLATOR_VERSION} ");
+        let mut text = format!("brant-jit {SOURCES} ");
         text += cranelift_codegen::VERSION;
         text += &self.isa.triple().to_string();
         for flag in self.isa.flags().iter().chain(self.isa.isa_flags()) {

@@ -280,6 +280,16 @@ impl Kernel {
         self.host.wait(&mut interests, deadline_ns)
     }
 
+    /// Waits in the host until the guest's monotonic clock shows `deadline_ns`, or until the host's
+    /// waker is used.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub fn sleep(&mut self, deadline_ns: u64) -> Answer<Woken> {
+        let behind = self.ahead.monotonic_ns.saturating_neg();
+        self.host.wait(&mut [], Some(deadline_ns.saturating_add_signed(behind)))
+    }
+
     /// Whether a call is parked, and how far it has come.
     pub fn run_state(&self) -> &RunState {
         &self.run_state

@@ -21,6 +21,8 @@ pub enum Section {
     Pages,
     /// Contents of pages.
     Contents,
+    /// No part of a snapshot: what a peer says while a process moves.
+    Message,
 }
 
 impl Section {
@@ -33,6 +35,7 @@ impl Section {
             Section::Resources => "resources",
             Section::Pages => "pages",
             Section::Contents => "contents",
+            Section::Message => "message",
         }
     }
 }
@@ -97,6 +100,9 @@ impl fmt::Display for SnapshotError {
                 f,
                 "the snapshot's section `{section}` has {bytes} bytes, {limit} are allowed"
             ),
+            SnapshotError::Malformed { section: Section::Message, what } => {
+                write!(f, "the peer says something that no peer says: {what}")
+            }
             SnapshotError::Malformed { section, what } => {
                 write!(f, "the snapshot's section `{section}` is malformed: {what}")
             }

@@ -86,6 +86,7 @@ impl ReadLimits {
             Section::Resources => self.resources_bytes,
             Section::Pages => self.pages_bytes,
             Section::Contents => self.contents_bytes,
+            Section::Message => 0,
         }
     }
 }
@@ -108,6 +109,31 @@ pub fn is_snapshot(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC)
 }
 
+/// A snapshot in its written form.
+#[derive(Debug)]
+pub struct Encoded<'a> {
+    /// The header, and all sections but the last.
+    parts: [Vec<u8>; 5],
+    contents: &'a [u8],
+}
+
+impl Encoded<'_> {
+    /// How many bytes there are.
+    pub fn len_bytes(&self) -> u64 {
+        let parts: usize = self.parts.iter().map(Vec::len).sum();
+        (parts + self.contents.len()) as u64
+    }
+
+    /// Writes them.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn write(&self, writer: &mut (impl Write + ?Sized)) -> io::Result<()> {
+        self.parts.iter().try_for_each(|part| writer.write_all(part))?;
+        writer.write_all(self.contents)
+    }
+}
+
 /// What a header says.
 struct Header {
     generation: [u8; 16],
@@ -119,18 +145,22 @@ impl Snapshot {
     ///
     /// # Errors
     /// What the writer says.
-    pub fn write(&self, writer: &mut impl Write) -> io::Result<u64> {
+    pub fn write(&self, writer: &mut (impl Write + ?Sized)) -> io::Result<u64> {
+        let encoded = self.encode();
+        encoded.write(writer)?;
+        Ok(encoded.len_bytes())
+    }
+
+    /// The snapshot as it will be written, so that its size is known before.
+    pub fn encode(&self) -> Encoded<'_> {
         let code = code::write(&self.code);
         let execution = execution::write(&self.execution);
         let resources = resources::write(&self.resources);
         let before = HEADER_BYTES + code.len() + execution.len() + resources.len();
         let pages = self.pages.write(before as u64);
-        let sections = [&code[..], &execution, &resources, &pages, self.pages.contents()];
-        let header = self.header(&sections);
-        writer.write_all(&header)?;
-        sections.iter().try_for_each(|section| writer.write_all(section))?;
-        let bytes: usize = sections.iter().map(|section| section.len()).sum();
-        Ok((header.len() + bytes) as u64)
+        let contents = self.pages.contents();
+        let header = self.header(&[&code, &execution, &resources, &pages, contents]);
+        Encoded { parts: [header, code, execution, resources, pages], contents }
     }
 
     /// The snapshot as bytes.

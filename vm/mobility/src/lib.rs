@@ -10,6 +10,7 @@
 //! code.rs execution.rs resources.rs pages.rs    one section each, written and read side by side
 //! capture.rs    from a store that stands to a snapshot
 //! restore.rs    from a snapshot to a store that goes on
+//! migration/    what two hosts say to each other while a process moves
 //! ```
 //!
 //! Nothing here knows files, sockets, or how instructions are executed.
@@ -20,6 +21,7 @@ mod code;
 mod error;
 mod execution;
 mod file;
+pub mod migration;
 mod pages;
 mod resources;
 mod restore;
@@ -29,7 +31,7 @@ pub use capture::{Contents, Standing};
 pub use code::{Code, ModuleImage};
 pub use error::{CaptureError, RestoreError, Section, SnapshotError};
 pub use execution::{Execution, Purpose, ThreadImage};
-pub use file::{FORMAT_VERSION, MAGIC, ReadLimits, SectionInfo, is_snapshot};
+pub use file::{Encoded, FORMAT_VERSION, MAGIC, ReadLimits, SectionInfo, is_snapshot};
 pub use pages::{PageRun, Pages};
 pub use restore::{Restored, RestoredThread};
 

@@ -1,30 +1,63 @@
-//! Snapshots while a program runs: at intervals, or at a site.
+//! Snapshots while a program runs: at intervals, at a site, or when another command asks.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use brant::{Error, ExitStatus, Interrupt, Process, Stopped, write_snapshot};
+use brant::{Error, Interrupt, Process, control, write_snapshot};
 
+use super::control::failure;
 use super::exit::Failure;
 use super::options::RunOptions;
-use super::units;
+use super::units::{self, show_bytes};
 
-/// What was asked for.
+/// Options of `brant checkpoint`.
+#[derive(clap::Args)]
+pub struct CheckpointOptions {
+    /// The program's number, as `brant ps` shows it.
+    id: u32,
+
+    /// The file to write; one that is there is replaced when the snapshot is whole.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+
+    /// End the program behind the snapshot (its exit code is 75); without this it goes on.
+    #[arg(long)]
+    stop: bool,
+
+    /// Say how large the snapshot is.
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+/// Runs the verb.
+pub fn checkpoint(options: &CheckpointOptions) -> Result<u8, Failure> {
+    let failed = |error| failure(options.id, &error);
+    let mut fetched = control::fetch(options.id, options.stop).map_err(failed)?;
+    let stored = brant::replace_file(&options.output, &mut |writer| fetched.copy_to(writer));
+    let bytes = stored.map_err(|error| {
+        Failure::load(format!("cannot write `{}`: {error}", options.output.display()))
+            .with_help("the program goes on")
+    })?;
+    if options.verbose {
+        eprintln!("brant: {} written", show_bytes(bytes));
+    }
+    if options.stop && !fetched.stored() {
+        let text = format!("the program {} has not said that it ends", options.id);
+        return Err(Failure::load(text)
+            .with_help("the snapshot is good; see with `brant ps` whether the program goes on"));
+    }
+    Ok(0)
+}
+
+/// The snapshots of a run.
 pub struct Checkpoints {
     every: Option<(Duration, PathBuf)>,
     at: Option<(u64, PathBuf)>,
     stop: bool,
-}
-
-/// How a run ended.
-pub enum Ended {
-    /// As runs do.
-    Status(ExitStatus),
-    /// Behind its snapshot, to go on elsewhere.
-    Moved,
+    ticker: Option<Ticker>,
 }
 
 impl Checkpoints {
@@ -36,6 +69,7 @@ impl Checkpoints {
             every: every.map(|(time, path)| (time, path.to_owned())),
             at: options.checkpoint_at.zip(options.checkpoint_to.clone()),
             stop: options.stop,
+            ticker: None,
         })
     }
 
@@ -50,39 +84,33 @@ impl Checkpoints {
         files.map(folder).collect()
     }
 
-    /// Runs the program to its end, or to the snapshot behind which it stops.
-    pub fn drive(&self, process: &mut Process) -> Result<Ended, Error> {
+    /// Arms what stops the program for them.
+    pub fn start(&mut self, process: &mut Process) {
         if let Some((count, _)) = self.at {
             process.stop_after_sites(count);
         }
-        let ticker = self.every.as_ref();
-        let ticker = ticker.map(|(time, _)| Ticker::start(process.interrupt_handle(), *time));
-        let mut left = process.time_limit();
-        loop {
-            let began = Instant::now();
-            let status = process.run()?;
-            // The limit is one of the whole run, whatever stops it on its way.
-            left = left.map(|left| left.saturating_sub(began.elapsed()));
-            process.set_time_limit(left);
-            match status {
-                ExitStatus::Stopped(Stopped::AtSite) => {
-                    if let Some((_, path)) = &self.at {
-                        write_snapshot(&process.checkpoint()?, path)?;
-                    }
-                    if self.stop {
-                        return Ok(Ended::Moved);
-                    }
-                }
-                ExitStatus::Stopped(Stopped::Interrupted)
-                    if ticker.as_ref().is_some_and(Ticker::take_due) =>
-                {
-                    if let Some((_, path)) = &self.every {
-                        try_to_write(process, path);
-                    }
-                }
-                status => return Ok(Ended::Status(status)),
-            }
+        let every = self.every.as_ref();
+        self.ticker = every.map(|(time, _)| Ticker::start(process.interrupt_handle(), *time));
+    }
+
+    /// Writes the snapshot of the site at which the program stands; true if it is not to go on.
+    ///
+    /// # Errors
+    /// There is no snapshot: nobody could tell otherwise that what was asked for was not done.
+    pub fn at_site(&self, process: &mut Process) -> Result<bool, Error> {
+        if let Some((_, path)) = &self.at {
+            write_snapshot(&process.checkpoint()?, path)?;
         }
+        Ok(self.stop)
+    }
+
+    /// Writes the snapshot of an interval, if one is over.
+    pub fn interval(&self, process: &mut Process) -> bool {
+        let is_due = self.ticker.as_ref().is_some_and(Ticker::take_due);
+        if let (true, Some((_, path))) = (is_due, &self.every) {
+            try_to_write(process, path);
+        }
+        is_due
     }
 }
 

@@ -1,13 +1,14 @@
 //! `brant ps`, `pause`, `resume`, `kill`, `tier`: programs that run, seen and steered from outside;
-//! and the loop in which a run lets itself be steered.
+//! and the loop in which a run lets itself be steered and written down.
 
 use std::io::Write;
 use std::time::Instant;
 
 use brant::control::{self, CallError, Control, Next};
-use brant::{Error, Process};
+use brant::{Error, ExitStatus, Process, Stopped};
 use serde_json::{Value, json};
 
+use super::checkpoint::Checkpoints;
 use super::exit::{Failure, KILLED};
 use super::options::{Format, Tier};
 use super::table::{Table, printable};
@@ -38,25 +39,59 @@ pub struct TierOptions {
     tier: Tier,
 }
 
-/// Runs a program to its end, and serves those who call on the way.
-pub fn attended<T>(
-    process: &mut Process, control: &mut Option<Control>,
-    mut run: impl FnMut(&mut Process) -> Result<T, Error>,
-    was_called: impl Fn(&Result<T, Error>) -> bool,
-) -> Result<Result<T, Error>, Failure> {
-    let mut left = process.time_limit();
-    loop {
-        let began = Instant::now();
-        let outcome = run(process);
-        let Some(control) = control.as_mut().filter(|_| was_called(&outcome)) else {
-            return Ok(outcome);
-        };
-        // Neither being asked nor being paused takes from a limit, or gives it back.
-        left = left.map(|time| time.saturating_sub(began.elapsed()));
-        if control.serve(process) == Next::Kill {
-            return Err(Failure::quiet(KILLED));
+/// Who looks after a run: those who call from outside, and what writes its snapshots.
+pub struct Attendance {
+    pub control: Option<Control>,
+    pub checkpoints: Checkpoints,
+}
+
+/// How a run ended.
+pub enum Ended<T> {
+    /// As runs do.
+    Outcome(T),
+    /// Behind its snapshot, to go on elsewhere.
+    Moved,
+}
+
+impl Attendance {
+    /// Runs a program to its end, serves those who call on the way, and writes snapshots.
+    pub fn run<T>(
+        &mut self, process: &mut Process, mut run: impl FnMut(&mut Process) -> Result<T, Error>,
+        why: impl Fn(&Result<T, Error>) -> Option<Stopped>,
+    ) -> Result<Ended<Result<T, Error>>, Failure> {
+        self.checkpoints.start(process);
+        let mut left = process.time_limit();
+        loop {
+            let began = Instant::now();
+            let outcome = run(process);
+            // Neither being asked nor being paused takes from a limit, or gives it back.
+            left = left.map(|time| time.saturating_sub(began.elapsed()));
+            match why(&outcome) {
+                Some(Stopped::Called) => {}
+                Some(Stopped::AtSite) => match self.checkpoints.at_site(process) {
+                    Ok(false) => {}
+                    Ok(true) => return Ok(Ended::Moved),
+                    Err(error) => return Ok(Ended::Outcome(Err(error))),
+                },
+                Some(Stopped::Interrupted) if self.checkpoints.interval(process) => {}
+                _ => return Ok(Ended::Outcome(outcome)),
+            }
+            // Whatever stopped it may have covered a call that came at the same moment.
+            match self.control.as_mut().map(|control| control.serve(process)) {
+                Some(Next::Kill) => return Err(Failure::quiet(KILLED)),
+                Some(Next::Moved) => return Ok(Ended::Moved),
+                Some(Next::GoOn) | None => {}
+            }
+            process.set_time_limit(left);
         }
-        process.set_time_limit(left);
+    }
+}
+
+/// Why a run or a call to the end has stopped, if it has.
+pub fn why_stopped(outcome: &Result<ExitStatus, Error>) -> Option<Stopped> {
+    match outcome {
+        Ok(ExitStatus::Stopped(why)) => Some(*why),
+        _ => None,
     }
 }
 
@@ -111,12 +146,19 @@ pub fn tier(options: &TierOptions) -> Result<u8, Failure> {
 }
 
 fn ask(id: u32, request: &Value) -> Result<u8, Failure> {
-    let failure = |error: &CallError| match error {
+    control::ask(id, request).map(|_| 0).map_err(|error| failure(id, &error))
+}
+
+/// Why the program `id` did not do what was asked.
+pub fn failure(id: u32, error: &CallError) -> Failure {
+    match error {
         CallError::Unknown => Failure::load(format!("no program of this user has the id {id}"))
             .with_help("`brant ps` lists those that run"),
         CallError::Silent => Failure::load(format!("the program {id} does not answer"))
             .with_help("it may wait for the system; signals reach it as any process: `kill`"),
-        other => Failure::load(format!("{id}: {}", printable(&other.to_string()))),
-    };
-    control::ask(id, request).map(|_| 0).map_err(|error| failure(&error))
+        other => Failure::load(format!(
+            "{id}: {}",
+            other.to_string().lines().map(printable).collect::<Vec<_>>().join("\n")
+        )),
+    }
 }

@@ -18,7 +18,8 @@ pub struct DoctorOptions {
 
 /// Runs the verb: exit code 1 if something is missing that nothing replaces.
 pub fn doctor(options: &DoctorOptions) -> Result<u8, Failure> {
-    let findings = doctor::examine();
+    let mut findings = doctor::examine();
+    findings.push(compiler());
     let text = match options.format {
         Format::Text => text(&findings),
         Format::Json => json(&findings),
@@ -26,6 +27,17 @@ pub fn doctor(options: &DoctorOptions) -> Result<u8, Failure> {
     std::io::stdout().write_all(text.as_bytes())?;
     let missing = findings.iter().any(|finding| finding.standing == Standing::Missing);
     Ok(if missing { LOAD } else { 0 })
+}
+
+/// Whether programs can be compiled here.
+fn compiler() -> Finding {
+    let (standing, found) = match brant::why_nothing_is_compiled() {
+        None => (Standing::Good, format!("for {}", std::env::consts::ARCH)),
+        Some(why) => (Standing::Fallback, why),
+    };
+    let meaning = "turns what runs often into machine code; \
+                   without it everything is interpreted, and `--tier jit` is refused";
+    Finding { name: "compiler", standing, found, meaning }
 }
 
 fn word(standing: Standing) -> &'static str {

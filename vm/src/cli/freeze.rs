@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use brant::mobility::Contents;
 use brant::{
-    Engine, ExitStatus, Input, InputAsked, Interrupt, Module, Process, Stopped, Validation,
-    write_snapshot,
+    ExitStatus, Input, InputAsked, Interrupt, Module, Process, Stopped, Validation, write_snapshot,
 };
 
 use super::exit::Failure;
@@ -50,8 +49,7 @@ pub fn freeze(options: &mut FreezeOptions) -> Result<u8, Failure> {
     let Some((file, args)) = options.run.program.split_first() else {
         return Err(Failure::usage("there is no program to freeze"));
     };
-    let engine = Engine::new(&run::config(&options.run)?);
-    let engine = engine.map_err(|error| Failure::usage(error.to_string()))?;
+    let engine = run::engine(&run::config(&options.run)?)?;
     let explain = |error| run::explain(&error, &options.run);
     let module = Module::from_file_with_validation(&engine, file, Validation::Lazy);
     let module = module.map_err(explain)?;

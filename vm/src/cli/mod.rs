@@ -8,8 +8,10 @@
 mod asm;
 mod bench;
 mod binfmt;
+mod cache;
 mod check;
 mod checkpoint;
+mod compile;
 mod completions;
 mod control;
 mod dis;
@@ -77,6 +79,10 @@ enum Verb {
     Asm(asm::AsmOptions),
     /// Disassemble bytecode into text
     Dis(dis::DisOptions),
+    /// Compile a module before it runs, and keep the code
+    Compile(compile::CompileOptions),
+    /// Show or remove compiled code that is kept on disk
+    Cache(cache::CacheOptions),
     /// Parse and validate modules, and say what is wrong with them
     Check(check::CheckOptions),
     /// Run specification scripts
@@ -99,6 +105,8 @@ enum Verb {
     Kill(control::ProgramOptions),
     /// Change how the instructions of a program that runs are executed
     Tier(control::TierOptions),
+    /// Write a snapshot of a program that runs
+    Checkpoint(checkpoint::CheckpointOptions),
     /// Say what this kernel and machine support
     Doctor(doctor::DoctorOptions),
     /// Print a script that completes the command line of a shell
@@ -150,6 +158,8 @@ fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
         Verb::Freeze(mut options) => freeze::freeze(&mut options),
         Verb::Asm(options) => asm::asm(&options),
         Verb::Dis(options) => dis::dis(&options),
+        Verb::Compile(options) => compile::compile(&options),
+        Verb::Cache(options) => cache::cache(&options),
         Verb::Check(options) => check::check(&options),
         Verb::Wast(options) => wast::wast(&options),
         Verb::Inspect(options) => inspect::inspect(&options),
@@ -159,6 +169,7 @@ fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
         Verb::Resume(options) => control::steer("resume", &options),
         Verb::Kill(options) => control::steer("kill", &options),
         Verb::Tier(options) => control::tier(&options),
+        Verb::Checkpoint(options) => checkpoint::checkpoint(&options),
         Verb::Doctor(options) => doctor::doctor(&options),
         Verb::Completions(options) => completions::completions(&options),
         Verb::Man(options) => man::man(&options),
@@ -193,11 +204,13 @@ fn names_verb(word: Option<&OsString>) -> bool {
 }
 
 /// Every verb but `run` and `help`; a test holds it against what clap knows.
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 20] = [
     "restore",
     "freeze",
     "asm",
     "dis",
+    "compile",
+    "cache",
     "check",
     "wast",
     "inspect",
@@ -207,6 +220,7 @@ const VERBS: [&str; 17] = [
     "resume",
     "kill",
     "tier",
+    "checkpoint",
     "doctor",
     "completions",
     "man",

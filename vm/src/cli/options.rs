@@ -53,6 +53,10 @@ pub struct RunOptions {
     #[arg(long, value_enum, default_value_t, value_name = "TIER", help_heading = PROGRAM)]
     pub tier: Tier,
 
+    /// Neither look for compiled code on disk nor keep it there (see `brant cache`).
+    #[arg(long, help_heading = PROGRAM)]
+    pub no_cache: bool,
+
     /// End the guest after this many operators (exit code 124).
     #[arg(long, value_name = "COUNT", value_parser = units::count, help_heading = LIMITS)]
     pub fuel: Option<u64>,
@@ -161,7 +165,7 @@ pub struct RunOptions {
     #[arg(short = 'S', long = "wasi", value_name = "KEY[=VALUE],..", help_heading = WASMTIME)]
     pub wasi: Vec<String>,
 
-    /// Compiler options under wasmtime's names; taken, and without effect.
+    /// Compiler options under wasmtime's names: `cache=n`; others are taken, and without effect.
     #[arg(short = 'C', long = "codegen", value_name = "KEY[=VALUE],..", help_heading = WASMTIME)]
     pub codegen: Vec<String>,
 

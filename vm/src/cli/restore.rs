@@ -6,14 +6,15 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use brant::mobility::{MAGIC, is_snapshot};
-use brant::{Config, Engine, Error, Limits, Linker, Process, Snapshot, map_snapshot};
+use brant::mobility::{MAGIC, Purpose, is_snapshot};
+use brant::{Config, Error, Limits, Linker, Process, Snapshot, Val, map_snapshot};
 
-use super::checkpoint::Checkpoints;
-use super::exit::Failure;
+use super::control::{Attendance, Ended, why_stopped};
+use super::exit::{Failure, MOVED};
 use super::input::{cannot_read, name};
 use super::options::RunOptions;
-use super::{run, wasmtime};
+use super::watch::Watch;
+use super::{cache, run, wasmtime};
 
 /// Runs the verb.
 pub fn restore(mut options: RunOptions) -> Result<u8, Failure> {
@@ -55,13 +56,19 @@ pub fn load(path: &Path) -> Result<Snapshot, Failure> {
 
 /// Goes on from a snapshot, with what the command line grants.
 pub fn go_on(snapshot: &Snapshot, options: &RunOptions) -> Result<u8, Failure> {
+    let file = options.program.first().map_or(OsStr::new("-"), |file| file);
+    let deterministic = options.deterministic || snapshot.code.deterministic;
+    let options = &RunOptions { deterministic, ..options.clone() };
+    let mut watch = Watch::new(options)?;
+    let cache = cache::of_run(options);
     // What the program can see of its rules has to stay as it was.
     let config = Config {
         fuel: snapshot.code.fuel,
         deterministic: snapshot.code.deterministic,
+        code_store: cache.as_ref().map(cache::store),
         ..run::config(options)?
     };
-    let engine = Engine::new(&config).map_err(|error| Failure::usage(error.to_string()))?;
+    let engine = run::engine(&config)?;
     let explain = |error: Error| run::explain(&error, options);
     let mut builder = Process::restore(&engine, snapshot).map_err(explain)?;
     if let Some((_, args @ [_, ..])) = options.program.split_first() {
@@ -69,14 +76,37 @@ pub fn go_on(snapshot: &Snapshot, options: &RunOptions) -> Result<u8, Failure> {
         let args = args.iter().map(|arg| arg.as_bytes().to_vec());
         builder = builder.args(std::iter::once(own_name).chain(args));
     }
+    let builder = run::repeatable(run::granted(builder, options)?, options)?;
     let limits = Limits { fuel: None, ..run::limits(options) };
-    let builder = run::granted(builder, options)?.limits(limits).linker(&Linker::new());
-    brant_engine::exit_on_termination();
-    let mut process = builder.build().map_err(explain)?;
-    run::build_wall(options, None);
-    let status = Checkpoints::new(options)?.drive(&mut process);
-    let outcome = run::report(status, options);
+    let builder = watch.attach(builder, options)?.limits(limits).linker(&Linker::new());
+    let (mut process, mut attendance) = run::begin(builder, file, options, cache.as_deref())?;
+    watch.begin();
+    let outcome = finish(&mut process, &mut attendance, snapshot, options);
+    watch.finish(&mut process, engine.code_counts());
     // As a run does: the system takes everything back at once.
     std::mem::forget(process);
     outcome
+}
+
+/// Goes on with what the snapshot stands in, to its end.
+fn finish(
+    process: &mut Process, attendance: &mut Attendance, snapshot: &Snapshot, options: &RunOptions,
+) -> Result<u8, Failure> {
+    let threads = &snapshot.execution.threads;
+    if threads.iter().any(|thread| thread.purpose == Purpose::Call) {
+        let why = |outcome: &Result<Vec<Val>, Error>| match outcome {
+            Err(Error::Stopped(why)) => Some(*why),
+            _ => None,
+        };
+        return match attendance.run(process, Process::resume_call, why)? {
+            Ended::Outcome(outcome) => run::results(outcome, options),
+            Ended::Moved => Ok(MOVED),
+        };
+    }
+    let is_program = process.is_program();
+    let run = |process: &mut Process| match is_program {
+        true => process.run(),
+        false => process.prepare(),
+    };
+    run::report(attendance.run(process, run, why_stopped)?, options)
 }

@@ -6,22 +6,23 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use brant::{
-    Config, Engine, Error, ExitStatus, ExternType, Features, Limits, Linker, Module, MountAccess,
-    Output, Process, ProcessBuilder, Stopped, Val, ValType, Validation,
+    CodeCache, Config, Engine, EngineError, Error, ExitStatus, ExternType, Features, Limits,
+    Linker, Module, MountAccess, Output, Process, ProcessBuilder, Stopped, Val, ValType,
+    Validation,
 };
 
 use brant::control::Control;
 use brant_host::native::NativeHost;
 use brant_host::native::landlock::{Coverage, Grant, Wall, landlock};
 
-use super::checkpoint::{Checkpoints, Ended};
-use super::control::attended;
+use super::checkpoint::Checkpoints;
+use super::control::{Attendance, Ended, why_stopped};
 use super::exit::{Failure, LIMIT, MOVED, TRAP};
 use super::input::{Input, cannot_read, name};
 use super::options::{RunOptions, Tier, Validate};
 use super::terminal::FilteredOutput;
 use super::watch::Watch;
-use super::{check, restore, similar_verb, wasmtime};
+use super::{cache, check, restore, similar_verb, wasmtime};
 
 /// Runs the verb.
 pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
@@ -33,33 +34,43 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
         return restore::go_on(&snapshot, &options);
     }
     let mut watch = Watch::new(&options)?;
-    let engine =
-        Engine::new(&config(&options)?).map_err(|error| Failure::usage(error.to_string()))?;
+    let cache = cache::of_run(&options);
+    let config = Config { code_store: cache.as_ref().map(cache::store), ..config(&options)? };
+    let engine = engine(&config)?;
     let module = load(&engine, file, &options)?;
     let builder = grants(Process::builder(&module), file, args, &options)?;
     let builder = watch
         .attach(repeatable(builder, &options)?, &options)?
         .limits(limits(&options))
         .linker(&preloads(&engine, &options)?);
-    brant_engine::exit_on_termination();
-    let (builder, mut control) = listen(builder, file, &options);
-    let mut process = builder.build().map_err(|error| explain(&error, &options))?;
-    if let Some(control) = &control {
-        control.attach(&mut process).map_err(|error| explain(&error, &options))?;
-    }
-    // Everything is open that was granted; from here on nothing else can be opened, whatever the
-    // path resolver does.
-    build_wall(&options, control.as_ref());
+    let (mut process, mut attendance) = begin(builder, file, &options, cache.as_deref())?;
     watch.begin();
     let outcome = match &options.invoke {
-        Some(name) => invoke(&mut process, &mut control, &module, (name, args), &options),
-        None => start(&mut process, &mut control, &module, &options),
+        Some(name) => invoke(&mut process, &mut attendance, &module, (name, args), &options),
+        None => start(&mut process, &mut attendance, &module, &options),
     };
-    watch.finish(&mut process);
+    watch.finish(&mut process, engine.code_counts());
     // The process of the system ends now: to give every mapping back one by one would only cost
     // time.
     std::mem::forget(process);
     outcome
+}
+
+/// Makes the process, visible to other commands and behind its second wall.
+pub(super) fn begin(
+    builder: ProcessBuilder, file: &OsStr, options: &RunOptions, cache: Option<&CodeCache>,
+) -> Result<(Process, Attendance), Failure> {
+    let checkpoints = Checkpoints::new(options)?;
+    brant_engine::exit_on_termination();
+    let (builder, control) = listen(builder, file, options);
+    let mut process = builder.build().map_err(|error| explain(&error, options))?;
+    if let Some(control) = &control {
+        control.attach(&mut process).map_err(|error| explain(&error, options))?;
+    }
+    // Everything is open that was granted; from here on nothing else can be opened, whatever the
+    // path resolver does.
+    build_wall(options, control.as_ref(), cache);
+    Ok((process, Attendance { control, checkpoints }))
 }
 
 /// Lets other commands of the user find and steer the program. It runs all the same where it cannot
@@ -83,6 +94,20 @@ fn listen(
         }
     }
 }
+
+/// An engine of these choices.
+pub(super) fn engine(config: &Config) -> Result<Engine, Failure> {
+    Engine::new(config).map_err(|error| {
+        let failure = Failure::usage(error.to_string());
+        match error {
+            EngineError::NoCompiler(_) => failure.with_help(NOT_COMPILED),
+            _ => failure,
+        }
+    })
+}
+
+/// What to do where nothing can be compiled.
+const NOT_COMPILED: &str = "`--tier auto` runs it all the same, in the interpreter";
 
 pub(super) fn config(options: &RunOptions) -> Result<Config, Failure> {
     let features = match &options.features {
@@ -127,7 +152,7 @@ pub(super) fn limits(options: &RunOptions) -> Limits {
     }
 }
 
-fn load(engine: &Engine, file: &OsStr, options: &RunOptions) -> Result<Module, Failure> {
+pub(super) fn load(engine: &Engine, file: &OsStr, options: &RunOptions) -> Result<Module, Failure> {
     let validation = match options.validate {
         Validate::Eager => Validation::Eager,
         Validate::Lazy => Validation::Lazy,
@@ -259,7 +284,9 @@ pub(super) fn granted(
 }
 
 /// Takes away what would make two runs differ, as far as that was asked for.
-fn repeatable(builder: ProcessBuilder, options: &RunOptions) -> Result<ProcessBuilder, Failure> {
+pub(super) fn repeatable(
+    builder: ProcessBuilder, options: &RunOptions,
+) -> Result<ProcessBuilder, Failure> {
     let seed = options.seed.unwrap_or(0);
     if options.sim {
         return simulated(builder.sim(seed), options);
@@ -302,12 +329,16 @@ fn simulated(builder: ProcessBuilder, options: &RunOptions) -> Result<ProcessBui
 }
 
 /// The second wall around the mounts. Where the system has none, the first one stands alone.
-pub(super) fn build_wall(options: &RunOptions, control: Option<&Control>) {
+pub(super) fn build_wall(
+    options: &RunOptions, control: Option<&Control>, cache: Option<&CodeCache>,
+) {
     if options.sim {
         return;
     }
     // Its socket is removed at the end.
     let control = control.and_then(|control| control.path().parent()).map(Grant::read_write);
+    // Code is found and kept while the program runs.
+    let cache = cache.map(|cache| Grant::read_write(cache.path()));
     let mut grants: Vec<Grant> = options
         .dirs
         .iter()
@@ -316,6 +347,7 @@ pub(super) fn build_wall(options: &RunOptions, control: Option<&Control>) {
             (host, _, MountAccess::ReadWrite) => Grant::read_write(host),
         })
         .chain(control)
+        .chain(cache)
         .collect();
     // Snapshots are written beside the file that they replace.
     let folders = Checkpoints::folders(options);
@@ -360,28 +392,25 @@ fn preloads(engine: &Engine, options: &RunOptions) -> Result<Linker, Failure> {
 
 /// Runs the program, or what its module does when it is linked.
 fn start(
-    process: &mut Process, control: &mut Option<Control>, module: &Module, options: &RunOptions,
+    process: &mut Process, attendance: &mut Attendance, module: &Module, options: &RunOptions,
 ) -> Result<u8, Failure> {
     let is_program = module.exports().any(|export| export.name == "_start");
     if !is_program && process.is_prepared() {
         return Err(library(module));
     }
-    let checkpoints = Checkpoints::new(options)?;
     let run = |process: &mut Process| match is_program {
-        true => checkpoints.drive(process),
-        false => process.prepare().map(Ended::Status),
+        true => process.run(),
+        false => process.prepare(),
     };
-    let was_called = |outcome: &Result<Ended, Error>| {
-        matches!(outcome, Ok(Ended::Status(ExitStatus::Stopped(Stopped::Called))))
-    };
-    let status = attended(process, control, run, was_called)?;
-    report(status, options)
+    report(attendance.run(process, run, why_stopped)?, options)
 }
 
 /// How a run ended, as an exit code or a failure.
-pub(super) fn report(status: Result<Ended, Error>, options: &RunOptions) -> Result<u8, Failure> {
-    let status = match status.map_err(|error| explain(&error, options))? {
-        Ended::Status(status) => status,
+pub(super) fn report(
+    ended: Ended<Result<ExitStatus, Error>>, options: &RunOptions,
+) -> Result<u8, Failure> {
+    let status = match ended {
+        Ended::Outcome(status) => status.map_err(|error| explain(&error, options))?,
         Ended::Moved => return Ok(MOVED),
     };
     match status {
@@ -411,7 +440,7 @@ fn library(module: &Module) -> Failure {
 
 /// Calls an exported function with arguments of the command line.
 fn invoke(
-    process: &mut Process, control: &mut Option<Control>, module: &Module,
+    process: &mut Process, attendance: &mut Attendance, module: &Module,
     (name, args): (&str, &[OsString]), options: &RunOptions,
 ) -> Result<u8, Failure> {
     let Some(kind) = module.exports().find(|export| export.name == name).map(|export| export.ty)
@@ -437,9 +466,21 @@ fn invoke(
         false => process.call(name, &params),
         true => process.resume_call(),
     };
-    let was_called =
-        |outcome: &Result<_, Error>| matches!(outcome, Err(Error::Stopped(Stopped::Called)));
-    match attended(process, control, call, was_called)? {
+    let why = |outcome: &Result<_, Error>| match outcome {
+        Err(Error::Stopped(why)) => Some(*why),
+        _ => None,
+    };
+    match attendance.run(process, call, why)? {
+        Ended::Outcome(outcome) => results(outcome, options),
+        Ended::Moved => Ok(MOVED),
+    }
+}
+
+/// Prints what a call gave.
+pub(super) fn results(
+    outcome: Result<Vec<Val>, Error>, options: &RunOptions,
+) -> Result<u8, Failure> {
+    match outcome {
         Ok(results) => {
             let mut out = std::io::stdout();
             for result in results {

@@ -49,8 +49,7 @@ const FEATURES: [&str; 17] = [
 ];
 
 /// Keys without anything to set here, with the value that any of them may have.
-const WITHOUT_EFFECT: [(char, &str); 22] = [
-    ('C', "cache"),
+const WITHOUT_EFFECT: [(char, &str); 21] = [
     ('C', "cache-config"),
     ('C', "compiler"),
     ('C', "collector"),
@@ -79,6 +78,7 @@ fn set(
 ) -> Result<(), String> {
     let needed = || value.ok_or_else(|| "the key needs a value".to_owned());
     match (letter, key) {
+        ('C', "cache") => options.no_cache |= !flag(value)?,
         ('W', "max-memory-size") => options.max_memory = Some(units::bytes(needed()?)?),
         ('W', "max-wasm-stack") => options.max_stack = Some(units::bytes(needed()?)?),
         ('W', "max-table-elements") => {
@@ -123,7 +123,8 @@ fn flag(value: Option<&str>) -> Result<bool, String> {
 }
 
 fn unknown(letter: char, key: &str) -> String {
-    const MEANT: [(char, &str); 11] = [
+    const MEANT: [(char, &str); 12] = [
+        ('C', "cache"),
         ('W', "max-memory-size"),
         ('W', "max-wasm-stack"),
         ('W', "max-table-elements"),

@@ -58,6 +58,12 @@ pub fn wast(options: &WastOptions) -> Result<u8, Failure> {
         ModeName::Jit => Mode::Jit,
         ModeName::Mixed => Mode::Mixed,
     };
+    if mode != Mode::Interp
+        && let Some(why) = brant::why_nothing_is_compiled()
+    {
+        return Err(Failure::usage(format!("nothing can be compiled here: {why}"))
+            .with_help("`--mode interp` runs the scripts in the interpreter"));
+    }
     let mut scripts = Vec::new();
     for path in &options.paths {
         collect(path, &mut scripts, 0)?;

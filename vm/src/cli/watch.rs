@@ -9,7 +9,7 @@ use std::io::{BufWriter, Read, Seek, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use brant::{Process, ProcessBuilder, TracedCall, TracedEnd, system_call_groups};
+use brant::{CodeCounts, Process, ProcessBuilder, TracedCall, TracedEnd, system_call_groups};
 use brant_host::native::NativeHost;
 use brant_kernel::host::{Clock, Host};
 use serde_json::{Value, json};
@@ -104,18 +104,19 @@ impl Watch {
     }
 
     /// Writes what is known at the end.
-    pub fn finish(&mut self, process: &mut Process) {
+    pub fn finish(&mut self, process: &mut Process, code: CodeCounts) {
         let mut shared = lock(&self.shared);
         let mut text = String::new();
         if self.counts {
             text.push_str(&shared.summary(self.format));
         }
+        let code = (self.fuel, code);
         if let Some(report) = &mut self.report {
-            let value = statistics(&mut self.start, process, self.fuel, Format::Json);
+            let value = statistics(&mut self.start, process, code, Format::Json);
             let _ = report.write_all(value.as_bytes());
         }
         if self.stats {
-            text.push_str(&statistics(&mut self.start, process, self.fuel, self.format));
+            text.push_str(&statistics(&mut self.start, process, code, self.format));
         }
         // As above: nobody is there to be told.
         let _ = shared.out.write_all(text.as_bytes());
@@ -192,7 +193,8 @@ fn as_json(call: &TracedCall<'_>) -> Value {
 }
 
 fn statistics(
-    start: &mut Start, process: &mut Process, fuel: Option<u64>, format: Format,
+    start: &mut Start, process: &mut Process, (fuel, code): (Option<u64>, CodeCounts),
+    format: Format,
 ) -> String {
     let wall_ns = start.at.elapsed().as_nanos() as u64;
     let cpu_ns = NativeHost::new().now_ns(Clock::ProcessCpu).ok();
@@ -200,33 +202,32 @@ fn statistics(
     let memory_bytes = process.memory_bytes();
     let peak_bytes = start.page.as_mut().and_then(peak_bytes);
     let calls = process.system_call_counts();
-    let work = process.compiler_work();
     if format == Format::Json {
         let calls: BTreeMap<&str, u64> = calls.into_iter().collect();
         let value = json!({
             "wall_ns": wall_ns, "cpu_ns": cpu_ns, "ready_ns": start.ready_ns,
             "operators": operators, "linear_memory_bytes": memory_bytes, "peak_bytes": peak_bytes,
             "compiler": {
-                "compilations": work.compilations_count, "code_bytes": work.code_bytes,
-                "time_ns": work.time_ns,
+                "compiled": code.compiled, "stored": code.stored,
+                "code_bytes": code.code_bytes, "time_ns": code.compile_ns,
             },
             "calls": calls,
         });
         return format!("{value}\n");
     }
     let time = |ns: u64| format!("{:.3} ms", ns as f64 / 1e6);
-    let compiled = (work.compilations_count > 0).then(|| {
-        let (count, code) = (work.compilations_count, show_bytes(work.code_bytes));
-        format!("{count} functions and loops in {}, {code} of code", time(work.time_ns))
-    });
     let sum: u64 = calls.iter().map(|(_, count)| count).sum();
+    let has_code = code.compiled + code.stored > 0;
     let rows = [
         ("time", Some(time(wall_ns))),
         ("processor time", cpu_ns.map(time)),
         ("operators", operators.map(|count| count.to_string())),
-        ("compiled", compiled),
         ("linear memory", Some(show_bytes(memory_bytes))),
         ("peak memory", peak_bytes.map(show_bytes)),
+        ("compiled", has_code.then(|| code.compiled.to_string())),
+        ("from the cache", has_code.then(|| code.stored.to_string())),
+        ("machine code", has_code.then(|| show_bytes(code.code_bytes))),
+        ("compile time", has_code.then(|| time(code.compile_ns))),
         ("system calls", Some(sum.to_string())),
     ];
     let mut text = String::new();

@@ -3,14 +3,14 @@
 //! A socket that nobody listens to any more belonged to a program that was killed, and is removed.
 
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{LINE_LIMIT_BYTES, directory};
+use super::{directory, read_line};
 
 /// A program answers at its next site; one that does not within this time waits in a call that
 /// cannot be ended.
@@ -106,8 +106,16 @@ pub fn ask(id: u32, request: &Value) -> Result<Value, CallError> {
 }
 
 fn ask_at(directory: &Path, id: u32, request: &Value) -> Result<Value, CallError> {
+    let stream = connect(directory, id, PATIENCE)?;
+    converse(&stream, request)
+}
+
+/// A connection to the program `id`, which has so long for each answer.
+pub(super) fn connect(
+    directory: &Path, id: u32, patience: Duration,
+) -> Result<UnixStream, CallError> {
     let path = directory.join(id.to_string());
-    let mut stream = match UnixStream::connect(&path) {
+    let stream = match UnixStream::connect(&path) {
         Ok(stream) => stream,
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound => return Err(CallError::Unknown),
@@ -119,22 +127,24 @@ fn ask_at(directory: &Path, id: u32, request: &Value) -> Result<Value, CallError
             _ => return Err(error.into()),
         },
     };
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut line = Vec::new();
+    Ok(stream)
+}
+
+/// Says a line, and gives the line that comes back.
+pub(super) fn converse(mut stream: &UnixStream, request: &Value) -> Result<Value, CallError> {
     let asked = stream.write_all(format!("{request}\n").as_bytes());
-    let read = asked
-        .and_then(|()| BufReader::new(&stream).take(LINE_LIMIT_BYTES).read_until(b'\n', &mut line));
-    match read {
+    let line = match asked.and_then(|()| read_line(stream)) {
         // It ended while it was asked.
-        Ok(0) => return Err(CallError::Unknown),
+        Ok(line) if line.is_empty() => return Err(CallError::Unknown),
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
             return Err(CallError::Unknown);
         }
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(CallError::Unknown),
         Err(error) => return Err(error.into()),
-        Ok(_) => {}
-    }
+        Ok(line) => line,
+    };
     let answer: Value = serde_json::from_slice(&line).map_err(|_| CallError::Silent)?;
     match answer["error"].as_str() {
         Some(text) => Err(CallError::Refused(text.to_owned())),

@@ -4,18 +4,19 @@
 //! they have to come.
 
 use std::ffi::CString;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use brant_host::native::NativeHost;
 use brant_kernel::host::{Clock, Host};
 use serde_json::{Value, json};
 
-use super::LINE_LIMIT_BYTES;
+use super::{read_line, transfer};
 use crate::{Error, Process, Tier};
 
 /// In this time a caller has to send its line and take its answer: the guest stands meanwhile.
@@ -28,6 +29,8 @@ pub enum Next {
     GoOn,
     /// It has been killed.
     Kill,
+    /// It goes on elsewhere: somebody has its snapshot, and has stored it.
+    Moved,
 }
 
 /// The socket of a program that runs; removed when it is dropped.
@@ -38,6 +41,8 @@ pub struct Control {
     program: String,
     began: Instant,
     is_paused: bool,
+    /// Snapshots on their way, while the program goes on.
+    transfers: Vec<JoinHandle<()>>,
 }
 
 impl Control {
@@ -59,7 +64,8 @@ impl Control {
         if let Ok(path) = CString::new(path.as_os_str().as_bytes()) {
             brant_engine::remove_on_termination(path);
         }
-        Ok(Control { listener, path, program, began, is_paused: false })
+        let transfers = Vec::new();
+        Ok(Control { listener, path, program, began, is_paused: false, transfers })
     }
 
     /// Where the socket is; it has to stay removable.
@@ -92,32 +98,57 @@ impl Control {
                 Err(error) => Err(error),
             };
             match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, _)) => match self.converse(stream, process) {
                     // A caller that went away is no matter of the program's.
-                    if let Ok(Next::Kill) = self.converse(&stream, process) {
-                        return Next::Kill;
-                    }
-                }
+                    Ok(Next::GoOn) | Err(_) => {}
+                    Ok(next) => return next,
+                },
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return Next::GoOn,
             }
         }
     }
 
-    fn converse(&mut self, stream: &UnixStream, process: &mut Process) -> io::Result<Next> {
+    fn converse(&mut self, stream: UnixStream, process: &mut Process) -> io::Result<Next> {
         stream.set_nonblocking(false)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let mut line = Vec::new();
-        BufReader::new(stream).take(LINE_LIMIT_BYTES).read_until(b'\n', &mut line)?;
-        let request: Value = serde_json::from_slice(&line).unwrap_or_default();
+        let request: Value = serde_json::from_slice(&read_line(&stream)?).unwrap_or_default();
+        if request["verb"] == "checkpoint" {
+            return self.checkpoint(stream, &request, process);
+        }
         let (answer, next) = match self.answer(&request, process) {
             Ok(outcome) => outcome,
             Err(text) => (json!({ "error": text }), Next::GoOn),
         };
-        let mut writer = stream;
-        writer.write_all(format!("{answer}\n").as_bytes())?;
+        say(&stream, &answer)?;
         Ok(next)
+    }
+
+    /// Gives a snapshot to a caller. The program goes on while it is on its way, unless it is to stop
+    /// behind it.
+    fn checkpoint(
+        &mut self, stream: UnixStream, request: &Value, process: &mut Process,
+    ) -> io::Result<Next> {
+        let snapshot = match process.checkpoint() {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                say(&stream, &json!({ "error": error.to_string() }))?;
+                return Ok(Next::GoOn);
+            }
+        };
+        if request["stop"] == true {
+            let is_stored = transfer::give_away(&stream, &snapshot)?;
+            return Ok(if is_stored { Next::Moved } else { Next::GoOn });
+        }
+        self.transfers.retain(|transfer| !transfer.is_finished());
+        let give = move || {
+            // The caller sees that it has not got all of it.
+            let _ = transfer::give(&stream, &snapshot);
+        };
+        let thread = std::thread::Builder::new().name("brant-snapshot".to_owned()).spawn(give);
+        self.transfers.extend(thread.ok());
+        Ok(Next::GoOn)
     }
 
     fn answer(&mut self, request: &Value, process: &mut Process) -> Result<(Value, Next), String> {
@@ -150,9 +181,17 @@ impl Control {
     }
 }
 
+pub(super) fn say(mut stream: &UnixStream, line: &Value) -> io::Result<()> {
+    stream.write_all(format!("{line}\n").as_bytes())
+}
+
 impl Drop for Control {
     fn drop(&mut self) {
         // What is left over is removed by the next one who looks.
         let _ = std::fs::remove_file(&self.path);
+        for transfer in self.transfers.drain(..) {
+            // Its caller has a second for each part of it.
+            let _ = transfer.join();
+        }
     }
 }

@@ -9,18 +9,22 @@
 //! A caller connects, writes one line of JSON (`{"verb":"pause"}`), and reads one line.
 //! The program's own thread answers: input at the socket stops the guest at its next site, so no
 //! thread waits for callers, and nothing here is shared between threads.
+//! A snapshot follows the line that says how long it is, see `transfer`.
 //! This module knows nothing of the words of a command line.
 
 mod caller;
 mod listener;
+mod transfer;
 
 use std::fs::DirBuilder;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 pub use caller::{CallError, RunningProgram, ask, running};
 pub use listener::{Control, Next};
+pub use transfer::{Fetched, fetch};
 
 /// No line of a caller or of an answer is longer: names and numbers fit, and nothing else is sent.
 pub const LINE_LIMIT_BYTES: u64 = 16 << 10;
@@ -47,4 +51,18 @@ pub fn directory() -> io::Result<PathBuf> {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
     }
     Ok(path)
+}
+
+/// A line, and nothing of what stands behind it; an end without one gives what there was.
+fn read_line(mut stream: &UnixStream) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut byte = [0];
+    // Lines are short, and few.
+    while (line.len() as u64) < LINE_LIMIT_BYTES && stream.read(&mut byte)? == 1 {
+        line.push(byte[0]);
+        if byte == *b"\n" {
+            break;
+        }
+    }
+    Ok(line)
 }

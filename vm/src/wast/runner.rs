@@ -309,6 +309,18 @@ impl Runner {
         let mut thread = Thread::new(&mut self.store, function, arguments);
         let mut stop = thread.run(&mut self.store);
         let mut stops_count = 0;
+        // There is no other thread that could wake this one.
+        while matches!(stop, Stop::Blocked)
+            && let Some(wait) = thread.wait()
+        {
+            stop = match wait.timeout_ns {
+                Some(_) => {
+                    thread.time_out(&self.store);
+                    thread.run(&mut self.store)
+                }
+                None => thread.trap(&mut self.store, Trap::Deadlock),
+            };
+        }
         while self.mode == Mode::Mixed && matches!(stop, Stop::Interrupted) {
             stops_count += 1;
             match stops_count < MOST_STOPS {

@@ -46,14 +46,13 @@ impl Spectest {
             TableType { element: RefType::Func, minimum: 10, maximum: Some(20), is_64: false };
         let table = Table::new(store, kind, Val::FuncRef(None)).map_err(|e| e.to_string())?;
         items.push(("table", Extern::Table(table)));
-        let kind = MemoryType {
-            minimum_wasm_pages: 1,
-            maximum_wasm_pages: Some(2),
-            is_64: false,
-            is_shared: false,
-        };
-        let memory = Memory::new(store, kind).map_err(|e| e.to_string())?;
-        items.push(("memory", Extern::Memory(memory)));
+        for (name, is_shared) in [("memory", false), ("shared_memory", true)] {
+            let maximum_wasm_pages = Some(2);
+            let kind =
+                MemoryType { minimum_wasm_pages: 1, maximum_wasm_pages, is_64: false, is_shared };
+            let memory = Memory::new(store, kind).map_err(|e| e.to_string())?;
+            items.push((name, Extern::Memory(memory)));
+        }
         Ok(Spectest { items })
     }
 

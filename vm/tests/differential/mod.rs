@@ -7,6 +7,9 @@
 //! - `values` has what both sides are asked and answer with.
 //! - `ours` and `theirs` are the two sides, with the same methods.
 //!
+//! Brant runs a module in one of several modes, by the seed: interpreted, compiled, or both in turns
+//! with stops at random sites, where the frames are taken apart and put together again.
+//!
 //! Wasmi goes first, on a budget of fuel: what it does not finish says nothing, and what it
 //! finishes, brant must finish too.
 

@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use brant_engine::compile::Stops;
 use brant_engine::{
     Config, Engine, Extern, ExternType, Flow, Func, Global, Instance, InstantiateError, Interrupt,
-    Memory, Module, ModuleError, RefType, Resource, Stop, Store, Table, Thread, Trap, Val, ValType,
+    Memory, Module, ModuleError, RefType, Resource, Stop, Store, Table, Thread, Tier, Trap, Val,
+    ValType,
 };
 
 use super::values::{End, Kind, Log, Mode, Numbers, Value, global};
@@ -25,10 +27,16 @@ pub fn load(bytes: &[u8], mode: Mode) -> Result<Module, ModuleError> {
         signal_handlers: mode != Mode::Checked,
         fuel: mode.has_fuel(),
         max_stack_bytes: 64 << 20,
+        tier: if mode.is_compiled() { Tier::Jit } else { Tier::Interp },
+        stops: if mode == Mode::Mixed { Stops::Every } else { Stops::Usual },
         ..Config::default()
     };
+    let config = if mode.is_compiled() { brant::with_compiler(config) } else { config };
     Module::new(&Engine::new(&config).expect("an engine"), bytes.to_vec())
 }
+
+/// A call is taken apart so often; then it runs to its end.
+const MOST_MOVES: u32 = 100;
 
 /// A store with one instance.
 pub struct Ours {
@@ -43,7 +51,10 @@ pub struct Ours {
 
 impl Ours {
     pub fn new(module: &Module, mode: Mode, seed: u64) -> Ours {
-        let store = Store::new(module.engine(), Box::new(()));
+        let mut store = Store::new(module.engine(), Box::new(()));
+        if mode == Mode::Mixed {
+            store.mix_tiers(Some(seed));
+        }
         let watch = Watch::new(store.interrupt_handle());
         let log = Arc::default();
         let numbers = Numbers::new(!seed);
@@ -129,9 +140,12 @@ impl Ours {
 
     fn run(&mut self, func: Func, arguments: &[Val], mut fuel: u64) -> End {
         let mut thread = Thread::new(&mut self.store, func, arguments);
-        if self.mode == Mode::Guarded {
-            self.store.interrupt_handle().interrupt();
+        match self.mode {
+            Mode::Guarded | Mode::Jit => self.store.interrupt_handle().interrupt(),
+            Mode::Mixed => self.plan_a_stop(),
+            _ => {}
         }
+        let mut moves = 0;
         loop {
             match thread.run(&mut self.store) {
                 Stop::Done(values) => return End::Values(values.iter().map(value).collect()),
@@ -140,13 +154,24 @@ impl Ours {
                 Stop::Interrupted if self.watch.is_over() => {
                     return End::Wrong(format!("it does not end in {PATIENCE:?}"));
                 }
+                Stop::Interrupted if self.store.take_site_stop() => {
+                    let frames = thread.frames(&mut self.store).expect("a thread that stands");
+                    thread = match Thread::from_frames(&mut self.store, func, &frames) {
+                        Ok(thread) => thread,
+                        Err(error) => return End::Wrong(format!("{error}: {frames:?}")),
+                    };
+                    moves += 1;
+                    if moves < MOST_MOVES {
+                        self.plan_a_stop();
+                    }
+                }
                 Stop::Interrupted => {}
                 Stop::OutOfFuel if fuel == 0 => {
                     return End::Wrong("it does not end with its fuel".to_owned());
                 }
                 Stop::OutOfFuel => {
                     let part = match self.mode {
-                        Mode::Slices => self.numbers.next() % 100,
+                        Mode::Slices | Mode::JitSlices => self.numbers.next() % 100,
                         _ => fuel,
                     };
                     fuel = fuel.saturating_sub(part + 1);
@@ -155,6 +180,12 @@ impl Ours {
                 other => return End::Wrong(other.to_string()),
             }
         }
+    }
+
+    /// Lets the next run stop after a few sites, or after many.
+    fn plan_a_stop(&mut self) {
+        let bits = self.numbers.next() % 12;
+        self.store.stop_at_site(Some(1 + self.numbers.next() % (1 << bits)));
     }
 
     pub fn log(&self) -> Log {

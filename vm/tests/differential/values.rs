@@ -71,15 +71,38 @@ pub enum Mode {
     Fuel,
     /// Fuel comes in small pieces: the run stops and goes on all the time.
     Slices,
+    /// Everything is compiled; each run is interrupted at its start.
+    Jit,
+    /// The same with fuel in small pieces.
+    JitSlices,
+    /// The tier changes at random, and at random sites the frames are taken apart.
+    Mixed,
 }
 
 impl Mode {
     pub fn pick(numbers: &mut Numbers) -> Mode {
-        [Mode::Guarded, Mode::Checked, Mode::Fuel, Mode::Slices][(numbers.next() % 4) as usize]
+        Mode::ALL[(numbers.next() % Mode::ALL.len() as u64) as usize]
     }
 
+    const ALL: [Mode; 10] = [
+        Mode::Guarded,
+        Mode::Checked,
+        Mode::Fuel,
+        Mode::Slices,
+        Mode::Jit,
+        Mode::Jit,
+        Mode::JitSlices,
+        Mode::Mixed,
+        Mode::Mixed,
+        Mode::Mixed,
+    ];
+
     pub fn has_fuel(self) -> bool {
-        matches!(self, Mode::Fuel | Mode::Slices)
+        matches!(self, Mode::Fuel | Mode::Slices | Mode::JitSlices)
+    }
+
+    pub fn is_compiled(self) -> bool {
+        matches!(self, Mode::Jit | Mode::JitSlices | Mode::Mixed)
     }
 }
 

@@ -41,6 +41,7 @@ pub fn brant_in(folder: &Path, args: &[&str]) -> Ended {
         .args(args)
         .current_dir(folder)
         .env("NO_COLOR", "1")
+        .env("BRANT_CACHE_DIR", outputs.path().join("cache"))
         .stdin(Stdio::null())
         .stdout(file("output"))
         .stderr(file("errors"))

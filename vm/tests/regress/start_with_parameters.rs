@@ -23,8 +23,11 @@ fn the_command_line_says_so() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("start.wat");
     std::fs::write(&file, TEXT).expect("a file");
-    let ended =
-        Command::new(env!("CARGO_BIN_EXE_brant")).arg(&file).output().expect("brant starts");
+    let ended = Command::new(env!("CARGO_BIN_EXE_brant"))
+        .arg(&file)
+        .env("BRANT_CACHE_DIR", folder.path().join("cache"))
+        .output()
+        .expect("brant starts");
     let errors = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(1), "{errors}");
     assert_eq!(errors, "error: `_start` has the type [i32 i64] -> []\n");

@@ -43,7 +43,7 @@ struct Step<'a> {
 pub fn check(path: &str) {
     let file = root().join(path);
     let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let folder = stage();
+    let (folder, cache) = (stage(), tempfile::tempdir().expect("a temporary folder"));
     let mut result = String::new();
     let mut complaints = String::new();
     let mut commands_count = 0;
@@ -60,7 +60,7 @@ pub fn check(path: &str) {
         }
         for (number, step) in steps(&session) {
             commands_count += 1;
-            let (code, output) = run(step.command, folder.path());
+            let (code, output) = run(step.command, folder.path(), &cache.path().join("brant"));
             if (code, true) != (step.code, matches(&step.output, &output)) {
                 let _ = writeln!(
                     complaints,
@@ -128,7 +128,7 @@ fn stage() -> tempfile::TempDir {
     folder
 }
 
-fn run(command: &str, folder: &Path) -> (i32, Vec<String>) {
+fn run(command: &str, folder: &Path, cache: &Path) -> (i32, Vec<String>) {
     let binary = Path::new(env!("CARGO_BIN_EXE_brant"));
     let path = std::env::var("PATH").unwrap_or_default();
     let path = format!("{}:{path}", binary.parent().expect("a folder").display());
@@ -142,11 +142,13 @@ fn run(command: &str, folder: &Path) -> (i32, Vec<String>) {
         .env("PATH", path)
         .env("NO_COLOR", "1")
         .env("COLUMNS", "100")
+        .env("BRANT_CACHE_DIR", cache)
         .stdin(Stdio::null())
         .output()
         .expect("sh starts");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     // Paths of this machine have no place in a file.
+    let text = text.replace(&cache.display().to_string(), "CACHE");
     let text = text.replace(&folder.display().to_string(), "FOLDER");
     let text = text.replace(&binary.display().to_string(), "BRANT");
     (output.status.code().unwrap_or(-1), text.lines().map(str::to_owned).collect())

@@ -222,6 +222,9 @@ pub enum Operation {
     TableCopy,
     TableGrow,
     TableFill,
+    AtomicNotify,
+    AtomicWait32,
+    AtomicWait64,
 }
 
 impl Operation {
@@ -229,8 +232,19 @@ impl Operation {
     pub fn from_code(code: u16) -> Option<Self> {
         use Operation::*;
         let all = [
-            MemoryGrow, MemoryInit, DataDrop, MemoryCopy, MemoryFill, TableInit, ElemDrop,
-            TableCopy, TableGrow, TableFill,
+            MemoryGrow,
+            MemoryInit,
+            DataDrop,
+            MemoryCopy,
+            MemoryFill,
+            TableInit,
+            ElemDrop,
+            TableCopy,
+            TableGrow,
+            TableFill,
+            AtomicNotify,
+            AtomicWait32,
+            AtomicWait64,
         ];
         all.into_iter().find(|&operation| operation as u16 == code)
     }

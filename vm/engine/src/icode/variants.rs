@@ -148,6 +148,7 @@ macro_rules! checked {
     ($o:ty: {$i:ident: MemArg} (i32) -> $t:tt) => { pair!($o, (A,), B, Checked) };
     ($o:ty: {$i:ident: MemArg $($l:tt)*} (i32 $v:ident) -> ()) => { effect!($o, (A, B), Checked) };
     ($o:ty: {$i:ident: MemArg $($l:tt)*} (i32 $v:ident) -> $t:tt) => { pair!($o, (A, B), C, Checked) };
+    ($o:ty: {$i:ident: MemArg} (i32 $v:ident $w:ident) -> $t:tt) => { pair!($o, (A, B, C), D, Checked) };
     ($o:ty: $imms:tt $args:tt -> $t:tt) => { None };
 }
 
@@ -248,6 +249,16 @@ macro_rules! branches {
     ($o:ty: $args:tt -> $t:tt) => { &[] };
 }
 
+/// Atomic accesses have the checked form alone: beside a locked instruction a check is nothing.
+macro_rules! unless_atomic {
+    (Threads $forms:ident $of:tt) => {
+        &[]
+    };
+    ($feature:ident $forms:ident ($($of:tt)*)) => {
+        $forms!($($of)*)
+    };
+}
+
 /// Hands each row of both tables to `$each`, in the order of opcodes.
 macro_rules! rows {
     (
@@ -259,7 +270,7 @@ macro_rules! rows {
     ) => {
         /// Forms of each operator, by opcode and then by form.
         pub static VARIANTS: &[&[Option<Pair>]] = &[
-            $(forms!(ops::$op: $imms ($($ty)*) -> $out),)*
+            $(unless_atomic!($feature forms (ops::$op: $imms ($($ty)*) -> $out)),)*
             $(forms!(ops::$vop: $vimms ($($vty)*) -> $vout),)*
         ];
         /// The form of each access that checks its address, by opcode.
@@ -269,12 +280,12 @@ macro_rules! rows {
         ];
         /// Loads and stores by base and index, by opcode.
         pub static INDEXED: &[&[Pair]] = &[
-            $(indexed!(ops::$op: $imms ($($ty)*) -> $out),)*
+            $(unless_atomic!($feature indexed (ops::$op: $imms ($($ty)*) -> $out)),)*
             $(indexed!(ops::$vop: $vimms ($($vty)*) -> $vout),)*
         ];
         /// Loads and stores at a sum with a constant, by opcode.
         pub static DISPLACED: &[&[Pair]] = &[
-            $(displaced!(ops::$op: $imms ($($ty)*) -> $out),)*
+            $(unless_atomic!($feature displaced (ops::$op: $imms ($($ty)*) -> $out)),)*
             $(displaced!(ops::$vop: $vimms ($($vty)*) -> $vout),)*
         ];
         /// Comparisons fused with a branch, by opcode.
@@ -291,6 +302,8 @@ brant_isa::for_each_row!(rows);
 
 #[cfg(test)]
 mod tests {
+    use brant_isa::Feature;
+
     use super::*;
 
     #[test]
@@ -302,6 +315,11 @@ mod tests {
     fn every_operator_takes_its_operands_from_slots() {
         for &opcode in ORDER {
             let row = opcode.row();
+            if row.feature == Feature::Threads {
+                assert!(VARIANTS[opcode as usize].is_empty());
+                assert!(CHECKED[opcode as usize].is_some());
+                continue;
+            }
             let form = match row.operand_kinds.len() {
                 1 => 1,
                 2 => 4,

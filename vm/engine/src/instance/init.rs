@@ -181,8 +181,7 @@ fn take_memories(
     let imported = imports.iter().filter_map(|given| given.memory());
     let mut indices: Vec<u32> = imported.map(|memory| memory.index).collect();
     for memory in own {
-        indices.push(store.memories.len() as u32);
-        store.memories.push(Stable::new(memory));
+        indices.push(store.add_memory(memory));
     }
     let memories = &mut store.memories;
     // SAFETY: the address of a field of a value that stays where it is.

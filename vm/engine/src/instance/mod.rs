@@ -158,7 +158,7 @@ impl Instance {
         link::check(inner, module, imports)?;
         let index = init::allocate(inner, module, imports)?;
         init::write_segments(inner, index)?;
-        tier::compile_all(inner, index);
+        tier::begin(inner, index);
         Ok(Self { store: inner.id, index })
     }
 

@@ -45,6 +45,8 @@ pub(crate) enum Done {
     Yes,
     /// The operands were rewritten to the rest.
     More,
+    /// The thread waits in front of it, with its operands.
+    Blocked,
 }
 
 /// What the driver asks of the store.
@@ -85,7 +87,8 @@ pub(crate) enum End {
     Interrupted,
     /// The next block costs more than is left. The run can go on.
     OutOfFuel,
-    /// A host function would block. The run can go on, with the same call.
+    /// A host function would block, or the thread waits at an address. The run can go on, with the
+    /// same call or instruction.
     Blocked,
 }
 
@@ -227,6 +230,9 @@ impl Driver<'_> {
         // SAFETY: the stub runs with the callee's slot in the accumulator and its frame in place.
         unsafe {
             let slot = (*self.vm).acc as *mut FuncSlot;
+            if tier::first_call(self.services.parts().0, slot) {
+                return self.enter_native();
+            }
             let (module, icode, scratch) = self.services.instance(self.vm);
             translate(&module, icode, scratch, self.vm, &mut *slot).map_err(End::Invalid)?;
             (*self.vm).ip = (*slot).code;
@@ -471,11 +477,14 @@ impl Driver<'_> {
             let operands = (*self.vm).fp.add(base).cast::<[u64; 3]>();
             loop {
                 let done = self.services.operate(self.vm, operation, immediates, &mut *operands);
-                if done.map_err(End::Trap)? == Done::Yes {
-                    (*self.vm).ip = ip.add(OPERATION_BYTES);
-                    return Ok(());
+                match done.map_err(End::Trap)? {
+                    Done::Yes => {
+                        (*self.vm).ip = ip.add(OPERATION_BYTES);
+                        return Ok(());
+                    }
+                    Done::More => self.poll()?,
+                    Done::Blocked => return Err(End::Blocked),
                 }
-                self.poll()?;
             }
         }
     }

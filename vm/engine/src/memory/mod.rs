@@ -11,16 +11,23 @@
 
 mod guest;
 mod reservation;
+mod shared;
 mod touched;
+pub(crate) mod wait;
+
+use std::sync::Arc;
 
 pub use guest::{GuestMemory, OutOfBounds};
 use reservation::{HugePages, address_space_left_bytes};
 pub(crate) use reservation::{Reservation, host_page_bytes};
+pub use shared::SharedMemory;
 
 use crate::config::Config;
 use crate::store::{Budget, LimitError, Resource, Stable, Store, StoreInner};
 use crate::types::MemoryType;
 use crate::vm::{GUARD_BYTES, MemoryView, Vm};
+use shared::{Shared, no_room};
+use wait::WaitQueue;
 
 /// Size of a page of WebAssembly.
 pub const WASM_PAGE_BYTES: u64 = 1 << 16;
@@ -52,43 +59,64 @@ pub struct Memory {
 pub(crate) struct MemoryInner {
     pub view: MemoryView,
     pub ty: MemoryType,
-    area: Reservation,
+    area: Area,
     /// What the size never exceeds: the type's maximum, the reservation, a fixed maximum.
     max_bytes: u64,
     /// Instances whose memory 0 this is.
     mirrors: Vec<*mut Vm>,
 }
 
+/// Where the content lies.
+enum Area {
+    Own(Reservation),
+    /// Other stores have it too.
+    Shared(Arc<Shared>),
+}
+
 impl MemoryInner {
     /// A memory of its minimum size, taken from `budget`.
     pub fn new(ty: MemoryType, config: &Config, budget: &mut Budget) -> Result<Self, LimitError> {
-        let pages_to_bytes = |pages: u64| pages.saturating_mul(WASM_PAGE_BYTES);
-        let min_bytes = pages_to_bytes(ty.minimum_wasm_pages);
-        let mut max_bytes = ty.maximum_wasm_pages.map_or(u64::MAX, pages_to_bytes);
-        max_bytes = max_bytes.min(if ty.is_64 { MAX_RESERVED_BYTES } else { REACH_32_BYTES });
-        if config.deterministic {
-            max_bytes = max_bytes.min(config.deterministic_memory_bytes);
-        }
-        let no_room = |asked| LimitError { resource: Resource::HostMemory, asked, left: max_bytes };
-        if min_bytes > max_bytes {
-            return Err(no_room(min_bytes));
-        }
+        let min_bytes = ty.minimum_wasm_pages.saturating_mul(WASM_PAGE_BYTES);
         budget.take(Resource::MemoryBytes, min_bytes)?;
-        let guard = !ty.is_64 && config.signal_handlers && cfg!(guard_pages);
-        let least_bytes = if config.deterministic { max_bytes } else { min_bytes };
-        let made = reserve(guard, max_bytes, least_bytes).and_then(|(mut area, guarded)| {
-            area.commit(0, min_bytes as usize).then_some((area, guarded))
-        });
-        let Some((area, guarded)) = made else {
-            budget.give_back(Resource::MemoryBytes, min_bytes);
-            return Err(no_room(least_bytes));
+        let made = match ty.is_shared {
+            true => Shared::new(ty, config).map(Self::from_shared),
+            false => reserve_for(&ty, config).map(|(area, guarded, max_bytes)| {
+                let (base, guarded) = (area.base(), u32::from(guarded));
+                let view = MemoryView { base, len_bytes: min_bytes, guarded };
+                Self { view, ty, area: Area::Own(area), max_bytes, mirrors: Vec::new() }
+            }),
         };
-        let max_bytes = max_bytes.min(area.len_bytes() as u64);
-        let view =
-            MemoryView { base: area.base(), len_bytes: min_bytes, guarded: u32::from(guarded) };
-        let mut memory = Self { view, ty, area, max_bytes, mirrors: Vec::new() };
+        let mut memory =
+            made.inspect_err(|_| budget.give_back(Resource::MemoryBytes, min_bytes))?;
         memory.advise(0);
         Ok(memory)
+    }
+
+    /// A store's view of a memory that others have too.
+    fn from_shared(shared: Arc<Shared>) -> Self {
+        let (view, ty, max_bytes) = (shared.view(), shared.ty, shared.max_bytes);
+        Self { view, ty, area: Area::Shared(shared), max_bytes, mirrors: Vec::new() }
+    }
+
+    /// Has the view kept up to date. To be called once it is where it stays.
+    pub fn settle(&mut self) {
+        if let Area::Shared(shared) = &self.area {
+            // SAFETY: memories of a store never move, and leave when they are dropped.
+            unsafe { shared.enter(&raw mut self.view) };
+        }
+    }
+
+    /// Who waits at its addresses, if anybody can.
+    pub fn waits(&self) -> Option<&WaitQueue> {
+        match &self.area {
+            Area::Own(_) => None,
+            Area::Shared(shared) => Some(&shared.waits),
+        }
+    }
+
+    /// Whether a memory of this type is guarded where there is enough address space.
+    pub fn is_guarded(ty: MemoryType, config: &Config) -> bool {
+        !ty.is_64 && config.signal_handlers && cfg!(guard_pages)
     }
 
     /// Size in wasm pages.
@@ -102,7 +130,17 @@ impl MemoryInner {
         let delta_bytes = delta_wasm_pages.checked_mul(WASM_PAGE_BYTES)?;
         let new_bytes = old_bytes.checked_add(delta_bytes).filter(|&n| n <= self.max_bytes)?;
         budget.take(Resource::MemoryBytes, delta_bytes).ok()?;
-        if !self.area.commit(old_bytes as usize, new_bytes as usize) {
+        let area = match &mut self.area {
+            Area::Own(area) => area,
+            Area::Shared(shared) => {
+                let grown = shared.grow(delta_bytes);
+                if grown.is_none() {
+                    budget.give_back(Resource::MemoryBytes, delta_bytes);
+                }
+                return Some(grown? / WASM_PAGE_BYTES);
+            }
+        };
+        if !area.commit(old_bytes as usize, new_bytes as usize) {
             budget.give_back(Resource::MemoryBytes, delta_bytes);
             return None;
         }
@@ -117,16 +155,21 @@ impl MemoryInner {
 
     fn advise(&mut self, old_bytes: u64) {
         let new_bytes = self.view.len_bytes;
+        let Area::Own(area) = &mut self.area else { return };
         if new_bytes > HUGE_PAGES_FROM_BYTES {
-            self.area.advise_huge_pages(new_bytes as usize, HugePages::Yes);
+            area.advise_huge_pages(new_bytes as usize, HugePages::Yes);
         } else if new_bytes >= HUGE_PAGE_BYTES && old_bytes < HUGE_PAGE_BYTES {
             let until = HUGE_PAGES_FROM_BYTES.min(self.max_bytes);
-            self.area.advise_huge_pages(until as usize, HugePages::No);
+            area.advise_huge_pages(until as usize, HugePages::No);
         }
     }
 
     /// Shows this memory as memory 0 of the instance whose block is `vm`, now and after each growth.
     pub fn mirror_in(&mut self, vm: *mut Vm) {
+        if let Area::Shared(shared) = &self.area {
+            // SAFETY: blocks live as long as the store, whose memories leave before.
+            return unsafe { shared.mirror_in(&raw const self.view, vm) };
+        }
         // SAFETY: the caller owns the block; it lives as long as the store.
         unsafe {
             (*vm).mem0 = self.view.base;
@@ -146,6 +189,37 @@ impl MemoryInner {
         // SAFETY: as in `bytes`, and `&mut self` excludes other users.
         unsafe { std::slice::from_raw_parts_mut(self.view.base, self.view.len_bytes as usize) }
     }
+}
+
+impl Drop for MemoryInner {
+    fn drop(&mut self) {
+        if let Area::Shared(shared) = &self.area {
+            shared.leave(&raw const self.view);
+        }
+    }
+}
+
+/// A reservation for a memory of this type, its first bytes accessible; whether it is guarded; the
+/// size that the memory never exceeds.
+fn reserve_for(ty: &MemoryType, config: &Config) -> Result<(Reservation, bool, u64), LimitError> {
+    let pages_to_bytes = |pages: u64| pages.saturating_mul(WASM_PAGE_BYTES);
+    let min_bytes = pages_to_bytes(ty.minimum_wasm_pages);
+    let mut max_bytes = ty.maximum_wasm_pages.map_or(u64::MAX, pages_to_bytes);
+    max_bytes = max_bytes.min(if ty.is_64 { MAX_RESERVED_BYTES } else { REACH_32_BYTES });
+    if config.deterministic {
+        max_bytes = max_bytes.min(config.deterministic_memory_bytes);
+    }
+    if min_bytes > max_bytes {
+        return Err(no_room(min_bytes, max_bytes));
+    }
+    let guard = MemoryInner::is_guarded(*ty, config);
+    let least_bytes = if config.deterministic { max_bytes } else { min_bytes };
+    let made = reserve(guard, max_bytes, least_bytes).and_then(|(mut area, guarded)| {
+        area.commit(0, min_bytes as usize).then_some((area, guarded))
+    });
+    let (area, guarded) = made.ok_or(no_room(least_bytes, max_bytes))?;
+    let max_bytes = max_bytes.min(area.len_bytes() as u64);
+    Ok((area, guarded, max_bytes))
 }
 
 /// Reserves for a memory that may reach `max_bytes`; says whether it is guarded.
@@ -172,6 +246,16 @@ fn reserve(guard: bool, max_bytes: u64, least_bytes: u64) -> Option<(Reservation
     }
 }
 
+impl StoreInner {
+    /// Takes a memory in, and gives its index.
+    pub fn add_memory(&mut self, memory: MemoryInner) -> u32 {
+        let mut memory = Stable::new(memory);
+        memory.settle();
+        self.memories.push(memory);
+        self.memories.len() as u32 - 1
+    }
+}
+
 impl Memory {
     /// A memory of its minimum size that belongs to no instance.
     ///
@@ -182,8 +266,26 @@ impl Memory {
         inner.budget.take(Resource::Memories, 1)?;
         let made = MemoryInner::new(ty, inner.engine.config(), &mut inner.budget);
         let memory = made.inspect_err(|_| inner.budget.give_back(Resource::Memories, 1))?;
-        inner.memories.push(Stable::new(memory));
-        Ok(Self { store: inner.id, index: inner.memories.len() as u32 - 1 })
+        Ok(Self { store: inner.id, index: inner.add_memory(memory) })
+    }
+
+    /// A memory that other stores have too.
+    ///
+    /// # Errors
+    /// A limit does not allow it.
+    pub fn from_shared(store: &mut Store, shared: &SharedMemory) -> Result<Self, LimitError> {
+        let inner = store.inner_mut();
+        inner.budget.take(Resource::Memories, 1)?;
+        let memory = MemoryInner::from_shared(shared.0.clone());
+        Ok(Self { store: inner.id, index: inner.add_memory(memory) })
+    }
+
+    /// The memory as other stores can have it; None if its type is not shared.
+    pub fn shared(self, store: &Store) -> Option<SharedMemory> {
+        match &self.of(store.inner()).area {
+            Area::Own(_) => None,
+            Area::Shared(shared) => Some(SharedMemory(shared.clone())),
+        }
     }
 
     /// Its type, with the size at the start as the minimum.

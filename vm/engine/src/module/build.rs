@@ -86,7 +86,10 @@ fn empty(engine: &Engine, bytes: ModuleBytes) -> ModuleInner {
         sites: Default::default(),
         shapes: Default::default(),
         native_code: Default::default(),
+        libraries: Default::default(),
         hash: OnceLock::new(),
+        identity: OnceLock::new(),
+        code_hash: OnceLock::new(),
         resources: None,
         validated: Box::default(),
     }

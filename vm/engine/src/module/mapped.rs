@@ -6,20 +6,29 @@
 //! Whoever validates bytes of a mapping must therefore use what was validated in the same pass over
 //! them, as lazy translation does.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::ptr::NonNull;
+use std::time::SystemTime;
 
 use super::MAX_MODULE_BYTES;
+use crate::stored::Identity;
 
 /// Below this size, reading a file costs less than the page faults of a mapping.
 const MAP_FROM_BYTES: u64 = 1 << 20;
 
+/// Changes of a file that come one after the other in this time may leave no trace in its times.
+const SETTLED_SECONDS: i64 = 2;
+
 /// The bytes of a file.
 #[derive(Debug)]
-pub struct FileBytes(Holder);
+pub struct FileBytes {
+    holder: Holder,
+    identity: Option<Identity>,
+}
 
 #[derive(Debug)]
 enum Holder {
@@ -49,9 +58,15 @@ impl FileBytes {
         let file = File::open(path)?;
         let found = file.metadata()?;
         if found.is_file() && (MAP_FROM_BYTES..=MAX_MODULE_BYTES as u64).contains(&found.len()) {
-            return Mapping::new(&file, found.len() as usize).map(Holder::Mapped).map(FileBytes);
+            let holder = Mapping::new(&file, found.len() as usize).map(Holder::Mapped)?;
+            return Ok(FileBytes { holder, identity: identity(path, &found) });
         }
-        FileBytes::read_all(file)
+        FileBytes::read_all(file, path, &found)
+    }
+
+    /// What tells the file from others, if it is one that stays as it is.
+    pub fn identity(&self) -> Option<Identity> {
+        self.identity.clone()
     }
 
     /// Reads a file, however large: the bytes are the caller's alone.
@@ -59,24 +74,39 @@ impl FileBytes {
     /// # Errors
     /// As [`FileBytes::open`].
     pub fn read(path: &Path) -> io::Result<FileBytes> {
-        FileBytes::read_all(File::open(path)?)
+        let file = File::open(path)?;
+        let found = file.metadata()?;
+        FileBytes::read_all(file, path, &found)
     }
 
     /// A pipe or a device may never end, so the limit is on what is read.
-    fn read_all(mut file: File) -> io::Result<FileBytes> {
+    fn read_all(mut file: File, path: &Path, found: &Metadata) -> io::Result<FileBytes> {
         let mut bytes = Vec::new();
         let limit_bytes = MAX_MODULE_BYTES as u64 + 1;
         Read::by_ref(&mut file).take(limit_bytes).read_to_end(&mut bytes)?;
         if bytes.len() > MAX_MODULE_BYTES {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        Ok(FileBytes(Holder::Read(bytes)))
+        let identity = identity(path, found).filter(|_| bytes.len() as u64 == found.len());
+        Ok(FileBytes { holder: Holder::Read(bytes), identity })
     }
+}
+
+/// The identity of a regular file that was not changed just now: a change in the same tick of the
+/// clock as a look at it would not show.
+fn identity(path: &Path, found: &Metadata) -> Option<Identity> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs() as i64;
+    let has_settled = found.ctime() <= now - SETTLED_SECONDS && found.mtime() <= now;
+    let times = [found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()];
+    let [a, b, c, d] = times.map(i64::cast_unsigned);
+    let numbers = [found.dev(), found.ino(), found.len(), a, b, c, d];
+    let path = std::path::absolute(path).ok()?;
+    (found.is_file() && has_settled).then_some(Identity { numbers, path })
 }
 
 impl AsRef<[u8]> for FileBytes {
     fn as_ref(&self) -> &[u8] {
-        match &self.0 {
+        match &self.holder {
             Holder::Read(bytes) => bytes,
             Holder::Mapped(mapping) => mapping.bytes(),
         }
@@ -130,7 +160,7 @@ mod tests {
             std::fs::write(&path, &expected).expect("a file");
             let file = FileBytes::open(&path).expect("it opens");
             assert_eq!(file.as_ref(), expected);
-            let mapped = matches!(file.0, Holder::Mapped(_));
+            let mapped = matches!(file.holder, Holder::Mapped(_));
             assert_eq!(mapped, len_bytes >= MAP_FROM_BYTES as usize);
             assert_eq!(FileBytes::read(&path).expect("it opens").as_ref(), expected);
         }

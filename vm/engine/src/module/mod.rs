@@ -32,6 +32,7 @@ use crate::compile::{Entry, Options};
 use crate::config::Engine;
 use crate::native::code::NativeCode;
 use crate::site::{Shape, SiteId, Sites};
+use crate::stored::{Identity, Libraries};
 use crate::types::{ExternType, FuncType, GlobalType, MemoryType, TableType};
 
 /// A validated module. A copy is the same module.
@@ -68,7 +69,13 @@ pub(crate) struct ModuleInner {
     /// Shapes of the sites at which compiled code was stopped.
     shapes: Mutex<HashMap<(u32, SiteId), Arc<Shape>>>,
     native_code: Mutex<NativeCodes>,
+    /// What is stored of it.
+    pub libraries: Libraries,
     hash: OnceLock<[u8; 32]>,
+    /// The file that it was read from.
+    identity: OnceLock<Identity>,
+    /// The hash that code is stored under: that of the bytes, or what is known of the file.
+    code_hash: OnceLock<[u8; 32]>,
     /// What the validator knows of the module, for bodies that are validated later.
     resources: Option<ValidatorResources>,
     /// Whether the body was found to be valid; empty if all were at the start.
@@ -238,6 +245,38 @@ impl Module {
     /// The BLAKE3 hash of its bytes: its identity. Computed at the first call.
     pub fn hash(&self) -> [u8; 32] {
         *self.0.hash.get_or_init(|| *blake3::hash(self.bytes()).as_bytes())
+    }
+
+    /// Says which file it was made from, unchanged: compiled code that is stored for the file is then
+    /// found without a look at all of its bytes.
+    pub fn set_identity(&self, identity: Identity) {
+        // The first word holds.
+        let _ = self.0.identity.set(identity);
+    }
+
+    /// The hash under which code is stored, if it is known without much work.
+    pub(crate) fn known_code_hash(&self) -> Option<[u8; 32]> {
+        let known = self.0.code_hash.get().or_else(|| self.0.hash.get());
+        if let Some(&hash) = known {
+            return Some(hash);
+        }
+        let store = self.0.engine.config().code_store.as_ref()?;
+        let hash = store.hash_of(self.0.identity.get()?)?;
+        Some(*self.0.code_hash.get_or_init(|| hash))
+    }
+
+    /// The hash under which code is stored.
+    pub(crate) fn code_hash(&self) -> [u8; 32] {
+        if let Some(hash) = self.known_code_hash() {
+            return hash;
+        }
+        let hash = self.hash();
+        if let (Some(store), Some(identity)) =
+            (&self.0.engine.config().code_store, self.0.identity.get())
+        {
+            store.keep_hash(identity, &hash);
+        }
+        hash
     }
 
     /// What it asks for, in its order.

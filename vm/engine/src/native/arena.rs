@@ -1,5 +1,9 @@
 //! Code memory: written once, then executable, and never both.
 
+use std::fs::File;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
 
 use crate::memory::host_page_bytes;
@@ -52,6 +56,33 @@ impl CodeChunk {
         }
         clear_instruction_cache(chunk.base.as_ptr(), len_bytes);
         Some((chunk, offsets))
+    }
+
+    /// The first bytes of a file, mapped where that is allowed, else copied. None if the host refuses
+    /// both. The file must not change there while it is mapped.
+    pub fn of_file(file: &File, len_bytes: usize) -> Option<Self> {
+        let (access, flags) = (libc::PROT_READ | libc::PROT_EXEC, libc::MAP_PRIVATE);
+        // SAFETY: a fresh mapping at an address of the kernel's choice; the descriptor is open.
+        let base = unsafe {
+            libc::mmap(ptr::null_mut(), len_bytes.max(1), access, flags, file.as_raw_fd(), 0)
+        };
+        if base != libc::MAP_FAILED {
+            clear_instruction_cache(base.cast(), len_bytes);
+            return Some(Self { base: NonNull::new(base.cast())?, len_bytes });
+        }
+        // A file system from which nothing is executed.
+        let mut bytes = vec![0; len_bytes];
+        file.read_exact_at(&mut bytes, 0).ok()?;
+        Self::new(&[&bytes]).map(|(chunk, _)| chunk)
+    }
+
+    /// The bytes of a part, none if it does not lie inside.
+    pub fn bytes(&self, part: Range<usize>) -> Option<&[u8]> {
+        if part.start > part.end || part.end > self.len_bytes {
+            return None;
+        }
+        // SAFETY: the mapping is readable, as long as this, and lives as long as `self`.
+        Some(unsafe { std::slice::from_raw_parts(self.address(part.start), part.len()) })
     }
 
     /// The address of the byte at an offset.

@@ -23,7 +23,7 @@ use crate::vm::{FuncKind, FuncSlot};
 const CALL: u8 = 0x10;
 
 /// The Rust half of `call_out`: runs the function that the call at the return address means.
-pub unsafe extern "sysv64" fn called_out(saved: *mut CalledOut) {
+pub unsafe extern "C" fn called_out(saved: *mut CalledOut) {
     // SAFETY: compiled code runs in a segment, which is only used from here meanwhile. Plans stay
     // where they are as long as the store.
     unsafe {
@@ -223,7 +223,7 @@ fn walk(saved: *mut CalledOut) -> Walk {
 }
 
 /// The Rust half of `Vm::operate`: an operation of the engine, in chunks.
-pub unsafe extern "sysv64" fn operate(saved: *mut CalledOut) {
+pub unsafe extern "C" fn operate(saved: *mut CalledOut) {
     // SAFETY: compiled code runs in a segment, which is only used from here meanwhile.
     unsafe {
         let segment = &mut *current();
@@ -236,10 +236,14 @@ pub unsafe extern "sysv64" fn operate(saved: *mut CalledOut) {
             match segment.services.operate(vm, operation, immediates, &mut operands) {
                 Ok(Done::Yes) => return (*saved).ints[0] = operands[0],
                 Ok(Done::More) if !(*vm).is_stopped() => {}
-                Ok(Done::More) => {
+                Ok(done) => {
                     let operands = operands.map(|operand| [operand, 0]).to_vec();
                     let innermost = Innermost::Before(SiteKind::Operation, operands);
-                    return stop(segment, saved, End::Interrupted, innermost);
+                    let end = match done {
+                        Done::Blocked => End::Blocked,
+                        _ => End::Interrupted,
+                    };
+                    return stop(segment, saved, end, innermost);
                 }
                 Err(trap) => return leave(segment, saved, End::Trap(trap)),
             }

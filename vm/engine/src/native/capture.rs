@@ -4,11 +4,12 @@
 //! the trampoline, which goes to the frame's pad: the pad stores what is live and returns. When the
 //! outermost has returned, the record is read.
 
-use crate::compile::{CallKind, Entry, NativeCall, RecordPlace, SlotOf};
+use crate::compile::{CallKind, Entry, RecordPlace, SlotOf};
 use crate::frame::{FrameState, Slot};
 use crate::interp::driver::End;
 use crate::native::abi::{self, ParamPlace};
 use crate::native::code::{Landing, NativeCode};
+use crate::native::packed::CallRow;
 use crate::native::segment::{Segment, current};
 use crate::native::stubs::{Polled, leave_entry, trampoline};
 use crate::site::{Shape, SiteId, SiteKind};
@@ -49,7 +50,8 @@ pub enum Innermost {
 #[derive(Debug)]
 struct Taken {
     code: *const NativeCode,
-    call: *const NativeCall,
+    /// The number of its call.
+    call: usize,
     /// The first of its words in the record.
     at: usize,
 }
@@ -79,7 +81,7 @@ impl Walk {
 /// The Rust half of `poll`.
 ///
 /// No unwinding from here: the stack is rewritten below (`extern` makes it an abort).
-pub unsafe extern "sysv64" fn polled(saved: *mut Polled) {
+pub unsafe extern "C" fn polled(saved: *mut Polled) {
     // SAFETY: a poll runs in compiled code, and so in a segment, which is only used from here.
     unsafe {
         let segment = &mut *current();
@@ -92,7 +94,7 @@ pub unsafe extern "sysv64" fn polled(saved: *mut Polled) {
             Some(Landing::Start(code)) if is_stopped => {
                 let code: *const NativeCode = code;
                 let frame = entry_frame(segment, &*code, &*saved);
-                let walk = Walk { slot: saved.add(1).cast(), frame_pointer };
+                let walk = Polled::caller(saved);
                 (*saved).return_address = leave_entry as *const () as usize;
                 return begin(segment, End::Interrupted, Innermost::Entry(frame), walk, None);
             }
@@ -139,8 +141,8 @@ pub unsafe fn begin(
 ) {
     let (mut taken, mut places, mut total) = (Vec::new(), Vec::new(), 0);
     let map = segment.code();
-    let mut take = |code: &NativeCode, call: &NativeCall| {
-        taken.push(Taken { code, call, at: total });
+    let mut take = |code: &NativeCode, call: CallRow<'_>| {
+        taken.push(Taken { code, call: call.number, at: total });
         places.push((total, call.pad_offset.map(|pad| code.address(pad))));
         total += (call.record_bytes as usize).div_ceil(8);
     };
@@ -170,7 +172,7 @@ pub unsafe fn begin(
 }
 
 /// The record and the pad of the next frame, called by the trampoline on the guest's stack.
-pub unsafe extern "sysv64" fn next_delivery() -> Delivery {
+pub unsafe extern "C" fn next_delivery() -> Delivery {
     // SAFETY: as in `polled`.
     let segment = unsafe { &mut *current() };
     let capture = segment.capture.as_mut().expect("the trampoline runs in stops only");
@@ -197,7 +199,8 @@ impl Capture {
         }
         for taken in &self.taken {
             // SAFETY: the store keeps code and its tables.
-            let (code, call) = unsafe { (&*taken.code, &*taken.call) };
+            let code = unsafe { &*taken.code };
+            let call = code.call_row(taken.call).expect("it was found before");
             let sites = module.inner().sites(code.function).expect("compiled code has sites");
             let words = &self.words[taken.at..];
             let mut frame = FrameState {
@@ -215,7 +218,7 @@ impl Capture {
                 frame.site = sites.find(call.body_offset, kind).expect("a site at each call");
             }
             let shape = module.inner().shape(code.function, frame.site).expect("its shape");
-            read_record(&mut frame, &shape, call, words);
+            read_record(&mut frame, &shape, &call, words);
             if let Some((_, operands)) = before {
                 let types = &shape.operands[frame.operands.len()..];
                 let operands = types.iter().zip(operands);
@@ -228,9 +231,9 @@ impl Capture {
 }
 
 /// Reads what a frame has stored.
-fn read_record(frame: &mut FrameState, shape: &Shape, call: &NativeCall, words: &[u64]) {
+fn read_record(frame: &mut FrameState, shape: &Shape, call: &CallRow<'_>, words: &[u64]) {
     let mut operands = Vec::new();
-    for slot in &call.slots {
+    for slot in call.slots() {
         let ty = match slot.what {
             SlotOf::Local(local) => shape.locals[local as usize],
             SlotOf::Operand(operand) => shape.operands[operand as usize],
@@ -269,8 +272,8 @@ unsafe fn entry_frame(segment: &mut Segment<'_>, code: &NativeCode, saved: &Poll
     let live = sites.live(site);
     let params = module.inner().function_type(code.function).params();
     let (places, _) = abi::params(params);
-    // SAFETY: above the saved registers lie the return address and the words of the call.
-    let words = unsafe { (&raw const *saved).add(1).cast::<u64>().add(1) };
+    // SAFETY: `polled` calls this for a function that has not begun.
+    let words = unsafe { Polled::words(saved) };
     let locals = sites.locals().iter().enumerate().map(|(i, &ty)| {
         let Some(&place) = places.get(i) else { return Slot::zero(ty) };
         if !live.contains(i as u32) {

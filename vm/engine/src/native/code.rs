@@ -1,9 +1,11 @@
 //! Compiled functions in memory, and whose an address is.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::compile::{Entry, NativeCall, NativeFunction, NativeTrap, TrapCause};
+use crate::compile::{Entry, NativeTrap, TrapCause};
 use crate::native::arena::CodeChunk;
+use crate::native::packed::{CODE_AT, CallRow, Packed};
 
 /// A compiled function that can run. Shared by all instances of its module.
 #[derive(Debug)]
@@ -13,11 +15,10 @@ pub struct NativeCode {
     /// Where its code begins.
     pub entry: Entry,
     start: usize,
-    len_bytes: usize,
-    traps: Vec<NativeTrap>,
-    calls: Vec<NativeCall>,
-    /// Keeps the mapping.
-    _chunk: Arc<CodeChunk>,
+    code_bytes: usize,
+    /// Where its packed form is in the chunk.
+    packed: Range<usize>,
+    chunk: Arc<CodeChunk>,
 }
 
 /// What an address in compiled code is.
@@ -26,27 +27,47 @@ pub enum Landing<'a> {
     /// The first byte: the function has not begun.
     Start(&'a NativeCode),
     /// The return address of a call.
-    Call(&'a NativeCode, &'a NativeCall),
+    Call(&'a NativeCode, CallRow<'a>),
 }
 
 impl NativeCode {
-    /// Puts compiled functions into memory. None if the host refuses.
-    pub fn install(compiled: Vec<(u32, Entry, NativeFunction)>) -> Option<Vec<Arc<Self>>> {
-        let pieces: Vec<&[u8]> = compiled.iter().map(|(_, _, made)| &made.code[..]).collect();
+    /// Puts packed functions into memory. None if the host refuses.
+    pub fn place(packed: Vec<(u32, Entry, Vec<u8>)>) -> Option<Vec<Arc<Self>>> {
+        debug_assert!(
+            packed.iter().all(|(_, _, bytes)| Packed::new(bytes).is_some_and(|it| it.check())),
+            "compilers make what readers accept"
+        );
+        let pieces: Vec<&[u8]> = packed.iter().map(|(_, _, bytes)| &bytes[..]).collect();
         let (chunk, offsets) = CodeChunk::new(&pieces)?;
         let chunk = Arc::new(chunk);
-        let all = compiled.into_iter().zip(offsets).map(|((function, entry, made), offset)| {
-            Arc::new(Self {
-                function,
-                entry,
-                start: chunk.address(offset) as usize,
-                len_bytes: made.code.len(),
-                traps: made.traps,
-                calls: made.calls,
-                _chunk: chunk.clone(),
-            })
+        let all = packed.iter().zip(offsets).filter_map(|((function, entry, bytes), offset)| {
+            let range = offset..offset + bytes.len();
+            Some(Arc::new(Self::at(*function, *entry, chunk.clone(), range)?))
         });
         Some(all.collect())
+    }
+
+    /// The packed function at a place of a chunk, which must be one that a compiler has made.
+    pub fn at(
+        function: u32, entry: Entry, chunk: Arc<CodeChunk>, packed: Range<usize>,
+    ) -> Option<Self> {
+        let code_bytes = Packed::new(chunk.bytes(packed.clone())?)?.code_bytes();
+        let start = chunk.address(packed.start + CODE_AT) as usize;
+        Some(Self { function, entry, start, code_bytes, packed, chunk })
+    }
+
+    /// How many bytes of code it has.
+    pub fn code_bytes(&self) -> usize {
+        self.code_bytes
+    }
+
+    /// Its packed form.
+    fn packed_bytes(&self) -> &[u8] {
+        self.chunk.bytes(self.packed.clone()).unwrap_or_default()
+    }
+
+    fn packed(&self) -> Option<Packed<'_>> {
+        Packed::new(self.packed_bytes())
     }
 
     /// Its first byte.
@@ -59,17 +80,19 @@ impl NativeCode {
         self.start + offset as usize
     }
 
-    /// Why the instruction at `pc` traps, if it can.
-    pub fn trap(&self, pc: usize) -> Option<&NativeTrap> {
-        let offset = (pc - self.start) as u32;
-        let at = self.traps.binary_search_by_key(&offset, |trap| trap.code_offset).ok()?;
-        Some(&self.traps[at])
+    /// Why the instruction at `pc` traps, if it can. Allocates nothing.
+    #[cfg_attr(not(native_code), allow(dead_code, reason = "handlers of signals ask for it"))]
+    pub fn trap(&self, pc: usize) -> Option<NativeTrap> {
+        self.packed()?.trap((pc - self.start) as u32)
     }
 
-    fn call(&self, return_address: usize) -> Option<&NativeCall> {
-        let offset = (return_address - self.start) as u32;
-        let at = self.calls.binary_search_by_key(&offset, |call| call.code_offset).ok()?;
-        Some(&self.calls[at])
+    fn call(&self, return_address: usize) -> Option<CallRow<'_>> {
+        self.packed()?.call((return_address - self.start) as u32)
+    }
+
+    /// The call of this number.
+    pub fn call_row(&self, number: usize) -> Option<CallRow<'_>> {
+        self.packed()?.call_row(number)
     }
 }
 
@@ -94,7 +117,7 @@ impl CodeMap {
         let at = self.list.partition_point(|code| code.start <= pc).checked_sub(1)?;
         let code = &self.list[at];
         // A return address may lie right behind the last call.
-        (pc <= code.start + code.len_bytes).then_some(code)
+        (pc <= code.start + code.code_bytes).then_some(code)
     }
 
     /// What a frame stands at whose code goes on at `address`.
@@ -107,6 +130,7 @@ impl CodeMap {
     }
 
     /// Whether the instruction at `pc` can trap, and why.
+    #[cfg_attr(not(native_code), allow(dead_code, reason = "handlers of signals ask for it"))]
     pub fn trap(&self, pc: usize) -> Option<(&NativeCode, TrapCause)> {
         let code = self.find(pc)?;
         Some((code, code.trap(pc)?.cause))

@@ -3,123 +3,111 @@
 //! The handler only looks and redirects. The work is done outside of it, on the guest's native
 //! stack, where Rust may allocate.
 
-use brant_isa::Trap;
-
-use crate::interp::driver::End;
 use crate::native::capture::Walk;
 use crate::native::code::Landing;
-use crate::native::segment::{Segment, current};
+use crate::native::segment::Segment;
 use crate::trap::Place;
 
 /// Where compiled code goes on after a signal.
-#[cfg(target_arch = "x86_64")]
-pub use x86_64::redirect;
+#[cfg(native_code)]
+pub use handler::redirect;
 
-#[cfg(target_arch = "x86_64")]
-mod x86_64 {
-    use super::*;
+#[cfg(native_code)]
+mod handler {
+    use brant_isa::Trap;
+
+    use super::{Walk, push_place, take_places};
     use crate::compile::TrapCause;
+    use crate::interp::driver::End;
     use crate::memory::RESERVED_32_BYTES;
-    use crate::native::stubs::poll_at_entry;
-    use crate::vm::STOP_LIMIT;
+    use crate::native::segment::{Segment, current};
+    use crate::signal::Interrupted;
+    use crate::vm::{STOP_LIMIT, Vm};
 
     /// Checked accesses that fail fault below this.
     const NEAR_ZERO: u64 = 4095;
-
-    /// The handler may have interrupted code that uses what is just below the stack pointer.
-    const RED_ZONE_BYTES: usize = 128;
 
     /// Makes the handler return to what deals with a trap of compiled code; false if it is none.
     ///
     /// # Safety
     /// Called by the signal handler, with what the kernel gave it.
-    pub unsafe fn redirect(info: &libc::siginfo_t, context: &mut libc::ucontext_t) -> bool {
+    pub unsafe fn redirect(info: &libc::siginfo_t, interrupted: &mut Interrupted<'_>) -> bool {
         let segment = current();
         if segment.is_null() {
             return false;
         }
-        let registers = &mut context.uc_mcontext.gregs;
-        let pc = registers[libc::REG_RIP as usize] as usize;
+        let pc = interrupted.pc();
         // SAFETY: the segment is live. If `pc` is in compiled code, nothing else uses it now; if
         // not, the look at the map only reads.
         unsafe {
             let Some((code, cause)) = (*segment).code().trap(pc) else { return false };
             let start = code.start();
-            let vm = (*segment).vm;
-            let stack = registers[libc::REG_RSP as usize] as usize;
-            let frame = registers[libc::REG_RBP as usize] as usize;
-            let fault = info.si_addr() as u64;
             let arguments = match cause {
                 TrapCause::Guest(trap) => {
-                    // Checked accesses that fail read near address 0. What faults elsewhere outside of
-                    // the memory is a mistake of ours.
-                    let is_fault = info.si_signo == libc::SIGSEGV || info.si_signo == libc::SIGBUS;
-                    let is_access = trap == Trap::OutOfBoundsMemoryAccess
-                        && is_fault
-                        && fault.wrapping_sub((*vm).mem0 as u64) < RESERVED_32_BYTES;
-                    if is_fault && !is_access && fault > NEAR_ZERO {
-                        return false;
-                    }
-                    [pc as u64, frame as u64, trap as u64, if is_access { fault } else { 0 }]
+                    let Some(fault) = fault_of(trap, info, (*segment).vm) else { return false };
+                    [pc as u64, interrupted.frame_pointer() as u64, trap as u64, fault]
                 }
                 TrapCause::Entry => {
-                    // r10 is the limit that the prologue loaded, plus the size of the frame. If that
-                    // was the true limit, the frame does not fit; if a stop, it may still not fit.
-                    let needed = registers[libc::REG_R10 as usize] as u64;
-                    let fits = needed >= STOP_LIMIT
-                        && stack as u64 >= (*segment).native_limit + (needed - STOP_LIMIT);
-                    let saved_frame = *(stack as *const u64);
-                    if fits {
-                        // Undo the prologue, which has pushed the frame pointer and nothing else.
-                        registers[libc::REG_RBP as usize] = saved_frame as i64;
-                        registers[libc::REG_RSP as usize] = stack as i64 + 8;
-                        registers[libc::REG_R10 as usize] = start as i64;
-                        registers[libc::REG_RIP as usize] = poll_at_entry as *const () as i64;
+                    // If what the prologue has loaded was the true limit, the frame does not fit; if
+                    // it was a stop, it may still not fit.
+                    let needed = interrupted.needed_stack();
+                    let stack = interrupted.stack() as u64;
+                    if needed >= STOP_LIMIT
+                        && stack >= (*segment).native_limit + (needed - STOP_LIMIT)
+                    {
+                        interrupted.poll_at_entry(start);
                         return true;
                     }
-                    let back = *(stack as *const u64).add(1);
-                    [back, saved_frame, Trap::CallStackExhausted as u64, 0]
+                    let (back, frame_pointer) = interrupted.caller();
+                    [back, frame_pointer, Trap::CallStackExhausted as u64, 0]
                 }
             };
-            // As if called, with the stack aligned as for a call.
-            registers[libc::REG_RSP as usize] = ((stack - RED_ZONE_BYTES) & !15) as i64 - 8;
-            registers[libc::REG_RDI as usize] = arguments[0] as i64;
-            registers[libc::REG_RSI as usize] = arguments[1] as i64;
-            registers[libc::REG_RDX as usize] = arguments[2] as i64;
-            registers[libc::REG_RCX as usize] = arguments[3] as i64;
-            registers[libc::REG_RIP as usize] = trapped as *const () as i64;
+            interrupted.call(trapped as *const (), &arguments);
         }
         true
     }
-}
 
-/// Ends the segment with a trap at `pc`, which for an overflow is where the callee would return to.
-unsafe extern "sysv64" fn trapped(
-    pc: usize, frame_pointer: *mut usize, code: u64, fault: u64,
-) -> ! {
-    let trap = Trap::from_code(code).unwrap_or(Trap::Unreachable);
-    let mut pc = pc;
-    // SAFETY: the handler has found the segment, and the chain of frames is compiled code's.
-    unsafe {
-        let segment = &mut *current();
-        let vm = segment.vm;
-        let mut walk = Walk { slot: &raw mut pc, frame_pointer };
-        if trap != Trap::CallStackExhausted {
-            let place = segment
-                .code()
-                .find(pc)
-                .and_then(|code| Some((code.function, code.trap(pc)?.body_offset)));
-            if let Some((function, offset)) = place {
-                push_place(segment, function, offset);
+    /// The address that a trapping access was about, 0 for other traps. None if the signal is a
+    /// mistake of ours.
+    unsafe fn fault_of(trap: Trap, info: &libc::siginfo_t, vm: *const Vm) -> Option<u64> {
+        if info.si_signo != libc::SIGSEGV && info.si_signo != libc::SIGBUS {
+            return Some(0);
+        }
+        // SAFETY: the signal is one of a fault, and the block is live.
+        let (fault, base) = unsafe { (info.si_addr() as u64, (*vm).mem0 as u64) };
+        if trap == Trap::OutOfBoundsMemoryAccess && fault.wrapping_sub(base) < RESERVED_32_BYTES {
+            return Some(fault);
+        }
+        // Checked accesses that fail read near address 0.
+        (fault <= NEAR_ZERO).then_some(0)
+    }
+
+    /// Ends the segment with a trap at `pc`, which for an overflow is where the callee would return to.
+    unsafe extern "C" fn trapped(pc: usize, frame_pointer: *mut usize, code: u64, fault: u64) -> ! {
+        let trap = Trap::from_code(code).unwrap_or(Trap::Unreachable);
+        let mut pc = pc;
+        // SAFETY: the handler has found the segment, and the chain of frames is compiled code's.
+        unsafe {
+            let segment = &mut *current();
+            let vm = segment.vm;
+            let mut walk = Walk { slot: &raw mut pc, frame_pointer };
+            if trap != Trap::CallStackExhausted {
+                let place = segment
+                    .code()
+                    .find(pc)
+                    .and_then(|code| Some((code.function, code.trap(pc)?.body_offset)));
+                if let Some((function, offset)) = place {
+                    push_place(segment, function, offset);
+                }
+                walk = walk.next();
             }
-            walk = walk.next();
+            take_places(segment, walk);
+            if fault != 0 {
+                let native = &mut segment.services.parts().1.native;
+                native.fault = Some([fault, (*vm).mem0 as u64, (*vm).mem0_bytes]);
+            }
+            Segment::leave(segment, End::Trap(trap))
         }
-        take_places(segment, walk);
-        if fault != 0 {
-            let native = &mut segment.services.parts().1.native;
-            native.fault = Some([fault, (*vm).mem0 as u64, (*vm).mem0_bytes]);
-        }
-        Segment::leave(segment, End::Trap(trap))
     }
 }
 

@@ -18,15 +18,18 @@
 //! segment.rs  in and out of compiled code       stubs/     the machine code for that
 //! calls.rs    what compiled code calls          capture.rs stops: frames give up their state
 //! fault.rs    traps of compiled code            tier.rs    what is compiled, and when
-//! service.rs  the thread that compiles
+//! service.rs  the thread that compiles          ahead.rs   everything before it runs
+//! packed.rs   functions as bytes
 //! ```
 
 pub mod abi;
-mod arena;
+pub mod ahead;
+pub mod arena;
 pub mod calls;
 pub mod capture;
 pub mod code;
 pub mod fault;
+pub mod packed;
 pub mod segment;
 pub mod service;
 pub mod stubs;

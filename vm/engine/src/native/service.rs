@@ -1,12 +1,16 @@
 //! The thread that compiles while guests run: hottest first, and nobody waits for it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use crate::compile::{Compiler, Entry, Options, Request};
-use crate::module::Module;
+use crate::config::CodeCounts;
+use crate::module::{Module, ModuleInner};
 use crate::native::code::NativeCode;
+use crate::native::packed;
+use crate::stored::{BatchWriter, Found, Library};
 
 /// Something to be compiled.
 #[derive(Debug)]
@@ -22,13 +26,33 @@ pub struct Job {
     pub done: Sender<Done>,
     /// Set when something was sent.
     pub ready: Arc<AtomicBool>,
+    /// The instance has not seen what is stored of its module.
+    pub wants_library: bool,
 }
 
-/// Code for an instance.
+/// Something for an instance.
 #[derive(Debug)]
 pub struct Done {
     pub instance: u32,
-    pub code: Arc<NativeCode>,
+    pub news: News,
+}
+
+/// What there is for an instance.
+#[derive(Debug)]
+pub enum News {
+    /// Code that it has asked for.
+    Code(Arc<NativeCode>),
+    /// What is stored of its module.
+    Library(Arc<Library>),
+}
+
+impl Job {
+    fn send(&self, news: News) {
+        // A store that is gone needs no code.
+        if self.done.send(Done { instance: self.instance, news }).is_ok() {
+            self.ready.store(true, Ordering::Release);
+        }
+    }
 }
 
 /// The compiling thread of an engine. It ends with the engine, or with its last job.
@@ -84,11 +108,13 @@ impl Shared {
     fn work(&self) {
         while let Some(job) = self.next() {
             let Job { ref module, function, entry, options, .. } = job;
-            let code = compiled(&*self.compiler, module, function, entry, options);
-            let Some(code) = code else { continue };
-            // A store that is gone needs no code.
-            if job.done.send(Done { instance: job.instance, code }).is_ok() {
-                job.ready.store(true, Ordering::Release);
+            let library = module.inner().libraries.open(module, options);
+            if let Some(library) = library.filter(|_| job.wants_library) {
+                job.send(News::Library(library));
+            }
+            let request = Request { module, function, entry, options };
+            if let Some(code) = compiled(&*self.compiler, &request) {
+                job.send(News::Code(code));
             }
         }
     }
@@ -108,16 +134,74 @@ impl Shared {
     }
 }
 
-/// Code of a function, from the module's own or compiled now. None if it cannot be had.
-pub fn compiled(
-    compiler: &dyn Compiler, module: &Module, function: u32, entry: Entry, options: Options,
-) -> Option<Arc<NativeCode>> {
-    let key = (function, entry, options);
-    if let Some(code) = module.inner().native_code().get(&key) {
+/// Code of a function: the module's own, stored, or compiled now. None if it cannot be had.
+pub fn compiled(compiler: &dyn Compiler, request: &Request<'_>) -> Option<Arc<NativeCode>> {
+    let Request { module, function, entry, options } = *request;
+    let inner = module.inner();
+    if let Some(code) = inner.native_code().get(&(function, entry, options)) {
         return Some(code.clone());
     }
-    let made = compiler.compile(&Request { module, function, entry, options }).ok()?;
-    let code = NativeCode::install(vec![(function, entry, made)])?.pop()?;
-    module.inner().native_code().insert(key, code.clone());
+    let library = inner.libraries.open(module, options);
+    if let Some(library) = &library {
+        match library.find(function, entry) {
+            Some(Found::Code(code)) => return Some(keep_stored(inner, options, code)),
+            Some(Found::Refused) => return None,
+            None => {}
+        }
+    }
+    let packed = compile(compiler, request);
+    if let Some(library) = &library {
+        let mut batch = BatchWriter::new(library.key);
+        batch.push(function, entry, packed.as_deref().unwrap_or_default());
+        library.add(batch);
+    }
+    let code = NativeCode::place(vec![(function, entry, packed?)])?.pop()?;
+    inner.native_code().insert((function, entry, options), code.clone());
     Some(code)
+}
+
+/// Takes note of code that was found in a library.
+pub fn keep_stored(
+    module: &ModuleInner, options: Options, code: Arc<NativeCode>,
+) -> Arc<NativeCode> {
+    let counters = module.engine.counters();
+    counters.stored.fetch_add(1, Ordering::Relaxed);
+    counters.code_bytes.fetch_add(code.code_bytes() as u64, Ordering::Relaxed);
+    module.native_code().insert((code.function, code.entry, options), code.clone());
+    code
+}
+
+/// Compiles a function, and counts that. None if it cannot be compiled.
+pub fn compile(compiler: &dyn Compiler, request: &Request<'_>) -> Option<Vec<u8>> {
+    let began = Instant::now();
+    let made = compiler.compile(request);
+    let counters = request.module.inner().engine.counters();
+    let took_ns = began.elapsed().as_nanos() as u64;
+    counters.compile_ns.fetch_add(took_ns, Ordering::Relaxed);
+    let made = made.ok()?;
+    counters.compiled.fetch_add(1, Ordering::Relaxed);
+    counters.code_bytes.fetch_add(made.code.len() as u64, Ordering::Relaxed);
+    packed::pack(&made)
+}
+
+/// Counts what becomes of functions, from several threads.
+#[derive(Default, Debug)]
+pub struct Counters {
+    compiled: AtomicU64,
+    stored: AtomicU64,
+    code_bytes: AtomicU64,
+    compile_ns: AtomicU64,
+}
+
+impl Counters {
+    /// What has been counted so far.
+    pub fn get(&self) -> CodeCounts {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        CodeCounts {
+            compiled: get(&self.compiled),
+            stored: get(&self.stored),
+            code_bytes: get(&self.code_bytes),
+            compile_ns: get(&self.compile_ns),
+        }
+    }
 }

@@ -18,10 +18,12 @@ use crate::interp::driver::BUDGET;
 use crate::interp::exit::Exit;
 use crate::interp::stubs as records;
 use crate::module::Module;
+use crate::native::ahead::{self, Keep, Task};
 use crate::native::code::NativeCode;
-use crate::native::service::{self, Done, Job};
+use crate::native::service::{self, Done, Job, News};
 use crate::native::stubs;
 use crate::store::StoreInner;
+use crate::stored::{Found, Library};
 use crate::vm::{FuncSlot, Vm};
 
 /// What a budget is worth: so many calls and back edges, in the interpreter.
@@ -36,6 +38,10 @@ const ENTRIES_PER_LOOK: u32 = 16;
 /// What compiling takes: for each function, and for each byte of its body.
 const COMPILE_NS: u64 = 100_000;
 const COMPILE_BYTE_NS: u64 = 1_000;
+
+/// Of smaller modules nothing is looked for in the store before something is hot: the look would take
+/// as long as they run.
+const LOOK_AT_ONCE_BYTES: usize = 256 << 10;
 
 /// Ticks that one run of a loop has to take before the loop is entered in its midst.
 const LOOP_TICKS: u32 = 2;
@@ -66,6 +72,8 @@ pub struct NativeInstance {
     loops: HashMap<usize, Arc<LoopCode>>,
     /// Code of loops whose header is not known as a record yet.
     profile: Profile,
+    /// What is stored of the module, once that is known.
+    library: Option<Arc<Library>>,
 }
 
 /// Compiled code that begins at a loop header.
@@ -85,8 +93,23 @@ struct Profile {
     last: (usize, usize, u32),
 }
 
-/// Compiles every function of a new instance, if the engine is to have no other code.
-pub fn compile_all(store: &mut StoreInner, index: u32) {
+/// Prepares a new instance: finds what is stored of its module, and compiles every function if the
+/// engine is to have no other code.
+pub fn begin(store: &mut StoreInner, index: u32) {
+    if store.tier == Tier::Auto && store.engine.config().code_store.is_some() {
+        let module = store.instances[index as usize].module.clone();
+        let is_large = module.bytes().len() >= LOOK_AT_ONCE_BYTES;
+        if is_large && module.known_code_hash().is_some() {
+            let options = options(store, index);
+            let library = module.inner().libraries.open(&module, options);
+            store.instances[index as usize].native.library = library;
+        }
+    }
+    compile_all(store, index);
+}
+
+/// Compiles every function of an instance, if the engine is to have no other code.
+fn compile_all(store: &mut StoreInner, index: u32) {
     let config = store.engine.config();
     let Some(compiler) = config.compiler.clone().filter(|_| store.tier == Tier::Jit) else {
         return;
@@ -94,31 +117,23 @@ pub fn compile_all(store: &mut StoreInner, index: u32) {
     let module = store.instances[index as usize].module.clone();
     let inner = module.inner();
     let options = options(store, index);
+    let library = inner.libraries.open(&module, options);
+    let lists = |f| library.as_ref().is_some_and(|library| library.lists(f, Entry::Start));
     let mut missing: Vec<u32> = (inner.imported.functions..inner.functions.len() as u32).collect();
-    missing.retain(|&f| !inner.native_code().contains_key(&(f, Entry::Start, options)));
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let work = || {
-        let (mut made, mut scratch) = (Vec::new(), Default::default());
-        while let Some(&function) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
-            // What is not valid is left to the interpreter, which says so when it is called.
-            if inner.validate_body(function, &mut scratch).is_ok() {
-                let request = Request { module: &module, function, entry: Entry::Start, options };
-                made.extend(compiler.compile(&request).ok().map(|code| (function, code)));
-            }
-        }
-        made
+    // What is stored is looked at when it is called.
+    missing
+        .retain(|&f| !inner.native_code().contains_key(&(f, Entry::Start, options)) && !lists(f));
+    let task = Task {
+        compiler: &*compiler,
+        module: &module,
+        options,
+        functions: &missing,
+        library: library.as_deref(),
+        keep: Keep::Code,
     };
-    let threads = std::thread::available_parallelism().map_or(1, |count| count.get());
-    let mut made = match threads.min(missing.len() / 16) {
-        0 | 1 => work(),
-        threads => std::thread::scope(|scope| {
-            let all: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            all.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
-        }),
-    };
-    made.sort_by_key(|&(function, _)| function);
-    let made = made.into_iter().map(|(function, code)| (function, Entry::Start, code)).collect();
-    let installed = NativeCode::install(made).unwrap_or_default();
+    let made = ahead::compile(&task, &|_| ());
+    store.instances[index as usize].native.library = library;
+    let installed = NativeCode::place(made).unwrap_or_default();
     let mut known = inner.native_code();
     for code in installed {
         known.insert((code.function, Entry::Start, options), code);
@@ -141,12 +156,7 @@ fn options(store: &StoreInner, index: u32) -> Options {
     let views = &store.instances[index as usize].memory_views;
     // SAFETY: views live as long as the store.
     let guarded = views.first().is_some_and(|&view| unsafe { (*view).guarded != 0 });
-    Options {
-        stops: config.stops,
-        guarded_memory: guarded && config.signal_handlers,
-        fuel: config.fuel,
-        canonical_nans: config.deterministic,
-    }
+    Options::new(config, guarded)
 }
 
 /// Has the guests of a store compiled, or not, from now on. No guest runs.
@@ -283,7 +293,8 @@ fn loop_now(store: &mut StoreInner, vm: *mut Vm, index: u32, ip: usize) -> Optio
     }
     native.profile.headers.insert((layout.function, entry), ip);
     let module = store.instances[index as usize].module.clone();
-    let code = service::compiled(&*compiler, &module, layout.function, entry, options)?;
+    let request = Request { module: &module, function: layout.function, entry, options };
+    let code = service::compiled(&*compiler, &request)?;
     install(store, index, code);
     let found = store.instances[index as usize].native.loops.get(&ip).cloned();
     found.filter(|_| !store.site_plan.stays_in_interpreter())
@@ -339,7 +350,18 @@ fn ask(store: &mut StoreInner, index: u32, function: u32, entry: Entry, weight: 
     }
     let module: Module = instance.module.clone();
     let (done, ready) = (store.compiling.sender.clone(), store.compiling.ready.clone());
-    let job = Job { module, function, entry, options, weight, instance: index, done, ready };
+    let wants_library = instance.native.library.is_none();
+    let job = Job {
+        module,
+        function,
+        entry,
+        options,
+        weight,
+        instance: index,
+        done,
+        ready,
+        wants_library,
+    };
     if let Some(service) = store.engine.service() {
         service.ask(job);
     }
@@ -352,7 +374,72 @@ fn take_compiled(store: &mut StoreInner) {
         return;
     }
     store.compiling.ready.store(false, Ordering::Release);
-    while let Ok(Done { instance, code }) = store.compiling.receiver.try_recv() {
-        install(store, instance, code);
+    while let Ok(Done { instance, news }) = store.compiling.receiver.try_recv() {
+        match news {
+            News::Code(code) => install(store, instance, code),
+            News::Library(library) => adopt(store, instance, library),
+        }
     }
+}
+
+/// Takes what is stored of the functions that an instance has called before that was known. All
+/// others are looked for when they are called.
+fn adopt(store: &mut StoreInner, index: u32, library: Arc<Library>) {
+    let instance = &mut store.instances[index as usize];
+    if instance.native.library.is_some() || store.tier == Tier::Interp {
+        return;
+    }
+    instance.native.library = Some(library);
+    let imported = instance.module.inner().imported.functions;
+    for function in imported..instance.functions.len() as u32 {
+        // SAFETY: slots live as long as the store, and no guest runs.
+        let was_called = unsafe {
+            let slot = &*store.instances[index as usize].functions[function as usize];
+            !slot.icode.is_null() && slot.code == slot.icode
+        };
+        if was_called {
+            take_stored(store, index, function);
+        }
+    }
+}
+
+/// Gives a function that is called for the first time the code that is stored of it. Says whether
+/// there was some.
+pub fn first_call(store: &mut StoreInner, slot: *mut FuncSlot) -> bool {
+    if store.tier == Tier::Interp || store.engine.config().code_store.is_none() {
+        return false;
+    }
+    // SAFETY: the slot is that of a guest's function, and lives as long as the store.
+    let (index, function) = unsafe { ((*(*slot).vm).instance, (*slot).index) };
+    take_stored(store, index, function)
+}
+
+fn take_stored(store: &mut StoreInner, index: u32, function: u32) -> bool {
+    let instance = &mut store.instances[index as usize];
+    let Some(library) = &instance.native.library else { return false };
+    let code = match library.find(function, Entry::Start) {
+        Some(Found::Code(code)) => code,
+        Some(Found::Refused) => return false,
+        // It was promised before the start; what was damaged is made anew.
+        None if store.tier == Tier::Jit && library.lists(function, Entry::Start) => {
+            return compile_now(store, index, function);
+        }
+        None => return false,
+    };
+    let module = instance.module.clone();
+    instance.native.profile.asked.insert((function, Entry::Start));
+    let code = service::keep_stored(module.inner(), options(store, index), code);
+    install(store, index, code);
+    true
+}
+
+/// Compiles a function while its guest waits.
+fn compile_now(store: &mut StoreInner, index: u32, function: u32) -> bool {
+    let Some(compiler) = store.engine.config().compiler.clone() else { return false };
+    let module = store.instances[index as usize].module.clone();
+    let options = options(store, index);
+    let request = Request { module: &module, function, entry: Entry::Start, options };
+    let is_valid = module.inner().validate_body(function, &mut Default::default()).is_ok();
+    let code = is_valid.then(|| service::compiled(&*compiler, &request)).flatten();
+    code.map(|code| install(store, index, code)).is_some()
 }

@@ -1,64 +1,14 @@
-//! Handlers and the way out, for x86-64 Linux.
-//!
-//! `enter` saves what the caller expects to find and the stack pointer; the handler looks the
-//! faulting instruction up, writes what the mark promises it to `Vm`, and resumes at `leave`, which
-//! returns from `enter` with the code of the trap. The handler allocates nothing and takes no lock.
+//! The processor's part of signals, for x86-64: registers of interrupted code, the way out.
 
 use std::arch::naked_asm;
-use std::cell::Cell;
-use std::mem::MaybeUninit;
-use std::ptr;
-use std::sync::OnceLock;
 
-use brant_isa::Trap;
-
-use crate::memory::{RESERVED_32_BYTES, Reservation};
+use crate::native::stubs::poll_at_entry;
 use crate::vm::Vm;
 
-/// Signals that faults arrive as.
-const SIGNALS: [i32; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
-
-/// What handled [`SIGNALS`] before.
-static BEFORE: OnceLock<[libc::sigaction; 4]> = OnceLock::new();
-
-/// Enough for the registers of every vector extension and our handler.
-const ALTERNATE_STACK_BYTES: usize = 64 << 10;
-
-thread_local! {
-    /// The stack pointer that the innermost `enter` saved, null outside of guest code. The handler
-    /// reads it: it has no destructor and no lazy initialisation.
-    static ENTERED: Cell<*mut u64> = const { Cell::new(ptr::null_mut()) };
-    /// The alternate stack of this host thread.
-    static ALTERNATE: Cell<Option<Alternate>> = const { Cell::new(None) };
-}
-
-/// Makes this host thread ready to run guests: handlers once in the process, an alternate stack
-/// once in each thread.
-pub fn prepare_thread() {
-    BEFORE.get_or_init(install);
-    ALTERNATE.with(|ours| {
-        let alternate = ours.take().unwrap_or_else(Alternate::new);
-        ours.set(Some(alternate));
-    });
-}
-
-/// Runs the dispatch and gives the code of its exit, or of the trap that it faulted with.
-///
-/// # Safety
-/// That of `dispatch`; this thread was prepared. Code that faults owns nothing that needs dropping.
-pub unsafe fn call(dispatch: unsafe extern "C" fn(*mut Vm) -> u64, vm: *mut Vm) -> u64 {
-    let mut saved_rsp = 0u64;
-    let outer = ENTERED.replace(&mut saved_rsp);
-    // SAFETY: by the contract of this function.
-    let exit = unsafe { enter(&mut saved_rsp, dispatch, vm) };
-    ENTERED.set(outer);
-    exit
-}
-
-/// Calls `dispatch(vm)`; keeps its stack pointer in `saved_rsp` meanwhile.
+/// Calls `dispatch(vm)`; keeps its stack pointer in `saved_stack` meanwhile.
 #[unsafe(naked)]
-unsafe extern "C" fn enter(
-    saved_rsp: *mut u64, dispatch: unsafe extern "C" fn(*mut Vm) -> u64, vm: *mut Vm,
+pub unsafe extern "C" fn enter(
+    saved_stack: *mut u64, dispatch: unsafe extern "C" fn(*mut Vm) -> u64, vm: *mut Vm,
 ) -> u64 {
     naked_asm!(
         "push rbp",
@@ -87,9 +37,9 @@ unsafe extern "C" fn enter(
     )
 }
 
-/// Returns from `enter`, whose stack pointer is in `rdi`, with `rsi` as the result.
+/// Returns from `enter`, whose stack pointer is the first argument, with the second as the result.
 #[unsafe(naked)]
-unsafe extern "C" fn leave() {
+pub unsafe extern "C" fn leave() {
     naked_asm!(
         "mov rsp, rdi",
         "mov rax, rsi",
@@ -104,139 +54,86 @@ unsafe extern "C" fn leave() {
     )
 }
 
-unsafe extern "C" {
-    #[link_name = "__start_brant_faults"]
-    static MARKS_START: i32;
-    #[link_name = "__stop_brant_faults"]
-    static MARKS_END: i32;
-}
+/// The handler may have interrupted code that uses what is just below the stack pointer.
+const RED_ZONE_BYTES: usize = 128;
 
-/// Whether the instruction at `pc` is a marked access.
-fn is_marked(pc: usize) -> bool {
-    let (mut mark, end) = (&raw const MARKS_START, &raw const MARKS_END);
-    while mark < end {
-        // SAFETY: the linker places both symbols around the entries, each an i32 distance.
-        let distance = unsafe { mark.read() } as isize;
-        if distance != 0 && (mark as usize).wrapping_add_signed(distance) == pc {
-            return true;
-        }
-        mark = mark.wrapping_add(1);
+/// The code that a signal has interrupted.
+pub struct Interrupted<'a>(pub &'a mut libc::ucontext_t);
+
+impl Interrupted<'_> {
+    fn register(&self, number: i32) -> u64 {
+        self.0.uc_mcontext.gregs[number as usize] as u64
     }
-    false
-}
 
-fn install() -> [libc::sigaction; 4] {
-    SIGNALS.map(|signal| {
-        // SAFETY: `on_fault` has the form that SA_SIGINFO asks for. SA_NODEFER, because the handler
-        // returns to code that may fault again. Zero is a value of all fields.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = on_fault as *const () as usize;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
-            let mut before = MaybeUninit::zeroed();
-            libc::sigaction(signal, &action, before.as_mut_ptr());
-            before.assume_init()
-        }
-    })
-}
-
-unsafe extern "C" fn on_fault(
-    signal: i32, info: *mut libc::siginfo_t, context: *mut libc::ucontext_t,
-) {
-    // SAFETY: the kernel hands over valid places; `leave_guest` asks for no more.
-    unsafe {
-        if !crate::native::fault::redirect(&*info, &mut *context)
-            && !leave_guest(&*info, &mut *context)
-        {
-            pass_on(signal, info, context);
-        }
+    fn set(&mut self, number: i32, value: u64) {
+        self.0.uc_mcontext.gregs[number as usize] = value as i64;
     }
-}
 
-/// Makes the handler return to `leave` if the fault is that of a marked access of this thread's
-/// guest.
-unsafe fn leave_guest(info: &libc::siginfo_t, context: &mut libc::ucontext_t) -> bool {
-    let registers = &mut context.uc_mcontext.gregs;
-    let entered = ENTERED.get();
-    if entered.is_null() || !is_marked(registers[libc::REG_RIP as usize] as usize) {
-        return false;
+    /// The instruction.
+    pub fn pc(&self) -> usize {
+        self.register(libc::REG_RIP) as usize
     }
-    // SAFETY: a marked access has `ip`, `fp` and `vm` in these registers, and `vm` is live.
-    unsafe {
-        let vm = registers[libc::REG_RCX as usize] as *mut Vm;
-        let address = info.si_addr() as u64;
-        // Whatever faults outside of the memory is a mistake of ours, and no trap of the guest.
-        if address.wrapping_sub((*vm).mem0 as u64) >= RESERVED_32_BYTES {
-            return false;
-        }
-        (*vm).fault_address = address;
-        (*vm).ip = registers[libc::REG_RDI as usize] as *const u8;
-        (*vm).fp = registers[libc::REG_RSI as usize] as *mut u64;
-        registers[libc::REG_RDI as usize] = *entered as i64;
+
+    /// The stack pointer.
+    pub fn stack(&self) -> usize {
+        self.register(libc::REG_RSP) as usize
     }
-    registers[libc::REG_RSI as usize] = Trap::OutOfBoundsMemoryAccess as i64;
-    registers[libc::REG_RIP as usize] = leave as *const () as i64;
-    true
-}
 
-/// Gives a fault that is not ours to whoever handled it before.
-unsafe fn pass_on(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::ucontext_t) {
-    let at = SIGNALS.iter().position(|&ours| ours == signal);
-    let before = at.and_then(|at| Some(&BEFORE.get()?[at]));
-    match before.map_or(libc::SIG_DFL, |before| before.sa_sigaction) {
-        libc::SIG_DFL | libc::SIG_IGN => {
-            // SAFETY: the default action comes when the instruction runs again, or, for a signal
-            // that somebody sent, by sending it again.
-            unsafe {
-                libc::signal(signal, libc::SIG_DFL);
-                if (*info).si_code <= 0 {
-                    libc::raise(signal);
-                }
-            }
-        }
-        handler if before.is_some_and(|b| b.sa_flags & libc::SA_SIGINFO != 0) => {
-            type Handler = unsafe extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::ucontext_t);
-            // SAFETY: it was installed with SA_SIGINFO, and gets what the kernel gave us.
-            unsafe { std::mem::transmute::<usize, Handler>(handler)(signal, info, context) }
-        }
-        handler => {
-            // SAFETY: it was installed without SA_SIGINFO.
-            unsafe { std::mem::transmute::<usize, unsafe extern "C" fn(i32)>(handler)(signal) }
-        }
+    /// The frame pointer.
+    pub fn frame_pointer(&self) -> usize {
+        self.register(libc::REG_RBP) as usize
     }
-}
 
-/// An alternate signal stack: the thread's own if it has one, else ours while the thread lives.
-struct Alternate(Option<Reservation>);
-
-impl Alternate {
-    fn new() -> Self {
-        let mut found = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: 0, ss_size: 0 };
-        // SAFETY: `found` is a place for the answer.
-        unsafe { libc::sigaltstack(ptr::null(), &mut found) };
-        if found.ss_flags & libc::SS_DISABLE == 0 {
-            return Self(None);
-        }
-        // Without memory for it the handler runs on the thread's stack, of which guests use little.
-        let area = Reservation::new(ALTERNATE_STACK_BYTES);
-        let area = area.and_then(|mut area| area.commit(0, ALTERNATE_STACK_BYTES).then_some(area));
-        if let Some(area) = &area {
-            let stack =
-                libc::stack_t { ss_sp: area.base().cast(), ss_flags: 0, ss_size: area.len_bytes() };
-            // SAFETY: the mapping lives until `drop` has taken the stack out of use.
-            unsafe { libc::sigaltstack(&stack, ptr::null_mut()) };
-        }
-        Self(area)
+    /// `ip`, `fp` and `vm` of a handler at a marked access.
+    pub fn at_mark(&self) -> (*const u8, *mut u64, *mut Vm) {
+        let [ip, fp, vm] = [libc::REG_RDI, libc::REG_RSI, libc::REG_RCX];
+        (self.register(ip) as _, self.register(fp) as _, self.register(vm) as _)
     }
-}
 
-impl Drop for Alternate {
-    fn drop(&mut self) {
-        if self.0.is_some() {
-            let none =
-                libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-            // SAFETY: after this nothing uses the mapping.
-            unsafe { libc::sigaltstack(&none, ptr::null_mut()) };
+    /// Goes on in `function` with these arguments.
+    pub fn go_to(&mut self, function: *const (), arguments: &[u64]) {
+        let places = [libc::REG_RDI, libc::REG_RSI, libc::REG_RDX, libc::REG_RCX];
+        for (place, &argument) in places.into_iter().zip(arguments) {
+            self.set(place, argument);
         }
+        self.set(libc::REG_RIP, function as u64);
+    }
+
+    /// The same, as if called, by code that uses its stack and never gets it back.
+    pub fn call(&mut self, function: *const (), arguments: &[u64]) {
+        self.set(libc::REG_RSP, ((self.stack() - RED_ZONE_BYTES) & !15) as u64 - 8);
+        self.go_to(function, arguments);
+    }
+
+    /// At the stack check of compiled code: the limit that it has loaded, plus what the frame needs.
+    pub fn needed_stack(&self) -> u64 {
+        // Cranelift's register for that.
+        self.register(libc::REG_R10)
+    }
+
+    /// At the stack check of compiled code: where the function was called, and the frame pointer of
+    /// its caller.
+    ///
+    /// # Safety
+    /// It stands there.
+    pub unsafe fn caller(&self) -> (u64, u64) {
+        let stack = self.stack() as *const u64;
+        // SAFETY: the prologue has pushed the frame pointer, and the call the return address.
+        unsafe { (*stack.add(1), *stack) }
+    }
+
+    /// At the stack check of the compiled function at `start`: goes on as if it had called `poll`
+    /// before its first instruction.
+    ///
+    /// # Safety
+    /// It stands there.
+    pub unsafe fn poll_at_entry(&mut self, start: *const u8) {
+        // Undoes the prologue, which has pushed the frame pointer and nothing else.
+        // SAFETY: by the contract of this function.
+        let (_, frame_pointer) = unsafe { self.caller() };
+        self.set(libc::REG_RBP, frame_pointer);
+        self.set(libc::REG_RSP, self.stack() as u64 + 8);
+        self.set(libc::REG_R10, start as u64);
+        self.set(libc::REG_RIP, poll_at_entry as *const () as u64);
     }
 }

@@ -179,7 +179,12 @@ impl<'a> Walk<'a> {
             | Operator::TableCopy { .. }
             | Operator::TableGrow { .. }
             | Operator::TableFill { .. }
-            | Operator::ElemDrop { .. } => return self.site(SiteKind::Operation, offset, 0),
+            | Operator::ElemDrop { .. }
+            | Operator::MemoryAtomicNotify { .. }
+            | Operator::MemoryAtomicWait32 { .. }
+            | Operator::MemoryAtomicWait64 { .. } => {
+                return self.site(SiteKind::Operation, offset, 0);
+            }
             _ => return,
         };
         self.events.push(event);

@@ -48,6 +48,11 @@ impl StoreInner {
             Operation::TableInit => return self.table_init(instance, second, first, operands),
             Operation::TableCopy => return self.table_copy(instance, first, second, operands),
             Operation::TableFill => return self.table_fill(instance, first, operands),
+            Operation::AtomicNotify => {
+                operands[0] = self.atomic_notify(instance, immediates, operands)?;
+            }
+            // Waiting is a matter of the thread: see `Run::wait`.
+            Operation::AtomicWait32 | Operation::AtomicWait64 => {}
         }
         Ok(Done::Yes)
     }
@@ -64,6 +69,18 @@ impl StoreInner {
         let table = &mut self.tables[index as usize];
         let failed = if table.ty.is_64 { u64::MAX } else { u64::from(u32::MAX) };
         table.grow(delta, init, &mut self.budget).unwrap_or(failed)
+    }
+
+    /// `memory.atomic.notify`: how many were woken. In a memory that is not shared nobody waits.
+    fn atomic_notify(
+        &mut self, instance: usize, [memory, offset]: [u32; 2], operands: &[u64; 3],
+    ) -> Result<u64, Trap> {
+        let memory = self.instances[instance].memories[memory as usize];
+        let memory = &self.memories[memory as usize];
+        let address = operands[0] + u64::from(offset);
+        check_aligned(address, 4, memory.view.len_bytes)?;
+        let woken = memory.waits().map_or(0, |waits| waits.notify(address, operands[1] as u32));
+        Ok(u64::from(woken))
     }
 
     fn memory_init(
@@ -187,6 +204,14 @@ impl StoreInner {
         table.elements_mut()[range(to, chunk)].fill(value as u32);
         Ok(forward(operands, chunk, 0))
     }
+}
+
+/// Whether `bytes` bytes at `address` are one cell of a memory of `len` bytes.
+pub(crate) fn check_aligned(address: u64, bytes: u64, len: u64) -> Result<(), Trap> {
+    if !address.is_multiple_of(bytes) {
+        return Err(Trap::UnalignedAtomic);
+    }
+    check(address, bytes, len, Trap::OutOfBoundsMemoryAccess)
 }
 
 /// Whether `count` units from `from` on lie in `len`.

@@ -4,7 +4,7 @@
 //! are numbers, good with their own store only. Nothing in a store is freed before the store is:
 //! handlers, icode and tables hold addresses and numbers of what is in it.
 
-mod bulk;
+pub(crate) mod bulk;
 mod interrupt;
 mod limits;
 mod site_plan;
@@ -29,6 +29,7 @@ use crate::host::HostFunc;
 use crate::icode::lower::Scratch;
 use crate::instance::InstanceInner;
 use crate::memory::MemoryInner;
+use crate::memory::wait::Wake;
 use crate::native::calls::CallTargets;
 use crate::native::code::CodeMap;
 use crate::native::tier::Compiling;
@@ -73,6 +74,8 @@ pub(crate) struct StoreInner {
     pub site_plan: SitePlan,
     /// How many runs stand on the native stack.
     pub activations: u32,
+    /// Called when a thread of this store that waits at an address is woken.
+    pub wake: Option<Wake>,
 }
 
 // SAFETY: the raw pointers in a store lead to what the store itself owns, the boxed values in it are
@@ -105,6 +108,7 @@ impl Store {
             call_targets: CallTargets::default(),
             site_plan: SitePlan::default(),
             activations: 0,
+            wake: None,
         });
         Self { inner: ManuallyDrop::new(inner) }
     }
@@ -112,6 +116,12 @@ impl Store {
     /// The engine that it was made for.
     pub fn engine(&self) -> &Engine {
         &self.inner.engine
+    }
+
+    /// Has `wake` called whenever a thread of this store that waits at an address is woken, by the
+    /// thread that wakes it. It must not run guests.
+    pub fn on_wake(&mut self, wake: Wake) {
+        self.inner.wake = Some(wake);
     }
 
     /// The embedder's data.

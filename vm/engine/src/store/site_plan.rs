@@ -1,7 +1,9 @@
 //! Stops at counted sites and tiers that change at random: for tests, and for whoever wants a run to
 //! stop at the same place every time.
 //!
-//! Entries of functions and loop headers are counted, in both tiers alike.
+//! Entries of functions and ways back to loop headers are counted, in both tiers alike. Not counted
+//! are the entry of the outermost function, at which a thread stands anyway, and the way into a loop
+//! from above, at which the interpreter has no record.
 
 use crate::store::Store;
 
@@ -51,8 +53,8 @@ impl SitePlan {
 }
 
 impl Store {
-    /// Lets the next run stop at the site of this number, counted from 1: entries of functions and
-    /// loop headers. The run ends with [`crate::Stop::Interrupted`]. `None` counts no more.
+    /// Lets the next run stop at the site of this number, counted from 1: entries of functions, and
+    /// loop headers to which the run comes back. The run ends with [`crate::Stop::Interrupted`]. `None` counts no more.
     ///
     /// In compiled code sites are counted if it was made with [`crate::compile::Stops::Every`].
     pub fn stop_at_site(&mut self, number: Option<u64>) {

@@ -13,6 +13,7 @@ mod errno;
 pub mod landlock;
 mod listing;
 mod object;
+pub mod private;
 mod resolve;
 mod socket;
 mod wait;

@@ -3,10 +3,10 @@
 use std::convert::Infallible;
 
 use brant_isa::Trap;
-use brant_isa::machine::{FloatCc, IntCc, Machine, MemArg, Res};
+use brant_isa::machine::{FloatCc, IntCc, Machine, MemArg, Res, RmwOp};
 use brant_isa::types::{Float, Int, Kind, Scalar, Ty};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::{InstBuilder, Value, types};
+use cranelift_codegen::ir::{AtomicRmwOp, InstBuilder, Value, types};
 
 use super::{Emit, clif, lane_order};
 use crate::abi::trap_code;
@@ -37,6 +37,32 @@ pub fn float_cc(cc: FloatCc) -> FloatCC {
         FloatCc::Le => FloatCC::LessThanOrEqual,
         FloatCc::Ge => FloatCC::GreaterThanOrEqual,
         FloatCc::Uno => FloatCC::Unordered,
+    }
+}
+
+/// CLIF's name of a read-modify-write.
+fn rmw_op(op: RmwOp) -> AtomicRmwOp {
+    match op {
+        RmwOp::Add => AtomicRmwOp::Add,
+        RmwOp::Sub => AtomicRmwOp::Sub,
+        RmwOp::And => AtomicRmwOp::And,
+        RmwOp::Or => AtomicRmwOp::Or,
+        RmwOp::Xor => AtomicRmwOp::Xor,
+        RmwOp::Xchg => AtomicRmwOp::Xchg,
+    }
+}
+
+impl Emit<'_, '_> {
+    /// Where an atomic access goes: its instructions have no room for a constant.
+    fn atomic_place<T: Int>(&self, at: MemArg, address: Value) -> Value {
+        let (place, offset) = self.place(at, address, clif(T::KIND).bytes());
+        match offset {
+            0 => place,
+            _ => {
+                let offset = self.ins(|i| i.iconst(types::I64, i64::from(offset)));
+                self.ins(|i| i.iadd(place, offset))
+            }
+        }
     }
 }
 
@@ -152,5 +178,26 @@ impl Machine for Emit<'_, '_> {
         let (place, offset) = self.place(at, address, clif(T::KIND).bytes());
         self.ins(|i| i.store(self.regions.heap(), x, place, offset));
         Ok(())
+    }
+
+    fn atomic_load<T: Int>(&self, at: MemArg, address: Value) -> Res<Self, T> {
+        let place = self.atomic_place::<T>(at, address);
+        Ok(self.ins(|i| i.atomic_load(clif(T::KIND), self.regions.heap(), place)))
+    }
+    fn atomic_store<T: Int>(&self, at: MemArg, address: Value, x: Value) -> Result<(), Infallible> {
+        let place = self.atomic_place::<T>(at, address);
+        self.ins(|i| i.atomic_store(self.regions.heap(), x, place));
+        Ok(())
+    }
+    fn atomic_rmw<T: Int>(&self, op: RmwOp, at: MemArg, address: Value, x: Value) -> Res<Self, T> {
+        let place = self.atomic_place::<T>(at, address);
+        let op = rmw_op(op);
+        Ok(self.ins(|i| i.atomic_rmw(clif(T::KIND), self.regions.heap(), op, place, x)))
+    }
+    fn atomic_cas<T: Int>(
+        &self, at: MemArg, address: Value, expected: Value, x: Value,
+    ) -> Res<Self, T> {
+        let place = self.atomic_place::<T>(at, address);
+        Ok(self.ins(|i| i.atomic_cas(self.regions.heap(), place, expected, x)))
     }
 }

@@ -110,16 +110,35 @@ impl<'a> Translator<'a, '_> {
         let args = self.carry(params.len())?;
         let kept = self.keep_operands(height);
         let header = self.block_with(&params);
-        self.b.ins().jump(header, &args);
+        // Whoever counts sites counts ways back alone, as the interpreter does: who comes to the loop
+        // from above goes around the header.
+        let inner = (self.options.stops == Stops::Every).then(|| self.block_with(&params));
+        self.b.ins().jump(inner.unwrap_or(header), &args);
         self.way_in(header, height)?;
         self.b.switch_to_block(header);
-        let values = self.b.block_params(header).to_vec();
-        self.operands.truncate(height);
-        self.operands.extend_from_slice(&values);
+        let values = self.loop_operands(header, height);
         self.open(Opened::Loop(header), kept, params, results);
         self.refresh_kept();
         self.is_leaf = false;
-        self.loop_header(header, &values)
+        self.look_at_header(header, &values)?;
+        if let Some(inner) = inner {
+            self.b.ins().jump(inner, &frame_args(&values));
+            self.go_on_in(inner);
+            self.loop_operands(inner, height);
+            self.refresh_kept();
+        }
+        if self.options.fuel {
+            self.pay(SiteKind::Loop)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the parameters of a loop from those of `block`.
+    fn loop_operands(&mut self, block: Block, height: usize) -> Vec<Value> {
+        let values = self.b.block_params(block).to_vec();
+        self.operands.truncate(height);
+        self.operands.extend_from_slice(&values);
+        values
     }
 
     /// Operands below the innermost block from their variables again.
@@ -398,7 +417,15 @@ impl<'a> Translator<'a, '_> {
 
     /// `unreachable`.
     pub(super) fn unreachable(&mut self) -> Result<(), CompileError> {
+        // Cranelift would make a conditional trap of a branch to a block that only traps, and the trap
+        // would report the branch's place.
+        self.b.ins().sequence_point();
         self.b.ins().trap(trap_code(Trap::Unreachable));
+        let block =
+            self.b.current_block().filter(|&block| self.b.func.layout.entry_block() != Some(block));
+        if let Some(block) = block {
+            self.b.set_cold_block(block);
+        }
         self.skip_unreachable()
     }
 

@@ -29,18 +29,18 @@ impl Translator<'_, '_> {
     /// The header looks whether it shall stop. The cold block goes back to the *header* and is the
     /// *first* successor: if it rejoined the loop's body, the exit would end Cranelift's code motion
     /// out of the rest of the loop.
-    pub(super) fn loop_header(
+    pub(super) fn look_at_header(
         &mut self, header: Block, params: &[Value],
     ) -> Result<(), CompileError> {
-        if self.options.stops != Stops::Never {
-            let site = self.site(SiteKind::Loop)?;
-            let back: Vec<_> = params.iter().map(|&value| BlockArg::Value(value)).collect();
-            self.poll(site, Some((header, &back)))?;
+        match self.options.stops {
+            Stops::Never => return Ok(()),
+            // Whoever counts would count a header again that is gone back to.
+            Stops::Every => return self.poll_here(SiteKind::Loop),
+            Stops::Usual => {}
         }
-        if self.options.fuel {
-            self.pay(SiteKind::Loop)?;
-        }
-        Ok(())
+        let site = self.site(SiteKind::Loop)?;
+        let back: Vec<_> = params.iter().map(|&value| BlockArg::Value(value)).collect();
+        self.poll(site, Some((header, &back)))
     }
 
     /// Looks whether to stop at a site that is no loop header.

@@ -57,7 +57,7 @@ impl Translator<'_, '_> {
         Ok((imms, memory))
     }
 
-    fn mem_arg(&mut self) -> Result<(MemArg, u32), CompileError> {
+    pub(super) fn mem_arg(&mut self) -> Result<(MemArg, u32), CompileError> {
         let align = self.index()?;
         let memory = if align & 0x40 != 0 { self.index()? } else { 0 };
         Ok((MemArg { offset: self.index()? }, memory))

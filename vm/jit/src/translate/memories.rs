@@ -2,7 +2,7 @@
 
 use brant_engine::compile::{CallKind, CompileError, Operation};
 use brant_engine::site::SiteKind;
-use brant_isa::{Opcode, Trap};
+use brant_isa::{ImmediateKind, Opcode, Trap};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 
@@ -23,6 +23,9 @@ fn operation(opcode: Opcode) -> Option<(Operation, usize, bool)> {
         Opcode::TableGrow => (Operation::TableGrow, 2, true),
         Opcode::TableFill => (Operation::TableFill, 3, false),
         Opcode::ElemDrop => (Operation::ElemDrop, 0, false),
+        Opcode::MemoryAtomicNotify => (Operation::AtomicNotify, 2, true),
+        Opcode::MemoryAtomicWait32 => (Operation::AtomicWait32, 3, true),
+        Opcode::MemoryAtomicWait64 => (Operation::AtomicWait64, 3, true),
         _ => return None,
     })
 }
@@ -34,8 +37,14 @@ impl Translator<'_, '_> {
         let (operation, count, has_result) =
             operation(opcode).ok_or_else(|| invalid("an operation"))?;
         let mut immediates = [0; 2];
-        for (i, _) in opcode.row().immediates.iter().enumerate() {
-            immediates[i] = self.index()?;
+        for (i, immediate) in opcode.row().immediates.iter().enumerate() {
+            match immediate.kind {
+                ImmediateKind::MemArg { .. } => {
+                    let (at, memory) = self.mem_arg()?;
+                    immediates = [memory, at.offset];
+                }
+                _ => immediates[i] = self.index()?,
+            }
         }
         self.stop_between(SiteKind::Operation)?;
         let operands = self.pop_many(count)?;
@@ -46,6 +55,7 @@ impl Translator<'_, '_> {
         }
         for i in 0..3 {
             args.push(match operands.get(i) {
+                Some(&operand) if self.b.func.dfg.value_type(operand) == types::I64 => operand,
                 Some(&operand) => self.b.ins().uextend(types::I64, operand),
                 None => self.b.ins().iconst(types::I64, 0),
             });
@@ -58,6 +68,13 @@ impl Translator<'_, '_> {
             let result = self.b.ins().ireduce(types::I32, results[0]);
             self.push(result);
         }
+        Ok(())
+    }
+
+    /// `atomic.fence`.
+    pub(super) fn fence(&mut self) -> Result<(), CompileError> {
+        self.byte()?;
+        self.b.ins().fence();
         Ok(())
     }
 

@@ -187,7 +187,11 @@ impl<'a> Translator<'a, '_> {
             | Opcode::TableCopy
             | Opcode::TableGrow
             | Opcode::TableFill
-            | Opcode::ElemDrop => self.operation(opcode),
+            | Opcode::ElemDrop
+            | Opcode::MemoryAtomicNotify
+            | Opcode::MemoryAtomicWait32
+            | Opcode::MemoryAtomicWait64 => self.operation(opcode),
+            Opcode::AtomicFence => self.fence(),
             other => Err(CompileError::Unsupported(other.name().to_owned())),
         }
     }

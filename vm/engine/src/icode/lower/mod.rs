@@ -7,6 +7,7 @@
 //!
 //! It must never know what runs the icode next, nor validate: it sees accepted bodies only.
 
+mod atomic;
 mod call;
 mod control;
 mod fuse;

@@ -110,6 +110,7 @@ impl Lower<'_> {
             }
             0xFC => self.miscellaneous(),
             0xFD => self.vector(),
+            0xFE => self.atomic(),
             _ => self.numeric(Opcode::decode(None, u32::from(code))),
         }
     }
@@ -626,6 +627,7 @@ impl Lower<'_> {
                 }
             },
             0xFD => self.skip_vector_immediates(),
+            0xFE => self.skip_atomic_immediates(),
             _ => {}
         }
     }

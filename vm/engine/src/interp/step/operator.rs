@@ -17,6 +17,8 @@ pub trait View: 'static {
     type Env: Env;
     /// Size of the records that have this view.
     const RECORD_BYTES: usize;
+    /// Where in the record the low half of an access's offset is.
+    const OFFSET_AT: usize;
     /// The memory of the record at `ip`.
     ///
     /// # Safety
@@ -28,11 +30,12 @@ pub trait View: 'static {
 pub trait Immediates: Imms {
     /// How many bytes they take beyond the usual record.
     const EXTRA_BYTES: usize;
-    /// Reads them; what does not fit into the usual record begins at byte `behind`.
+    /// Reads them; what does not fit into the usual record begins at byte `behind`, the offset of an
+    /// access at `offset_at`.
     ///
     /// # Safety
     /// See [`Regs`].
-    unsafe fn read(regs: &Regs, behind: usize) -> Self;
+    unsafe fn read(regs: &Regs, behind: usize, offset_at: usize) -> Self;
 }
 
 /// Operator `O` with operands from `S` and its result to `D`, on the memory that `V` shows.
@@ -48,7 +51,7 @@ where
         // SAFETY: by the contract of `Regs`.
         unsafe {
             let operands = S::read(regs);
-            let immediates = O::Imms::read(regs, V::RECORD_BYTES);
+            let immediates = O::Imms::read(regs, V::RECORD_BYTES, V::OFFSET_AT);
             match O::run(&Eval(V::of(regs)), immediates, operands) {
                 Ok(result) => {
                     D::write(regs, result);
@@ -64,22 +67,22 @@ where
 impl Immediates for () {
     const EXTRA_BYTES: usize = 0;
     #[inline(always)]
-    unsafe fn read(_: &Regs, _: usize) -> Self {}
+    unsafe fn read(_: &Regs, _: usize, _: usize) -> Self {}
 }
 
 impl Immediates for (MemArg,) {
     const EXTRA_BYTES: usize = 0;
     #[inline(always)]
-    unsafe fn read(regs: &Regs, _: usize) -> Self {
+    unsafe fn read(regs: &Regs, _: usize, offset_at: usize) -> Self {
         // SAFETY: by the contract of `Regs`.
-        (MemArg { offset: unsafe { regs.operand(at::WORD) } },)
+        (MemArg { offset: unsafe { regs.operand(offset_at) } },)
     }
 }
 
 impl Immediates for (Lane,) {
     const EXTRA_BYTES: usize = 0;
     #[inline(always)]
-    unsafe fn read(regs: &Regs, _: usize) -> Self {
+    unsafe fn read(regs: &Regs, _: usize, _: usize) -> Self {
         // SAFETY: by the contract of `Regs`.
         (Lane(unsafe { regs.operand(at::D) }),)
     }
@@ -88,7 +91,7 @@ impl Immediates for (Lane,) {
 impl Immediates for (MemArg, Lane) {
     const EXTRA_BYTES: usize = 8;
     #[inline(always)]
-    unsafe fn read(regs: &Regs, behind: usize) -> Self {
+    unsafe fn read(regs: &Regs, behind: usize, _: usize) -> Self {
         // SAFETY: by the contract of `Regs`.
         unsafe { (MemArg { offset: regs.operand(behind) }, Lane(regs.operand(at::D))) }
     }
@@ -97,7 +100,7 @@ impl Immediates for (MemArg, Lane) {
 impl Immediates for (Shuffle,) {
     const EXTRA_BYTES: usize = 16;
     #[inline(always)]
-    unsafe fn read(regs: &Regs, behind: usize) -> Self {
+    unsafe fn read(regs: &Regs, behind: usize, _: usize) -> Self {
         // SAFETY: by the contract of `Regs`.
         (Shuffle(unsafe { regs.operand(behind) }),)
     }

@@ -34,6 +34,18 @@ impl Step for ZeroLocals {
     }
 }
 
+/// `atomic.fence`.
+pub struct Fence;
+impl Step for Fence {
+    #[inline(always)]
+    unsafe fn step(regs: &mut Regs) -> Flow {
+        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+        // SAFETY: by the contract of `Regs`.
+        unsafe { regs.advance(RECORD_BYTES) };
+        Flow::Go
+    }
+}
+
 /// The same for exactly `PAIRS` pairs: so many stores and nothing else.
 pub struct ZeroPairs<const PAIRS: usize>;
 impl<const PAIRS: usize> Step for ZeroPairs<PAIRS> {

@@ -3,8 +3,9 @@
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
+use crate::native::abi::INT_REGISTERS;
 use crate::native::calls::{called_out, operate};
-use crate::native::capture::{next_delivery, polled};
+use crate::native::capture::{Walk, next_delivery, polled};
 use crate::native::segment::Way;
 
 /// What `poll` keeps on the stack, lowest address first.
@@ -27,8 +28,26 @@ pub struct Polled {
 
 impl Polled {
     /// Integer parameters of a function that has not begun, the block first.
-    pub fn ints(&self) -> [u64; 6] {
+    pub fn ints(&self) -> [u64; INT_REGISTERS] {
         [self.rdi, self.rsi, self.rdx, self.rcx, self.r8, self.r9]
+    }
+
+    /// Where a function that has not begun was called.
+    ///
+    /// # Safety
+    /// `poll_at_entry` has led here.
+    pub unsafe fn caller(this: *mut Self) -> Walk {
+        // SAFETY: the return address of the call lies above.
+        unsafe { Walk { slot: this.add(1).cast(), frame_pointer: (*this).frame_pointer } }
+    }
+
+    /// The words on the stack of a call that has not begun.
+    ///
+    /// # Safety
+    /// As for `caller`.
+    pub unsafe fn words(this: *const Self) -> *const u64 {
+        // SAFETY: they lie above the return address of the call.
+        unsafe { this.add(1).cast::<u64>().add(1) }
     }
 }
 
@@ -38,7 +57,7 @@ impl Polled {
 #[repr(C)]
 pub struct CalledOut {
     pub floats: [[u64; 2]; 8],
-    pub ints: [u64; 6],
+    pub ints: [u64; INT_REGISTERS],
     pub frame_pointer: *mut usize,
     pub return_address: usize,
 }
@@ -46,7 +65,7 @@ pub struct CalledOut {
 /// Called from loop headers: keeps every register, the caller-saved ones too (PreserveAll). Only
 /// the lower halves of vector registers: compiled code uses no AVX.
 #[unsafe(naked)]
-pub unsafe extern "sysv64" fn poll() {
+pub unsafe extern "C" fn poll() {
     naked_asm!(
         "push rax",
         "push rcx",
@@ -126,13 +145,13 @@ pub unsafe extern "sysv64" fn poll() {
 /// Where the handler sends a stopped entry: `poll`, as if called at the first byte of the function,
 /// which is in r10. The prologue runs again when it returns.
 #[unsafe(naked)]
-pub unsafe extern "sysv64" fn poll_at_entry() {
+pub unsafe extern "C" fn poll_at_entry() {
     naked_asm!("push r10", "jmp {poll}", poll = sym poll)
 }
 
 /// Where `poll` returns to instead, when the stopped entry gives up: out of the function.
 #[unsafe(naked)]
-pub unsafe extern "sysv64" fn leave_entry() {
+pub unsafe extern "C" fn leave_entry() {
     naked_asm!("ret")
 }
 
@@ -140,7 +159,7 @@ pub unsafe extern "sysv64" fn leave_entry() {
 /// callee-saved registers and `rsp`, which is all that the caller's pad relies on; it takes the
 /// record in rax, as the payload of an exception.
 #[unsafe(naked)]
-pub unsafe extern "sysv64" fn trampoline() {
+pub unsafe extern "C" fn trampoline() {
     naked_asm!("call {next}", "jmp rdx", next = sym next_delivery)
 }
 
@@ -148,7 +167,7 @@ macro_rules! saving_stub {
     ($(#[$doc:meta])* $name:ident, $target:path) => {
         $(#[$doc])*
         #[unsafe(naked)]
-        pub unsafe extern "sysv64" fn $name() {
+        pub unsafe extern "C" fn $name() {
             naked_asm!(
                 "push rbp",
                 "sub rsp, 176",
@@ -191,7 +210,7 @@ saving_stub! {
 
 /// Calls compiled code as `way` says, on the guest's native stack, and keeps its results there.
 #[unsafe(naked)]
-pub unsafe extern "sysv64" fn enter(way: *mut Way) {
+pub unsafe extern "C" fn enter(way: *mut Way) {
     naked_asm!(
         "push rbp",
         "push rbx",
@@ -248,7 +267,7 @@ pub unsafe extern "sysv64" fn enter(way: *mut Way) {
 
 /// Returns from `enter`, whatever stands above it on the stack.
 #[unsafe(naked)]
-pub unsafe extern "sysv64" fn leave(way: *mut Way) -> ! {
+pub unsafe extern "C" fn leave(way: *mut Way) -> ! {
     naked_asm!(
         "mov rsp, [rdi + {saved}]",
         "pop rdi",

@@ -164,25 +164,31 @@ def steady(results):
             "are faster. <code>compare.py DIR steady</code>", grid(cards + without))
 
 
-def cold(results):
-    """Whole runs with every cache off."""
-    rows = values_of(results, "wall_ms")
+def whole_runs(results, key, show):
+    """A card for each program, behind one for their mean."""
+    rows = values_of(results, key)
     best = lambda row: min((v for v in row.values() if not isinstance(v, str)), default=None)
     means, count = geomeans(rows, rows, best)
     cards = [bars("All programs", f"geometric mean of {count}, best = 1", means, show_ratio)] if means else []
-    cards += [bars(p, classes("cold").get(p, ""), row, show_ms) for p, row in rows.items()]
+    return grid(cards + [bars(p, classes("cold").get(p, ""), row, show) for p, row in rows.items()])
+
+
+def cold(results):
+    """Whole runs with every cache off."""
     return ("From the start to the end", "One whole run of each program, every cache off: what somebody waits who starts it. "
-            "<code>compare.py DIR cold</code>", grid(cards))
+            "<code>compare.py DIR cold</code>", whole_runs(results, "wall_ms", show_ms))
 
 
 def memory(results):
     """The peak of the same runs."""
-    rows = values_of(results, "peak_mib")
-    best = lambda row: min((v for v in row.values() if not isinstance(v, str)), default=None)
-    means, count = geomeans(rows, rows, best)
-    cards = [bars("All programs", f"geometric mean of {count}, best = 1", means, show_ratio)] if means else []
-    cards += [bars(p, classes("cold").get(p, ""), row, show_mib) for p, row in rows.items()]
-    return ("Memory", "The most memory that each of the same runs had, the engine included.", grid(cards))
+    return ("Memory", "The most memory that each of the runs from the start to the end had, the engine included.",
+            whole_runs(results, "peak_mib", show_mib))
+
+
+def warm(results):
+    """Whole runs that find what the run before has compiled."""
+    return ("The second start", "The same once more, when the engine finds on disk what the first run compiled. "
+            "<code>compare.py DIR warm</code>", whole_runs(results, "wall_ms", show_ms))
 
 
 def text(results):
@@ -252,7 +258,7 @@ def curve(results):
             "<code>compare.py DIR curve</code>", "".join(cards))
 
 
-SECTIONS = (("steady", steady), ("curve", curve), ("cold", cold), ("cold", memory), ("text", text))
+SECTIONS = (("steady", steady), ("curve", curve), ("cold", cold), ("warm", warm), ("cold", memory), ("text", text))
 
 
 def page(data):

@@ -89,6 +89,13 @@ impl Library {
         NativeCode::at(function, entry, chunk.clone(), range).map(Arc::new).map(Found::Code)
     }
 
+    /// Adds a function, or that there is no code of it, to the file; this library does not see it.
+    pub fn add_one(&self, function: u32, entry: Entry, packed: Option<&[u8]>) {
+        let mut batch = format::BatchWriter::new(self.key);
+        batch.push(function, entry, packed.unwrap_or_default());
+        self.add(batch);
+    }
+
     /// Adds a batch to the file; this library does not see it.
     pub fn add(&self, batch: format::BatchWriter) {
         if let Some(bytes) = batch.finish() {

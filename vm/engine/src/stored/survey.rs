@@ -30,11 +30,11 @@ pub struct Survey {
 pub fn survey(bytes: &[u8]) -> Option<Survey> {
     let key = format::header_key(bytes.first_chunk::<HEADER_BYTES>()?)?;
     let rows = format::rows(&key, bytes)?;
-    let mut survey = Survey::default();
-    survey.valid_bytes = format::valid_bytes(&key, 0, |at, buffer| {
+    let valid_bytes = format::valid_bytes(&key, 0, |at, buffer| {
         let part = usize::try_from(at).ok().and_then(|at| bytes.get(at..)?.get(..buffer.len()));
         part.map(|part| buffer.copy_from_slice(part)).is_some()
     });
+    let mut survey = Survey { valid_bytes, ..Survey::default() };
     // The last row of each holds.
     let latest: BTreeMap<_, _> =
         rows.iter().map(|row| ((row.function, format::entry_number(row.entry)), row)).collect();

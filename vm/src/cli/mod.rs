@@ -22,6 +22,7 @@ mod inspect;
 mod man;
 mod options;
 mod output;
+mod profile;
 mod restore;
 mod run;
 mod table;

@@ -19,6 +19,7 @@ use super::control::attended;
 use super::exit::{Failure, LIMIT, MOVED, TRAP};
 use super::input::{Input, cannot_read, name};
 use super::options::{RunOptions, Tier, Validate};
+use super::profile::Profiles;
 use super::terminal::FilteredOutput;
 use super::watch::Watch;
 use super::{cache, check, restore, similar_verb, wasmtime};
@@ -33,8 +34,13 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
         return restore::go_on(&snapshot, &options);
     }
     let mut watch = Watch::new(&options)?;
+    let mut profiles = Profiles::new(&options.profile)?;
     let cache = cache::of_run(&options);
-    let config = Config { code_store: cache.as_ref().map(cache::store), ..config(&options)? };
+    let config = Config {
+        code_store: cache.as_ref().map(cache::store),
+        perf_map: profiles.perf_map(),
+        ..config(&options)?
+    };
     let engine = Engine::new(&config).map_err(|error| Failure::usage(error.to_string()))?;
     let module = load(&engine, file, &options)?;
     let builder = grants(Process::builder(&module), file, args, &options)?;
@@ -48,6 +54,7 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
     if let Some(control) = &control {
         control.attach(&mut process).map_err(|error| explain(&error, &options))?;
     }
+    profiles.begin(&mut process)?;
     // Everything is open that was granted; from here on nothing else can be opened, whatever the
     // path resolver does.
     build_wall(&options, control.as_ref(), cache.as_deref());
@@ -56,6 +63,7 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
         None => start(&mut process, &mut control, &module, &options),
     };
     watch.finish(&mut process, engine.code_counts());
+    profiles.finish(&process, &options);
     // The process of the system ends now: to give every mapping back one by one would only cost
     // time.
     std::mem::forget(process);

@@ -199,7 +199,11 @@ fn install(store: &mut StoreInner, index: u32, code: Arc<NativeCode>) {
     if store.tier == Tier::Interp {
         return;
     }
-    store.code.add(code.clone());
+    if store.code.add(code.clone())
+        && let Some(map) = &store.engine.config().perf_map
+    {
+        map.note(store.instances[index as usize].module.inner(), &code);
+    }
     prepare(store, index);
     let instance = &mut store.instances[index as usize];
     match code.entry {

@@ -35,6 +35,7 @@ mod limits;
 mod linker;
 mod module;
 mod process;
+mod profile;
 mod status;
 mod streams;
 mod system;
@@ -44,7 +45,7 @@ pub mod wast;
 
 pub use brant_engine::{
     Ahead, CodeCounts, Config, Engine, EngineError, ExportType, ExternType, FuncType, GuestMemory,
-    ImportType, Tier, Trap, TrapReport, Val, ValType,
+    ImportType, PerfMap, Sample, Tier, Trap, TrapReport, Val, ValType,
 };
 pub use brant_kernel::host::MountAccess;
 pub use brant_kernel::persist as resources;
@@ -63,6 +64,7 @@ pub use limits::Limits;
 pub use linker::{HostResults, IntoHostFunction, Linker, WithCaller};
 pub use module::{Module, Validation, is_bytecode, skip_interpreter_line};
 pub use process::Process;
+pub use profile::Profile;
 pub use status::{ExitStatus, Stopped};
 pub use streams::{Captured, Input, InputAsked, Output};
 pub use system::{TracedCall, TracedEnd, provides, system_call_groups};

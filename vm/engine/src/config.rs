@@ -6,6 +6,7 @@ use wasmparser::WasmFeatures;
 
 use crate::compile::{Compiler, Stops};
 use crate::native::service::{Counters, Service};
+use crate::profile::PerfMap;
 use crate::stored::CodeStore;
 
 /// Choices of an [`Engine`]. The default is what `brant run` uses.
@@ -28,6 +29,8 @@ pub struct Config {
     pub compiler: Option<Arc<dyn Compiler>>,
     /// What keeps compiled code from one process to the next. None keeps nothing.
     pub code_store: Option<Arc<dyn CodeStore>>,
+    /// What is told where compiled code is.
+    pub perf_map: Option<Arc<PerfMap>>,
     /// What is compiled.
     pub tier: Tier,
     /// Where compiled code can stop.
@@ -78,6 +81,7 @@ impl Default for Config {
             max_stack_bytes: 1 << 20,
             compiler: None,
             code_store: None,
+            perf_map: None,
             tier: Tier::Auto,
             stops: Stops::Usual,
         }

@@ -18,6 +18,7 @@ mod memory;
 mod module;
 mod native;
 pub mod persist;
+mod profile;
 mod run;
 mod signal;
 pub mod site;
@@ -52,6 +53,7 @@ pub use module::{
     ModuleError,
 };
 pub use native::ahead::Ahead;
+pub use profile::{PerfMap, Sample};
 pub use stop::{HostMistake, HostPanic, Stop};
 pub use store::{Interrupt, LimitError, Limits, Resource, Store};
 pub use table::Table;

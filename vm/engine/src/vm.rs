@@ -89,6 +89,9 @@ pub const STOP: u32 = 1;
 /// Bit of the stop word: the run counts its sites.
 pub const COUNT: u32 = 2;
 
+/// Bit of the stop word: the run says where it is at its next site, and goes on.
+pub const SAMPLE: u32 = 4;
+
 /// A stack limit that no stack pointer is above, with room for the size of a frame to be added.
 pub const STOP_LIMIT: u64 = 1 << 63;
 

@@ -23,6 +23,7 @@ mod inspect;
 mod man;
 mod options;
 mod output;
+mod profile;
 mod restore;
 mod run;
 mod table;

@@ -141,6 +141,11 @@ pub struct RunOptions {
     #[arg(long, value_name = "FILE", help_heading = WATCH)]
     pub trace_output: Option<PathBuf>,
 
+    /// Profile the guest: `flame=FILE` writes a flame graph of its functions (SVG) at the end,
+    /// `perfmap` tells Linux' `perf` the names of compiled functions in /tmp/perf-PID.map.
+    #[arg(long, value_name = "KIND", help_heading = WATCH)]
+    pub profile: Vec<String>,
+
     /// Print time, operators (with --fuel), memory and system calls at the end.
     #[arg(long, help_heading = WATCH)]
     pub stats: bool,

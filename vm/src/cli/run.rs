@@ -20,6 +20,7 @@ use super::control::{Attendance, Ended, why_stopped};
 use super::exit::{Failure, LIMIT, MOVED, TRAP};
 use super::input::{Input, cannot_read, name};
 use super::options::{RunOptions, Tier, Validate};
+use super::profile::Profiles;
 use super::terminal::FilteredOutput;
 use super::watch::Watch;
 use super::{cache, check, restore, similar_verb, wasmtime};
@@ -34,8 +35,13 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
         return restore::go_on(&snapshot, &options);
     }
     let mut watch = Watch::new(&options)?;
+    let mut profiles = Profiles::new(&options.profile)?;
     let cache = cache::of_run(&options);
-    let config = Config { code_store: cache.as_ref().map(cache::store), ..config(&options)? };
+    let config = Config {
+        code_store: cache.as_ref().map(cache::store),
+        perf_map: profiles.perf_map(),
+        ..config(&options)?
+    };
     let engine = engine(&config)?;
     let module = load(&engine, file, &options)?;
     let builder = grants(Process::builder(&module), file, args, &options)?;
@@ -44,12 +50,14 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
         .limits(limits(&options))
         .linker(&preloads(&engine, &options)?);
     let (mut process, mut attendance) = begin(builder, file, &options, cache.as_deref())?;
+    profiles.begin(&mut process)?;
     watch.begin();
     let outcome = match &options.invoke {
         Some(name) => invoke(&mut process, &mut attendance, &module, (name, args), &options),
         None => start(&mut process, &mut attendance, &module, &options),
     };
     watch.finish(&mut process, engine.code_counts());
+    profiles.finish(&process, &options);
     // The process of the system ends now: to give every mapping back one by one would only cost
     // time.
     std::mem::forget(process);

@@ -1,6 +1,7 @@
 //! Address space for memories and stacks: reserved first, accessible piece by piece.
 
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A private mapping, at first without access.
 #[derive(Debug)]
@@ -84,9 +85,18 @@ impl Drop for Reservation {
 
 /// Size of the host's pages.
 pub fn host_page_bytes() -> usize {
-    // SAFETY: `sysconf` has no preconditions.
-    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    usize::try_from(bytes).unwrap_or(4096)
+    /// Asked for at every entry of compiled code.
+    static KNOWN: AtomicUsize = AtomicUsize::new(0);
+    match KNOWN.load(Ordering::Relaxed) {
+        0 => {
+            // SAFETY: `sysconf` has no preconditions.
+            let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+            let bytes = usize::try_from(bytes).unwrap_or(4096);
+            KNOWN.store(bytes, Ordering::Relaxed);
+            bytes
+        }
+        bytes => bytes,
+    }
 }
 
 /// How much address space a limit of the process leaves; None if there is no limit.

@@ -71,6 +71,11 @@ impl CodeChunk {
             return Some(Self { base: NonNull::new(base.cast())?, len_bytes });
         }
         // A file system from which nothing is executed.
+        Self::copy_of_file(file, len_bytes)
+    }
+
+    /// A copy of the first bytes of a file. None if the host refuses.
+    pub fn copy_of_file(file: &File, len_bytes: usize) -> Option<Self> {
         let mut bytes = vec![0; len_bytes];
         file.read_exact_at(&mut bytes, 0).ok()?;
         Self::new(&[&bytes]).map(|(chunk, _)| chunk)

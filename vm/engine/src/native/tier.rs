@@ -39,9 +39,12 @@ const ENTRIES_PER_LOOK: u32 = 16;
 const COMPILE_NS: u64 = 100_000;
 const COMPILE_BYTE_NS: u64 = 1_000;
 
+/// Code that is stored pays for itself in so many runs.
+const STORED_RUNS: u64 = 4;
+
 /// Of smaller modules nothing is looked for in the store before something is hot: the look would take
 /// as long as they run.
-const LOOK_AT_ONCE_BYTES: usize = 256 << 10;
+const LOOK_AT_ONCE_BYTES: usize = 8 << 10;
 
 /// Ticks that one run of a loop has to take before the loop is entered in its midst.
 const LOOP_TICKS: u32 = 2;
@@ -196,7 +199,11 @@ fn install(store: &mut StoreInner, index: u32, code: Arc<NativeCode>) {
     if store.tier == Tier::Interp {
         return;
     }
-    store.code.add(code.clone());
+    if store.code.add(code.clone())
+        && let Some(map) = &store.engine.config().perf_map
+    {
+        map.note(store.instances[index as usize].module.inner(), &code);
+    }
     prepare(store, index);
     let instance = &mut store.instances[index as usize];
     match code.entry {
@@ -331,7 +338,10 @@ pub fn called(store: &mut StoreInner, index: u32, function: u32) {
 fn credit(store: &mut StoreInner, index: u32, function: u32, won_ns: u64) -> bool {
     let instance = &mut store.instances[index as usize];
     let Some(body) = instance.module.inner().body_span(function) else { return false };
-    let cost_ns = COMPILE_NS + COMPILE_BYTE_NS * body.len_bytes() as u64;
+    let mut cost_ns = COMPILE_NS + COMPILE_BYTE_NS * body.len_bytes() as u64;
+    if store.engine.config().code_store.is_some() {
+        cost_ns /= STORED_RUNS;
+    }
     let total_ns = instance.native.profile.credit_ns.entry(function).or_default();
     *total_ns += won_ns;
     let total_ns = *total_ns;

@@ -33,6 +33,7 @@ use crate::memory::wait::Wake;
 use crate::native::calls::CallTargets;
 use crate::native::code::CodeMap;
 use crate::native::tier::Compiling;
+use crate::profile::Samples;
 use crate::table::TableInner;
 use crate::types::TypeIds;
 
@@ -72,6 +73,8 @@ pub(crate) struct StoreInner {
     pub tier: Tier,
     pub call_targets: CallTargets,
     pub site_plan: SitePlan,
+    /// Where its guests were seen, if somebody wants to know.
+    pub samples: Option<Samples>,
     /// How many runs stand on the native stack.
     pub activations: u32,
     /// Called when a thread of this store that waits at an address is woken.
@@ -107,6 +110,7 @@ impl Store {
             tier: engine.config().tier,
             call_targets: CallTargets::default(),
             site_plan: SitePlan::default(),
+            samples: None,
             activations: 0,
             wake: None,
         });

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use brant_engine::{Engine, FileBytes, ModuleBytes};
+use brant_engine::{Engine, ModuleBytes};
 use brant_mobility::{
     CaptureError, Contents, ModuleImage, ReadLimits, RestoreError, Snapshot, Standing,
 };
@@ -90,13 +90,35 @@ impl Process {
             modules.push((image.name.clone(), module));
         }
         let (_, program) = modules.pop().ok_or(RestoreError::Modules)?;
-        let origin = Origin { snapshot: snapshot.clone(), preloads: modules };
+        let origin = Origin { snapshot: snapshot.clone(), preloads: modules, memories: Vec::new() };
+        Ok(ProcessBuilder::going_on(&program, origin))
+    }
+
+    /// What a copy of the process needs to go on: grants, as if it began, and host functions if it
+    /// has some. The process stands only until this returns.
+    ///
+    /// With an engine that has [`copy_on_write`](brant_engine::Config) no page is copied until one
+    /// of both writes to it, and how long this takes does not depend on the size of the memory;
+    /// otherwise all pages are copied. The copy's random numbers are others.
+    ///
+    /// # Errors
+    /// As [`Process::checkpoint`].
+    pub fn fork(&mut self) -> Result<ProcessBuilder, Error> {
+        let snapshot = self.checkpoint_as(Contents::Elsewhere)?;
+        let memories = (0..self.store.memory_count()).map(|index| self.store.memory_image(index));
+        let memories = memories.collect::<Result<_, _>>().map_err(Error::host)?;
+        let mut modules = self.modules.clone();
+        let (_, program) = modules.pop().ok_or(RestoreError::Modules)?;
+        let origin = Origin { snapshot, preloads: modules, memories };
         Ok(ProcessBuilder::going_on(&program, origin))
     }
 
     /// Makes a process that has just been linked go on from a snapshot.
-    pub(crate) fn go_on_from(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
-        let restored = snapshot.restore(&mut self.store)?;
+    pub(crate) fn go_on_from(&mut self, origin: &Origin) -> Result<(), Error> {
+        let restored = origin.snapshot.restore(&mut self.store)?;
+        for (index, image) in (0..).zip(&origin.memories) {
+            self.store.adopt_memory(index, image).map_err(RestoreError::from)?;
+        }
         let mut threads = restored.threads.into_iter();
         self.current = threads
             .next()
@@ -135,7 +157,9 @@ pub fn read_snapshot(path: &Path) -> Result<Snapshot, Error> {
 /// # Errors
 /// What the system says, or what is wrong with the bytes.
 pub fn map_snapshot(path: &Path) -> Result<Snapshot, Error> {
-    let bytes = FileBytes::open(path);
+    let limits = ReadLimits::default();
+    let limit_bytes = usize::try_from(limits.contents_bytes).unwrap_or(usize::MAX);
+    let bytes = ModuleBytes::of_file(path, limit_bytes);
     let bytes = bytes.map_err(|cause| Error::Read { path: path.to_owned(), cause })?;
-    Ok(Snapshot::from_bytes_lazily(ModuleBytes::new(bytes), &ReadLimits::default())?)
+    Ok(Snapshot::from_bytes_lazily(bytes, &limits)?)
 }

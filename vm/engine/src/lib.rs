@@ -42,7 +42,7 @@ pub use global::Global;
 pub use host::{Caller, Flow, HostError};
 pub use icode::show::{IcodeListing, ShowError, ShownFunction, ShownRecord};
 pub use instance::{Extern, Instance};
-pub use memory::{GuestMemory, Memory, OutOfBounds, WASM_PAGE_BYTES};
+pub use memory::{GuestMemory, Memory, MemoryImage, OutOfBounds, WASM_PAGE_BYTES};
 pub use module::{
     CustomSection, ExportType, FileBytes, ImportType, MAX_MODULE_BYTES, Module, ModuleBytes,
     ModuleError,

@@ -10,10 +10,13 @@
 //! beyond that fails as the guest's `memory.grow` may.
 
 mod guest;
+mod image;
 mod reservation;
 mod touched;
 
 pub use guest::{GuestMemory, OutOfBounds};
+use image::Backing;
+pub use image::MemoryImage;
 use reservation::{HugePages, address_space_left_bytes};
 pub(crate) use reservation::{Reservation, host_page_bytes};
 
@@ -53,6 +56,7 @@ pub(crate) struct MemoryInner {
     pub view: MemoryView,
     pub ty: MemoryType,
     area: Reservation,
+    backing: Backing,
     /// What the size never exceeds: the type's maximum, the reservation, a fixed maximum.
     max_bytes: u64,
     /// Instances whose memory 0 this is.
@@ -86,7 +90,12 @@ impl MemoryInner {
         let max_bytes = max_bytes.min(area.len_bytes() as u64);
         let view =
             MemoryView { base: area.base(), len_bytes: min_bytes, guarded: u32::from(guarded) };
-        let mut memory = Self { view, ty, area, max_bytes, mirrors: Vec::new() };
+        let backing = Backing::default();
+        let mut memory = Self { view, ty, area, backing, max_bytes, mirrors: Vec::new() };
+        if config.copy_on_write && !memory.make_shareable() {
+            budget.give_back(Resource::MemoryBytes, min_bytes);
+            return Err(no_room(least_bytes));
+        }
         memory.advise(0);
         Ok(memory)
     }
@@ -107,6 +116,11 @@ impl MemoryInner {
             return None;
         }
         self.view.len_bytes = new_bytes;
+        if !self.extend_backing(old_bytes) {
+            self.view.len_bytes = old_bytes;
+            budget.give_back(Resource::MemoryBytes, delta_bytes);
+            return None;
+        }
         self.advise(old_bytes);
         for &vm in &self.mirrors {
             // SAFETY: blocks of instances live as long as the store, which owns this memory too.

@@ -46,12 +46,21 @@ impl FileBytes {
     /// # Errors
     /// What the system says; [`io::ErrorKind::FileTooLarge`] for more than a module may have.
     pub fn open(path: &Path) -> io::Result<FileBytes> {
-        let file = File::open(path)?;
+        FileBytes::of(&File::open(path)?, MAX_MODULE_BYTES)
+    }
+
+    /// As [`FileBytes::open`], of a file that is open, and not larger than somebody says.
+    pub(super) fn of(file: &File, limit_bytes: usize) -> io::Result<FileBytes> {
         let found = file.metadata()?;
-        if found.is_file() && (MAP_FROM_BYTES..=MAX_MODULE_BYTES as u64).contains(&found.len()) {
-            return Mapping::new(&file, found.len() as usize).map(Holder::Mapped).map(FileBytes);
+        if found.is_file() && (MAP_FROM_BYTES..=limit_bytes as u64).contains(&found.len()) {
+            return Mapping::new(file, found.len() as usize).map(Holder::Mapped).map(FileBytes);
         }
         FileBytes::read_all(file)
+    }
+
+    /// Whether the bytes are those of the file, and not a copy.
+    pub(super) fn is_mapped(&self) -> bool {
+        matches!(self.0, Holder::Mapped(_))
     }
 
     /// Reads a file, however large: the bytes are the caller's alone.
@@ -59,14 +68,14 @@ impl FileBytes {
     /// # Errors
     /// As [`FileBytes::open`].
     pub fn read(path: &Path) -> io::Result<FileBytes> {
-        FileBytes::read_all(File::open(path)?)
+        FileBytes::read_all(&File::open(path)?)
     }
 
     /// A pipe or a device may never end, so the limit is on what is read.
-    fn read_all(mut file: File) -> io::Result<FileBytes> {
+    fn read_all(file: &File) -> io::Result<FileBytes> {
         let mut bytes = Vec::new();
         let limit_bytes = MAX_MODULE_BYTES as u64 + 1;
-        Read::by_ref(&mut file).take(limit_bytes).read_to_end(&mut bytes)?;
+        file.take(limit_bytes).read_to_end(&mut bytes)?;
         if bytes.len() > MAX_MODULE_BYTES {
             return Err(io::ErrorKind::FileTooLarge.into());
         }

@@ -39,15 +39,8 @@ impl Process {
         if self.ended.is_some() {
             return Err(CaptureError::Ended.into());
         }
-        let modules = self.modules.iter().map(|(name, module)| ModuleImage {
-            name: name.clone(),
-            hash: module.hash(),
-            bytes: Some(module.engine_module().shared_bytes()),
-        });
-        let modules = modules.collect();
-        let kernel = &mut self.system().kernel;
-        let resources = kernel.save().map_err(CaptureError::Obstacles)?;
-        let generation = kernel.host().token().map_err(Error::host)?;
+        let resources = self.system().kernel.save().map_err(CaptureError::Obstacles)?;
+        let (modules, generation) = (self.module_images(), self.new_generation()?);
         let threads = self.current.iter().map(|current| (current.purpose, &current.thread));
         let standing = Standing {
             modules,
@@ -58,6 +51,47 @@ impl Process {
             contents,
         };
         Ok(Snapshot::capture(&mut self.store, standing)?)
+    }
+
+    /// Whether a snapshot can be had of a process that traps; without this nothing is kept of it.
+    pub fn keep_post_mortem(&mut self, keep: bool) {
+        self.store.keep_trapped(keep);
+    }
+
+    /// What is left of a process that has trapped: memories, globals, the frames that waited and, of
+    /// the innermost one, its place and locals. Nothing goes on from such a snapshot. None if it has
+    /// not trapped since the last one, or [nothing was kept](Process::keep_post_mortem).
+    ///
+    /// Descriptors that could not be moved are left out.
+    ///
+    /// # Errors
+    /// As [`Process::checkpoint`].
+    pub fn post_mortem(&mut self) -> Result<Option<Snapshot>, Error> {
+        let trapped = self.store.take_trapped().map_err(CaptureError::from)?;
+        let Some(trapped) = trapped else { return Ok(None) };
+        let standing = Standing {
+            modules: self.module_images(),
+            threads: Vec::new(),
+            preparation: self.preparation.iter().copied().collect(),
+            resources: self.system().kernel.save().unwrap_or_default(),
+            generation: self.new_generation()?,
+            contents: Contents::Compressed,
+        };
+        let purpose = self.last_purpose;
+        Ok(Some(Snapshot::post_mortem(&mut self.store, standing, purpose, trapped)?))
+    }
+
+    fn module_images(&self) -> Vec<ModuleImage> {
+        let images = self.modules.iter().map(|(name, module)| ModuleImage {
+            name: name.clone(),
+            hash: module.hash(),
+            bytes: Some(module.engine_module().shared_bytes()),
+        });
+        images.collect()
+    }
+
+    fn new_generation(&mut self) -> Result<[u8; 16], Error> {
+        self.system().kernel.host().token().map_err(Error::host)
     }
 
     /// What a process needs to go on from a snapshot: grants, as if it began. Nothing is granted by
@@ -77,6 +111,9 @@ impl Process {
     pub fn restore_with(
         engine: &Engine, snapshot: &Snapshot, known: &[Module],
     ) -> Result<ProcessBuilder, Error> {
+        if let Some(trap) = &snapshot.execution.trap {
+            return Err(RestoreError::Trapped(trap.code).into());
+        }
         let mut modules = Vec::with_capacity(snapshot.code.modules.len());
         for image in &snapshot.code.modules {
             let module = match known.iter().find(|module| module.hash() == image.hash) {

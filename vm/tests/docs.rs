@@ -28,6 +28,7 @@ macro_rules! pages {
 
 pages! {
     readme "README.md"
+    snapshot "docs/SNAPSHOT.md"
     tour "docs/TOUR.md"
 }
 

@@ -1,5 +1,6 @@
 //! From a store that stands to a snapshot.
 
+use brant_engine::persist::{ThreadState, Trapped};
 use brant_engine::{Func, Store, Thread};
 use brant_kernel::persist::KernelState;
 
@@ -68,7 +69,22 @@ impl Snapshot {
         }
         let config = store.engine().config();
         let code = Code { modules, deterministic: config.deterministic, fuel: config.fuel };
-        let execution = Execution { store: state, threads: images, preparation };
+        let execution = Execution { store: state, threads: images, preparation, trap: None };
         Ok(Self { generation, code, execution, resources, pages: pages.finish() })
+    }
+
+    /// Captures what is left of a process that has trapped, in a thread for `purpose`. What is not
+    /// standing any more is not in `standing` either.
+    ///
+    /// # Errors
+    /// As [`Snapshot::capture`].
+    pub fn post_mortem(
+        store: &mut Store, standing: Standing<'_>, purpose: Purpose, trapped: Trapped,
+    ) -> Result<Self, CaptureError> {
+        let mut snapshot = Self::capture(store, standing)?;
+        let state = ThreadState { func: trapped.func, frames: trapped.callers };
+        snapshot.execution.threads.push(ThreadImage { purpose, state });
+        snapshot.execution.trap = Some(trapped.trap);
+        Ok(snapshot)
     }
 }

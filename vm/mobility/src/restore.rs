@@ -45,6 +45,9 @@ impl Snapshot {
     /// The snapshot does not fit the modules, or needs more than the limits allow. The store is good
     /// for nothing then.
     pub fn restore(&self, store: &mut Store) -> Result<Restored, RestoreError> {
+        if let Some(trap) = &self.execution.trap {
+            return Err(RestoreError::Trapped(trap.code));
+        }
         let config = store.engine().config();
         match (self.code.deterministic, config.deterministic) {
             (true, false) => return Err(RestoreError::Configuration("with `deterministic`")),

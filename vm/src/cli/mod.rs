@@ -87,7 +87,7 @@ enum Verb {
     Check(check::CheckOptions),
     /// Run specification scripts
     Wast(wast::WastOptions),
-    /// Say what is in a module: imports, exports, sections, features
+    /// Say what is in a module or a snapshot
     Inspect(inspect::InspectOptions),
     /// List the programs of this user that run
     Ps(control::PsOptions),

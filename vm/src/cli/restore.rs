@@ -53,16 +53,17 @@ pub fn fork(mut options: RunOptions) -> Result<u8, Failure> {
 
 /// The snapshot in a file; none if the file is something else, or is not there.
 pub fn find(file: &OsStr) -> Result<Option<Snapshot>, Failure> {
-    if file == "-" {
-        return Ok(None);
+    match is_snapshot_file(file) {
+        true => load(Path::new(file)).map(Some),
+        false => Ok(None),
     }
+}
+
+/// Whether a file is there, and begins as snapshots do.
+pub fn is_snapshot_file(file: &OsStr) -> bool {
     let mut first = [0; MAGIC.len()];
-    let read = File::open(file).and_then(|mut file| file.read_exact(&mut first));
-    if read.is_err() || !is_snapshot(&first) {
-        return Ok(None);
-    }
-    let path = Path::new(file);
-    load(path).map(Some)
+    let mut read = || File::open(file)?.read_exact(&mut first);
+    file != "-" && read().is_ok() && is_snapshot(&first)
 }
 
 /// The snapshot in a file; a large one is mapped.

@@ -32,6 +32,7 @@ use crate::memory::MemoryInner;
 use crate::native::calls::CallTargets;
 use crate::native::code::CodeMap;
 use crate::native::tier::Compiling;
+use crate::persist::TrapKeeper;
 use crate::table::TableInner;
 use crate::types::TypeIds;
 
@@ -71,6 +72,8 @@ pub(crate) struct StoreInner {
     pub tier: Tier,
     pub call_targets: CallTargets,
     pub site_plan: SitePlan,
+    /// What is left of a thread that has trapped.
+    pub trapped: TrapKeeper,
     /// How many runs stand on the native stack.
     pub activations: u32,
 }
@@ -104,6 +107,7 @@ impl Store {
             tier: engine.config().tier,
             call_targets: CallTargets::default(),
             site_plan: SitePlan::default(),
+            trapped: TrapKeeper::default(),
             activations: 0,
         });
         Self { inner: ManuallyDrop::new(inner) }

@@ -4,7 +4,9 @@ use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
-use brant_engine::{Extern, ExternType, Flow, Func, FuncType, HostError, Instance, Store, Val};
+use brant_engine::{
+    Extern, ExternType, Flow, Func, FuncType, HostError, Instance, MemoryImage, Store, Val,
+};
 use brant_host::sim::SimHost;
 use brant_kernel::Mount;
 use brant_kernel::host::{Host, MountAccess};
@@ -31,6 +33,8 @@ pub struct ProcessBuilder {
 pub(crate) struct Origin {
     pub snapshot: Snapshot,
     pub preloads: Vec<(String, Module)>,
+    /// Memories whose pages are not in the snapshot.
+    pub memories: Vec<MemoryImage>,
 }
 
 impl ProcessBuilder {
@@ -220,7 +224,7 @@ impl ProcessBuilder {
         let mut process =
             Process::new(store, instance, self.limits, interrupt, preparation, modules);
         if let Some(origin) = &origin {
-            process.go_on_from(&origin.snapshot)?;
+            process.go_on_from(origin)?;
         }
         Ok(process)
     }

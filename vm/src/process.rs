@@ -31,6 +31,8 @@ pub struct Process {
     pub(crate) preparation: VecDeque<Func>,
     /// What stands still.
     pub(crate) current: Option<Current>,
+    /// What the thread was for that ran last.
+    pub(crate) last_purpose: Purpose,
     /// The code with which the program ended.
     pub(crate) ended: Option<i32>,
     /// Whether input at a descriptor stops it.
@@ -71,6 +73,7 @@ impl Process {
             modules,
             preparation,
             current,
+            last_purpose: Purpose::Program,
             ended,
             has_doorbell,
         }
@@ -345,6 +348,7 @@ impl Process {
         let Some(mut current) = self.current.take() else {
             return Err(Pause::Error(Error::NothingToResume));
         };
+        self.last_purpose = current.purpose;
         loop {
             let stopped = match current.thread.run(&mut self.store) {
                 Stop::Done(values) => return Ok(values),

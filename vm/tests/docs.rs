@@ -29,6 +29,7 @@ macro_rules! pages {
 pages! {
     readme "README.md"
     tiers "docs/TIERS.md"
+    snapshot "docs/SNAPSHOT.md"
     tour "docs/TOUR.md"
 }
 

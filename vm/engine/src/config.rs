@@ -22,6 +22,8 @@ pub struct Config {
     pub deterministic: bool,
     /// The largest memory in a deterministic run, reserved at the start.
     pub deterministic_memory_bytes: u64,
+    /// Whether memories can be copied at once. It makes the first touch of a page dearer.
+    pub copy_on_write: bool,
     /// How deeply a guest thread's frames may nest: 16 bytes for each, and 8 for each slot.
     pub max_stack_bytes: usize,
     /// What turns functions into machine code. None leaves everything to the interpreter, and so
@@ -78,6 +80,7 @@ impl Default for Config {
             fuel: false,
             deterministic: false,
             deterministic_memory_bytes: 1 << 30,
+            copy_on_write: false,
             max_stack_bytes: 1 << 20,
             compiler: None,
             code_store: None,

@@ -47,7 +47,9 @@ pub use host::{Caller, Flow, HostError};
 pub use icode::show::{IcodeListing, ShowError, ShownFunction, ShownRecord};
 pub use instance::{Extern, Instance};
 pub use memory::wait::Wake;
-pub use memory::{GuestMemory, Memory, OutOfBounds, SharedMemory, WASM_PAGE_BYTES};
+pub use memory::{
+    GuestMemory, Memory, MemoryImage, OutOfBounds, SharedMemory, WASM_PAGE_BYTES,
+};
 pub use module::{
     CustomSection, ExportType, FileBytes, ImportType, MAX_MODULE_BYTES, Module, ModuleBytes,
     ModuleError,

@@ -74,7 +74,10 @@ impl Attendance {
                     Err(error) => return Ok(Ended::Outcome(Err(error))),
                 },
                 Some(Stopped::Interrupted) if self.checkpoints.interval(process) => {}
-                _ => return Ok(Ended::Outcome(outcome)),
+                _ => {
+                    self.checkpoints.post_mortem(process);
+                    return Ok(Ended::Outcome(outcome));
+                }
             }
             // Whatever stopped it may have covered a call that came at the same moment.
             match self.control.as_mut().map(|control| control.serve(process)) {

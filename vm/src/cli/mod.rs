@@ -64,6 +64,13 @@ const AFTER_HELP: &str = "\
 
 Exit codes of a run are listed in `brant run --help`.";
 
+const AFTER_FORK: &str = "\
+The copy is a program of its own, with the id of this command: it reads and writes the standard
+streams of this command, reaches what is granted here, and draws other random numbers. The original
+goes on as if nothing had happened, with its own streams. ID is its number as `brant ps` shows it.
+
+Exit codes are those of `brant run`.";
+
 #[derive(clap::Subcommand)]
 enum Verb {
     /// Run a program (the verb may be left out)
@@ -88,7 +95,7 @@ enum Verb {
     Check(check::CheckOptions),
     /// Run specification scripts
     Wast(wast::WastOptions),
-    /// Say what is in a module: imports, exports, sections, features
+    /// Say what is in a module or a snapshot
     Inspect(inspect::InspectOptions),
     /// Measure a program in each tier: time, memory, compiling
     #[command(
@@ -108,6 +115,11 @@ enum Verb {
     Tier(control::TierOptions),
     /// Write a snapshot of a program that runs
     Checkpoint(checkpoint::CheckpointOptions),
+    /// Let a copy of a program that runs go on in this terminal
+    #[command(
+        after_help = AFTER_FORK, override_usage = "brant fork [OPTIONS] ID [ARGS]..."
+    )]
+    Fork(Box<RunOptions>),
     /// Say what this kernel and machine support
     Doctor(doctor::DoctorOptions),
     /// Print a script that completes the command line of a shell
@@ -171,6 +183,7 @@ fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
         Verb::Kill(options) => control::steer("kill", &options),
         Verb::Tier(options) => control::tier(&options),
         Verb::Checkpoint(options) => checkpoint::checkpoint(&options),
+        Verb::Fork(options) => restore::fork(*options),
         Verb::Doctor(options) => doctor::doctor(&options),
         Verb::Completions(options) => completions::completions(&options),
         Verb::Man(options) => man::man(&options),
@@ -205,7 +218,7 @@ fn names_verb(word: Option<&OsString>) -> bool {
 }
 
 /// Every verb but `run` and `help`; a test holds it against what clap knows.
-const VERBS: [&str; 20] = [
+const VERBS: [&str; 21] = [
     "restore",
     "freeze",
     "asm",
@@ -222,6 +235,7 @@ const VERBS: [&str; 20] = [
     "kill",
     "tier",
     "checkpoint",
+    "fork",
     "doctor",
     "completions",
     "man",

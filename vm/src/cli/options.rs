@@ -117,6 +117,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "FILE", requires = "checkpoint_at", help_heading = MOVE)]
     pub checkpoint_to: Option<PathBuf>,
 
+    /// Write a snapshot if the program traps, for `brant inspect` to look into.
+    #[arg(long, value_name = "FILE", help_heading = MOVE)]
+    pub on_trap: Option<PathBuf>,
+
     /// Stop behind the snapshot of `--checkpoint-at` (exit code 75).
     #[arg(long, requires = "checkpoint_at", help_heading = MOVE)]
     pub stop: bool,

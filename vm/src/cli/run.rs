@@ -32,7 +32,7 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
         return Err(Failure::usage("there is no program to run"));
     };
     if let Some(snapshot) = restore::find(file)? {
-        return restore::go_on(&snapshot, &options);
+        return restore::go_on(&snapshot, file, &options);
     }
     let mut watch = Watch::new(&options)?;
     let mut profiles = Profiles::new(&options.profile)?;

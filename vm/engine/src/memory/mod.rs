@@ -10,6 +10,7 @@
 //! beyond that fails as the guest's `memory.grow` may.
 
 mod guest;
+mod image;
 mod reservation;
 mod shared;
 mod touched;
@@ -18,6 +19,8 @@ pub(crate) mod wait;
 use std::sync::Arc;
 
 pub use guest::{GuestMemory, OutOfBounds};
+use image::Backing;
+pub use image::MemoryImage;
 use reservation::{HugePages, address_space_left_bytes};
 pub(crate) use reservation::{Reservation, host_page_bytes};
 pub use shared::SharedMemory;
@@ -59,18 +62,14 @@ pub struct Memory {
 pub(crate) struct MemoryInner {
     pub view: MemoryView,
     pub ty: MemoryType,
-    area: Area,
+    area: Reservation,
+    backing: Backing,
+    /// The memory itself, if other stores have it too; the area is empty then.
+    shared: Option<Arc<Shared>>,
     /// What the size never exceeds: the type's maximum, the reservation, a fixed maximum.
     max_bytes: u64,
     /// Instances whose memory 0 this is.
     mirrors: Vec<*mut Vm>,
-}
-
-/// Where the content lies.
-enum Area {
-    Own(Reservation),
-    /// Other stores have it too.
-    Shared(Arc<Shared>),
 }
 
 impl MemoryInner {
@@ -83,11 +82,16 @@ impl MemoryInner {
             false => reserve_for(&ty, config).map(|(area, guarded, max_bytes)| {
                 let (base, guarded) = (area.base(), u32::from(guarded));
                 let view = MemoryView { base, len_bytes: min_bytes, guarded };
-                Self { view, ty, area: Area::Own(area), max_bytes, mirrors: Vec::new() }
+                let (backing, mirrors, shared) = (Backing::default(), Vec::new(), None);
+                Self { view, ty, area, backing, shared, max_bytes, mirrors }
             }),
         };
         let mut memory =
             made.inspect_err(|_| budget.give_back(Resource::MemoryBytes, min_bytes))?;
+        if config.copy_on_write && memory.shared.is_none() && !memory.make_shareable() {
+            budget.give_back(Resource::MemoryBytes, min_bytes);
+            return Err(no_room(min_bytes, memory.max_bytes));
+        }
         memory.advise(0);
         Ok(memory)
     }
@@ -95,12 +99,13 @@ impl MemoryInner {
     /// A store's view of a memory that others have too.
     fn from_shared(shared: Arc<Shared>) -> Self {
         let (view, ty, max_bytes) = (shared.view(), shared.ty, shared.max_bytes);
-        Self { view, ty, area: Area::Shared(shared), max_bytes, mirrors: Vec::new() }
+        let (area, backing, shared) = (Reservation::empty(), Backing::default(), Some(shared));
+        Self { view, ty, area, backing, shared, max_bytes, mirrors: Vec::new() }
     }
 
     /// Has the view kept up to date. To be called once it is where it stays.
     pub fn settle(&mut self) {
-        if let Area::Shared(shared) = &self.area {
+        if let Some(shared) = &self.shared {
             // SAFETY: memories of a store never move, and leave when they are dropped.
             unsafe { shared.enter(&raw mut self.view) };
         }
@@ -108,10 +113,7 @@ impl MemoryInner {
 
     /// Who waits at its addresses, if anybody can.
     pub fn waits(&self) -> Option<&WaitQueue> {
-        match &self.area {
-            Area::Own(_) => None,
-            Area::Shared(shared) => Some(&shared.waits),
-        }
+        Some(&self.shared.as_ref()?.waits)
     }
 
     /// Whether a memory of this type is guarded where there is enough address space.
@@ -130,21 +132,23 @@ impl MemoryInner {
         let delta_bytes = delta_wasm_pages.checked_mul(WASM_PAGE_BYTES)?;
         let new_bytes = old_bytes.checked_add(delta_bytes).filter(|&n| n <= self.max_bytes)?;
         budget.take(Resource::MemoryBytes, delta_bytes).ok()?;
-        let area = match &mut self.area {
-            Area::Own(area) => area,
-            Area::Shared(shared) => {
-                let grown = shared.grow(delta_bytes);
-                if grown.is_none() {
-                    budget.give_back(Resource::MemoryBytes, delta_bytes);
-                }
-                return Some(grown? / WASM_PAGE_BYTES);
+        if let Some(shared) = &self.shared {
+            let grown = shared.grow(delta_bytes);
+            if grown.is_none() {
+                budget.give_back(Resource::MemoryBytes, delta_bytes);
             }
-        };
-        if !area.commit(old_bytes as usize, new_bytes as usize) {
+            return Some(grown? / WASM_PAGE_BYTES);
+        }
+        if !self.area.commit(old_bytes as usize, new_bytes as usize) {
             budget.give_back(Resource::MemoryBytes, delta_bytes);
             return None;
         }
         self.view.len_bytes = new_bytes;
+        if !self.extend_backing(old_bytes) {
+            self.view.len_bytes = old_bytes;
+            budget.give_back(Resource::MemoryBytes, delta_bytes);
+            return None;
+        }
         self.advise(old_bytes);
         for &vm in &self.mirrors {
             // SAFETY: blocks of instances live as long as the store, which owns this memory too.
@@ -155,18 +159,20 @@ impl MemoryInner {
 
     fn advise(&mut self, old_bytes: u64) {
         let new_bytes = self.view.len_bytes;
-        let Area::Own(area) = &mut self.area else { return };
+        if self.shared.is_some() {
+            return;
+        }
         if new_bytes > HUGE_PAGES_FROM_BYTES {
-            area.advise_huge_pages(new_bytes as usize, HugePages::Yes);
+            self.area.advise_huge_pages(new_bytes as usize, HugePages::Yes);
         } else if new_bytes >= HUGE_PAGE_BYTES && old_bytes < HUGE_PAGE_BYTES {
             let until = HUGE_PAGES_FROM_BYTES.min(self.max_bytes);
-            area.advise_huge_pages(until as usize, HugePages::No);
+            self.area.advise_huge_pages(until as usize, HugePages::No);
         }
     }
 
     /// Shows this memory as memory 0 of the instance whose block is `vm`, now and after each growth.
     pub fn mirror_in(&mut self, vm: *mut Vm) {
-        if let Area::Shared(shared) = &self.area {
+        if let Some(shared) = &self.shared {
             // SAFETY: blocks live as long as the store, whose memories leave before.
             return unsafe { shared.mirror_in(&raw const self.view, vm) };
         }
@@ -193,7 +199,7 @@ impl MemoryInner {
 
 impl Drop for MemoryInner {
     fn drop(&mut self) {
-        if let Area::Shared(shared) = &self.area {
+        if let Some(shared) = &self.shared {
             shared.leave(&raw const self.view);
         }
     }
@@ -282,10 +288,7 @@ impl Memory {
 
     /// The memory as other stores can have it; None if its type is not shared.
     pub fn shared(self, store: &Store) -> Option<SharedMemory> {
-        match &self.of(store.inner()).area {
-            Area::Own(_) => None,
-            Area::Shared(shared) => Some(SharedMemory(shared.clone())),
-        }
+        self.of(store.inner()).shared.clone().map(SharedMemory)
     }
 
     /// Its type, with the size at the start as the minimum.

@@ -34,6 +34,7 @@ use crate::native::calls::CallTargets;
 use crate::native::code::CodeMap;
 use crate::native::tier::Compiling;
 use crate::profile::Samples;
+use crate::persist::TrapKeeper;
 use crate::table::TableInner;
 use crate::types::TypeIds;
 
@@ -75,6 +76,8 @@ pub(crate) struct StoreInner {
     pub site_plan: SitePlan,
     /// Where its guests were seen, if somebody wants to know.
     pub samples: Option<Samples>,
+    /// What is left of a thread that has trapped.
+    pub trapped: TrapKeeper,
     /// How many runs stand on the native stack.
     pub activations: u32,
     /// Called when a thread of this store that waits at an address is woken.
@@ -111,6 +114,7 @@ impl Store {
             call_targets: CallTargets::default(),
             site_plan: SitePlan::default(),
             samples: None,
+            trapped: TrapKeeper::default(),
             activations: 0,
             wake: None,
         });

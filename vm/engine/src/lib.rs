@@ -42,7 +42,9 @@ pub use global::Global;
 pub use host::{Caller, Flow, HostError};
 pub use icode::show::{IcodeListing, ShowError, ShownFunction, ShownRecord};
 pub use instance::{Extern, Instance};
-pub use memory::{GuestMemory, Memory, OutOfBounds, WASM_PAGE_BYTES};
+pub use memory::{
+    GuestMemory, Memory, OutOfBounds, WASM_PAGE_BYTES, WriteTracker, WrittenPages, open_pagemap,
+};
 pub use module::{
     CustomSection, ExportType, FileBytes, ImportType, MAX_MODULE_BYTES, Module, ModuleBytes,
     ModuleError,
@@ -50,7 +52,7 @@ pub use module::{
 pub use stop::{HostMistake, HostPanic, Stop};
 pub use store::{Interrupt, LimitError, Limits, Resource, Store};
 pub use table::Table;
-pub use terminate::{exit_on_termination, remove_on_termination};
+pub use terminate::{exit_on_termination, pass_termination_to, remove_on_termination};
 pub use thread::Thread;
 pub use trap::{FrameInfo, MAX_FRAMES, SourceFrame, TrapReport};
 pub use types::{

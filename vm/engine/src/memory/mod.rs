@@ -12,10 +12,12 @@
 mod guest;
 mod reservation;
 mod touched;
+mod tracking;
 
 pub use guest::{GuestMemory, OutOfBounds};
 use reservation::{HugePages, address_space_left_bytes};
 pub(crate) use reservation::{Reservation, host_page_bytes};
+pub use tracking::{WriteTracker, WrittenPages, open_pagemap};
 
 use crate::config::Config;
 use crate::store::{Budget, LimitError, Resource, Stable, Store, StoreInner};

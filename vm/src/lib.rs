@@ -20,6 +20,7 @@
 //! engine, the kernel and the host together.
 #![forbid(unsafe_code)]
 
+mod arrival;
 mod builder;
 mod caller;
 mod checkpoint;
@@ -32,7 +33,10 @@ mod features;
 mod limits;
 mod linker;
 mod module;
+#[cfg(feature = "node")]
+pub mod node;
 mod process;
+mod remote;
 mod status;
 mod streams;
 mod system;
@@ -40,6 +44,7 @@ mod typed;
 #[cfg(feature = "cli")]
 pub mod wast;
 
+pub use arrival::Arrival;
 pub use brant_engine::{
     Config, Engine, ExportType, ExternType, FuncType, GuestMemory, ImportType, Tier, Trap,
     TrapReport, Val, ValType,
@@ -59,6 +64,7 @@ pub use limits::Limits;
 pub use linker::{HostResults, IntoHostFunction, Linker, WithCaller};
 pub use module::{Module, Validation, is_bytecode, skip_interpreter_line};
 pub use process::Process;
+pub use remote::{Piece, Remote};
 pub use status::{ExitStatus, Stopped};
 pub use streams::{Captured, Input, InputAsked, Output};
 pub use system::{TracedCall, TracedEnd, provides, system_call_groups};

@@ -33,6 +33,8 @@ pub enum Contents {
     Compressed,
     /// As they are, so that a file of them can be mapped.
     Plain,
+    /// Not at all: they go another way.
+    Elsewhere,
 }
 
 impl Snapshot {
@@ -55,9 +57,13 @@ impl Snapshot {
         let preparation = preparation.collect::<Result<_, _>>()?;
         let mut pages = match contents {
             Contents::Compressed => PagesBuilder::compressed(),
-            Contents::Plain => PagesBuilder::plain(),
+            Contents::Plain | Contents::Elsewhere => PagesBuilder::plain(),
         };
-        for memory in 0..store.memory_count() {
+        let memories = match contents {
+            Contents::Elsewhere => 0,
+            _ => store.memory_count(),
+        };
+        for memory in 0..memories {
             store.changed_pages(memory, |page, content| pages.add(memory, page, content));
         }
         let config = store.engine().config();

@@ -8,6 +8,8 @@ use brant::control::{self, CallError, Control, Next};
 use brant::{Error, Process};
 use serde_json::{Value, json};
 
+#[cfg(feature = "node")]
+use super::exit::MOVED;
 use super::exit::{Failure, KILLED};
 use super::options::{Format, Tier};
 use super::table::{Table, printable};
@@ -19,13 +21,23 @@ pub struct PsOptions {
     /// Form of the listing.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
+
+    /// List the programs of a node: `HOST:PORT` or `unix:PATH`.
+    #[cfg(feature = "node")]
+    #[arg(value_name = "NODE")]
+    node: Option<brant::node::Address>,
 }
 
 /// A program that runs.
 #[derive(clap::Args)]
 pub struct ProgramOptions {
-    /// Its number, as `brant ps` shows it.
-    id: u32,
+    /// Its number, as `brant ps` shows it; of a program of a node its first digits.
+    id: String,
+
+    /// The node that has it, if it is not a `brant run` of this user.
+    #[cfg(feature = "node")]
+    #[arg(long, value_name = "NODE")]
+    node: Option<brant::node::Address>,
 }
 
 /// Options of `brant tier`.
@@ -53,6 +65,10 @@ pub fn attended<T>(
         };
         // Neither being asked nor being paused takes from a limit, or gives it back.
         left = left.map(|time| time.saturating_sub(began.elapsed()));
+        #[cfg(feature = "node")]
+        if control.has_to_leave() && control.let_leave(process) {
+            return Err(Failure::quiet(MOVED));
+        }
         if control.serve(process) == Next::Kill {
             return Err(Failure::quiet(KILLED));
         }
@@ -62,6 +78,10 @@ pub fn attended<T>(
 
 /// Runs `brant ps`.
 pub fn ps(options: &PsOptions) -> Result<u8, Failure> {
+    #[cfg(feature = "node")]
+    if let Some(node) = &options.node {
+        return super::node::list(node, options.format);
+    }
     let all = control::running().map_err(|error| Failure::load(error.to_string()))?;
     let mut out = std::io::stdout();
     if options.format == Format::Json {
@@ -97,7 +117,15 @@ pub fn ps(options: &PsOptions) -> Result<u8, Failure> {
 
 /// Runs `brant pause`, `brant resume` or `brant kill`.
 pub fn steer(verb: &str, options: &ProgramOptions) -> Result<u8, Failure> {
-    ask(options.id, &json!({ "verb": verb }))
+    #[cfg(feature = "node")]
+    if let Some(node) = &options.node {
+        return super::node::steer(node, &options.id, verb);
+    }
+    match options.id.parse() {
+        Ok(id) => ask(id, &json!({ "verb": verb })),
+        Err(_) => Err(Failure::usage(format!("`{}` is no number of a program", options.id))
+            .with_help("`brant ps` lists those that run")),
+    }
 }
 
 /// Runs `brant tier`.

@@ -13,11 +13,15 @@ mod completions;
 mod control;
 mod dis;
 mod doctor;
+#[cfg(feature = "node")]
+mod elsewhere;
 mod exit;
 mod freeze;
 mod input;
 mod inspect;
 mod man;
+#[cfg(feature = "node")]
+mod node;
 mod options;
 mod output;
 mod restore;
@@ -92,6 +96,18 @@ enum Verb {
     Kill(control::ProgramOptions),
     /// Change how the instructions of a program that runs are executed
     Tier(control::TierOptions),
+    /// Take programs in, run them, and pass them on
+    #[cfg(feature = "node")]
+    Node(node::NodeOptions),
+    /// Start a program on a node
+    #[cfg(feature = "node")]
+    Push(node::PushOptions),
+    /// Move a program that runs to a node
+    #[cfg(feature = "node")]
+    Migrate(node::MigrateOptions),
+    /// Be the terminal of a program on a node
+    #[cfg(feature = "node")]
+    Attach(node::AttachOptions),
     /// Say what this kernel and machine support
     Doctor(doctor::DoctorOptions),
     /// Print a script that completes the command line of a shell
@@ -151,6 +167,14 @@ fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
         Verb::Resume(options) => control::steer("resume", &options),
         Verb::Kill(options) => control::steer("kill", &options),
         Verb::Tier(options) => control::tier(&options),
+        #[cfg(feature = "node")]
+        Verb::Node(options) => node::node(&options),
+        #[cfg(feature = "node")]
+        Verb::Push(options) => node::push(&options),
+        #[cfg(feature = "node")]
+        Verb::Migrate(options) => node::migrate(&options),
+        #[cfg(feature = "node")]
+        Verb::Attach(options) => node::attach(&options),
         Verb::Doctor(options) => doctor::doctor(&options),
         Verb::Completions(options) => completions::completions(&options),
         Verb::Man(options) => man::man(&options),
@@ -185,7 +209,7 @@ fn names_verb(word: Option<&OsString>) -> bool {
 }
 
 /// Every verb but `run` and `help`; a test holds it against what clap knows.
-const VERBS: [&str; 16] = [
+const VERBS: &[&str] = &[
     "restore",
     "freeze",
     "asm",
@@ -198,6 +222,14 @@ const VERBS: [&str; 16] = [
     "resume",
     "kill",
     "tier",
+    #[cfg(feature = "node")]
+    "node",
+    #[cfg(feature = "node")]
+    "push",
+    #[cfg(feature = "node")]
+    "migrate",
+    #[cfg(feature = "node")]
+    "attach",
     "doctor",
     "completions",
     "man",
@@ -215,7 +247,12 @@ fn show(error: &clap::Error) -> Result<u8, Failure> {
 /// The verb that somebody may have meant who wrote a file that is not there.
 fn similar_verb(word: &str) -> Option<&'static str> {
     let distance = |verb: &&str| strsim::damerau_levenshtein(word, verb);
-    VERBS.into_iter().chain(["run", "help"]).filter(|verb| distance(verb) <= 2).min_by_key(distance)
+    VERBS
+        .iter()
+        .copied()
+        .chain(["run", "help"])
+        .filter(|verb| distance(verb) <= 2)
+        .min_by_key(distance)
 }
 
 #[cfg(test)]
@@ -233,7 +270,7 @@ mod tests {
     fn the_list_of_verbs_is_complete() {
         let command = CommandLine::command();
         let known: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
-        let listed: Vec<&str> = ["run"].into_iter().chain(VERBS).collect();
+        let listed: Vec<&str> = ["run"].into_iter().chain(VERBS.iter().copied()).collect();
         assert_eq!(known, listed);
     }
 

@@ -16,6 +16,8 @@ use brant_host::native::landlock::{Coverage, Grant, Wall, landlock};
 
 use super::checkpoint::{Checkpoints, Ended};
 use super::control::attended;
+#[cfg(feature = "node")]
+use super::elsewhere::{self, Trust};
 use super::exit::{Failure, LIMIT, MOVED, TRAP};
 use super::input::{Input, cannot_read, name};
 use super::options::{RunOptions, Tier, Validate};
@@ -54,6 +56,13 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
         Some(name) => invoke(&mut process, &mut control, &module, (name, args), &options),
         None => start(&mut process, &mut control, &module, &options),
     };
+    #[cfg(feature = "node")]
+    if let Some(left) = control.as_mut().and_then(Control::take_left) {
+        // What is left is its terminal: other commands find the program where it is.
+        drop(control);
+        let trust = if options.trust_terminal { Trust::Full } else { Trust::Drawing };
+        return Err(elsewhere::stay(left, process, trust));
+    }
     watch.finish(&mut process);
     // The process of the system ends now: to give every mapping back one by one would only cost
     // time.
@@ -334,7 +343,7 @@ pub(super) fn build_wall(options: &RunOptions, control: Option<&Control>) {
 }
 
 /// Takes `HOST[::GUEST][:ro]` apart.
-fn mount(grant: &str) -> (&str, &str, MountAccess) {
+pub(super) fn mount(grant: &str) -> (&str, &str, MountAccess) {
     let (path, access) = match grant.strip_suffix(":ro") {
         Some(path) => (path, MountAccess::ReadOnly),
         None => (grant, MountAccess::ReadWrite),
@@ -371,7 +380,9 @@ fn start(
         false => process.prepare().map(Ended::Status),
     };
     let was_called = |outcome: &Result<Ended, Error>| {
-        matches!(outcome, Ok(Ended::Status(ExitStatus::Stopped(Stopped::Called))))
+        // Nobody but a move interrupts a run that is not called.
+        let asked = [Stopped::Called, Stopped::Interrupted];
+        matches!(outcome, Ok(Ended::Status(ExitStatus::Stopped(why))) if asked.contains(why))
     };
     let status = attended(process, control, run, was_called)?;
     report(status, options)

@@ -105,20 +105,52 @@ pub fn ask(id: u32, request: &Value) -> Result<Value, CallError> {
     ask_at(&directory()?, id, request)
 }
 
-fn ask_at(directory: &Path, id: u32, request: &Value) -> Result<Value, CallError> {
+/// Asks the program `id`, and shows each line that it answers until it has said all, however long
+/// that takes.
+///
+/// # Errors
+/// There is none, it says no, or it ends before it has answered.
+pub fn converse(id: u32, request: &Value, mut see: impl FnMut(&Value)) -> Result<(), CallError> {
+    let mut stream = connect(&directory()?, id)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(format!("{request}\n").as_bytes())?;
+    let mut reader = BufReader::new(&stream);
+    let mut has_answered = false;
+    loop {
+        let mut line = Vec::new();
+        (&mut reader).take(LINE_LIMIT_BYTES).read_until(b'\n', &mut line)?;
+        if line.is_empty() {
+            return if has_answered { Ok(()) } else { Err(CallError::Unknown) };
+        }
+        let answer: Value = serde_json::from_slice(&line).map_err(|_| CallError::Silent)?;
+        if let Some(text) = answer["error"].as_str() {
+            let help = answer["help"].as_str().filter(|help| !help.is_empty());
+            let help = help.map_or(String::new(), |help| format!("\n help: {help}"));
+            return Err(CallError::Refused(format!("{text}{help}")));
+        }
+        has_answered = true;
+        see(&answer);
+    }
+}
+
+fn connect(directory: &Path, id: u32) -> Result<UnixStream, CallError> {
     let path = directory.join(id.to_string());
-    let mut stream = match UnixStream::connect(&path) {
-        Ok(stream) => stream,
+    match UnixStream::connect(&path) {
+        Ok(stream) => Ok(stream),
         Err(error) => match error.kind() {
-            io::ErrorKind::NotFound => return Err(CallError::Unknown),
+            io::ErrorKind::NotFound => Err(CallError::Unknown),
             io::ErrorKind::ConnectionRefused => {
                 // Whether or not somebody else is quicker.
                 let _ = std::fs::remove_file(&path);
-                return Err(CallError::Unknown);
+                Err(CallError::Unknown)
             }
-            _ => return Err(error.into()),
+            _ => Err(error.into()),
         },
-    };
+    }
+}
+
+fn ask_at(directory: &Path, id: u32, request: &Value) -> Result<Value, CallError> {
+    let mut stream = connect(directory, id)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = Vec::new();

@@ -16,6 +16,8 @@ use brant_kernel::host::{Clock, Host};
 use serde_json::{Value, json};
 
 use super::LINE_LIMIT_BYTES;
+#[cfg(feature = "node")]
+use super::depart::Leave;
 use crate::{Error, Process, Tier};
 
 /// In this time a caller has to send its line and take its answer: the guest stands meanwhile.
@@ -38,6 +40,8 @@ pub struct Control {
     program: String,
     began: Instant,
     is_paused: bool,
+    #[cfg(feature = "node")]
+    pub(super) leave: Leave,
 }
 
 impl Control {
@@ -59,7 +63,15 @@ impl Control {
         if let Ok(path) = CString::new(path.as_os_str().as_bytes()) {
             brant_engine::remove_on_termination(path);
         }
-        Ok(Control { listener, path, program, began, is_paused: false })
+        Ok(Control {
+            listener,
+            path,
+            program,
+            began,
+            is_paused: false,
+            #[cfg(feature = "node")]
+            leave: Leave::default(),
+        })
     }
 
     /// Where the socket is; it has to stay removable.
@@ -101,6 +113,11 @@ impl Control {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return Next::GoOn,
             }
+            #[cfg(feature = "node")]
+            if self.leave.is_under_way() {
+                // It goes on, or it leaves: a move does not wait for it.
+                return Next::GoOn;
+            }
         }
     }
 
@@ -111,6 +128,11 @@ impl Control {
         let mut line = Vec::new();
         BufReader::new(stream).take(LINE_LIMIT_BYTES).read_until(b'\n', &mut line)?;
         let request: Value = serde_json::from_slice(&line).unwrap_or_default();
+        #[cfg(feature = "node")]
+        if request["verb"] == "migrate" {
+            self.leave.begin(stream.try_clone()?, &request, &self.program, process);
+            return Ok(Next::GoOn);
+        }
         let (answer, next) = match self.answer(&request, process) {
             Ok(outcome) => outcome,
             Err(text) => (json!({ "error": text }), Next::GoOn),

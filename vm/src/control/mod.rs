@@ -12,6 +12,8 @@
 //! This module knows nothing of the words of a command line.
 
 mod caller;
+#[cfg(feature = "node")]
+mod depart;
 mod listener;
 
 use std::fs::DirBuilder;
@@ -19,7 +21,9 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::PathBuf;
 
-pub use caller::{CallError, RunningProgram, ask, running};
+pub use caller::{CallError, RunningProgram, ask, converse, running};
+#[cfg(feature = "node")]
+pub use depart::Left;
 pub use listener::{Control, Next};
 
 /// No line of a caller or of an answer is longer: names and numbers fit, and nothing else is sent.

@@ -1,14 +1,15 @@
 //! `brant node`: a daemon that takes programs in; and the commands that talk to one.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use brant::control::{self, CallError};
 use brant::is_bytecode;
 use brant::node::{
     Address, Client, Credentials, Grants, Mode, Node, NodeConfig, Position, Progress, Stage,
-    Whereabouts,
+    Whereabouts, make_certificates,
 };
 use serde_json::{Value, json};
 
@@ -21,14 +22,22 @@ use super::units::{self, show_bytes};
 
 /// Options of `brant node`.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct NodeOptions {
+    #[command(subcommand)]
+    verb: Option<NodeVerb>,
+
     /// Where to listen: `HOST:PORT` (with TLS) or `unix:PATH`.
-    #[arg(long, value_name = "ADDRESS")]
-    listen: Address,
+    #[arg(long, value_name = "ADDRESS", required = true)]
+    listen: Option<Address>,
 
     /// The folder of the node's state; a node that is started again goes on from there.
+    #[arg(long, value_name = "DIR", required = true)]
+    state: Option<PathBuf>,
+
+    /// The folder of certificates (default: `BRANT_TLS`, else `brant/tls` of the configuration).
     #[arg(long, value_name = "DIR")]
-    state: PathBuf,
+    tls: Option<PathBuf>,
 
     /// What programs of a name are granted: `NAME=dir=HOST::GUEST:ro`, `NAME=listen=ADDR:PORT`,
     /// `NAME=max-memory=SIZE`, `NAME=max-open-files=COUNT`, `NAME=max-disk=SIZE`. May be repeated.
@@ -42,12 +51,14 @@ pub struct NodeOptions {
     checkpoint_every: Duration,
 }
 
-/// A node, as other commands name it.
-#[derive(clap::Args)]
-pub struct NodeOption {
-    /// A node's address: `HOST:PORT` or `unix:PATH`.
-    #[arg(value_name = "NODE")]
-    node: Address,
+/// What else there is to be done with nodes.
+#[derive(clap::Subcommand)]
+enum NodeVerb {
+    /// Make certificates for nodes and clients that shall trust each other
+    Init {
+        /// The folder to write them to; whoever has it is trusted.
+        folder: PathBuf,
+    },
 }
 
 /// Options of `brant push`.
@@ -115,12 +126,72 @@ pub struct AttachOptions {
     trust_terminal: bool,
 }
 
-fn credentials(_address: &Address) -> Result<Option<Credentials>, Failure> {
-    Ok(None)
+/// Who reads the certificates.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Node,
+    Client,
+}
+
+/// The folder of certificates: what is named, `BRANT_TLS`, or one of the user's configuration.
+fn certificates(named: Option<&Path>) -> Option<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let own = named.map(Path::to_owned).or_else(|| variable("BRANT_TLS").map(PathBuf::from));
+    own.or_else(|| variable("XDG_CONFIG_HOME").map(|home| PathBuf::from(home).join("brant/tls")))
+        .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".config/brant/tls")))
+}
+
+/// What proves who we are, where that is asked.
+fn credentials(
+    address: &Address, who: Who, named: Option<&Path>,
+) -> Result<Option<Credentials>, Failure> {
+    let Address::Tcp(_) = address else {
+        // Between nodes of one host it may be asked later.
+        return Ok(named.and_then(|_| load(who, named).ok()));
+    };
+    load(who, named).map(Some)
+}
+
+fn load(who: Who, named: Option<&Path>) -> Result<Credentials, Failure> {
+    let help = "`brant node init DIR` makes certificates; `BRANT_TLS=DIR` names them";
+    let folder = certificates(named)
+        .ok_or_else(|| Failure::load("there are no certificates").with_help(help))?;
+    let read = |name: &str| {
+        let path = folder.join(name);
+        std::fs::read_to_string(&path)
+            .map_err(|error| super::input::cannot_read(&path, &error).with_help(help))
+    };
+    let (certificate, key) = match who {
+        Who::Node => ("node.pem", "node.key"),
+        Who::Client => ("client.pem", "client.key"),
+    };
+    Ok(Credentials {
+        authority: read("authority.pem")?,
+        certificate: read(certificate)?,
+        key: read(key)?,
+    })
+}
+
+/// Runs `brant node init`.
+fn init(folder: &Path) -> Result<u8, Failure> {
+    let cannot = |path: &Path, error: &std::io::Error| {
+        let cause = super::input::cause(error);
+        Failure::load(format!("cannot write `{}`: {cause}", path.display()))
+    };
+    let files = make_certificates().map_err(|error| failure(&error))?;
+    std::fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
+    for (name, text) in files {
+        let path = folder.join(name);
+        let mut options = std::fs::OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(&path);
+        let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+        written.map_err(|error| cannot(&path, &error))?;
+    }
+    Ok(0)
 }
 
 fn connect(address: &Address) -> Result<Client, Failure> {
-    let credentials = credentials(address)?;
+    let credentials = credentials(address, Who::Client, None)?;
     Client::connect(address, credentials.as_ref()).map_err(|error| {
         let failure = failure(&error);
         match error.is_cut() {
@@ -133,11 +204,17 @@ fn connect(address: &Address) -> Result<Client, Failure> {
 
 /// Runs `brant node`.
 pub fn node(options: &NodeOptions) -> Result<u8, Failure> {
+    if let Some(NodeVerb::Init { folder }) = &options.verb {
+        return init(folder);
+    }
+    let (Some(listen), Some(state)) = (&options.listen, &options.state) else {
+        return Err(Failure::usage("a node needs `--listen ADDRESS` and `--state DIR`"));
+    };
     let grants = grants(&options.allow).map_err(Failure::usage)?;
     let config = NodeConfig {
-        state: options.state.clone(),
+        state: state.clone(),
         grants,
-        credentials: credentials(&options.listen)?,
+        credentials: credentials(listen, Who::Node, options.tls.as_deref())?,
         checkpoint_every: options.checkpoint_every,
     };
     let cannot = |error: std::io::Error| Failure::load(format!("the node cannot start: {error}"));
@@ -148,7 +225,7 @@ pub fn node(options: &NodeOptions) -> Result<u8, Failure> {
         // Whoever started it may not want to know.
         let _ = std::io::stdout().flush();
     };
-    node.listen(&options.listen, ready).map_err(cannot)?;
+    node.listen(listen, ready).map_err(cannot)?;
     Ok(0)
 }
 
@@ -253,7 +330,7 @@ pub fn attach(options: &AttachOptions) -> Result<u8, Failure> {
     let at = Whereabouts {
         id,
         address: options.node.clone(),
-        credentials: credentials(&options.node)?,
+        credentials: credentials(&options.node, Who::Client, None)?,
         goes_on: false,
     };
     let trust = if options.trust_terminal { Trust::Full } else { Trust::Drawing };
@@ -285,7 +362,7 @@ fn ask_a_run(options: &MigrateOptions, to: &Address, mode: Mode) -> Result<(), F
         "verb": "migrate", "node": to.to_string(), "detach": options.detach,
         "mode": if mode == Mode::Cold { "cold" } else { "live" },
     });
-    if let Some(Credentials { authority, certificate, key }) = credentials(to)? {
+    if let Some(Credentials { authority, certificate, key }) = credentials(to, Who::Client, None)? {
         request["authority"] = authority.into();
         request["certificate"] = certificate.into();
         request["key"] = key.into();

@@ -50,6 +50,8 @@ impl Control {
     /// # Errors
     /// What the system says. The program can run without it.
     pub fn open(program: &str) -> io::Result<Control> {
+        // Behind a wall it could not be opened any more.
+        brant_engine::open_pagemap();
         let path = super::directory()?.join(std::process::id().to_string());
         let listener = match UnixListener::bind(&path) {
             // One that was killed had the same number.

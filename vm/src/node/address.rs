@@ -4,6 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+/// Records have room for an address of this length; names of hosts have 253 bytes, and paths of
+/// sockets 107.
+const LIMIT_BYTES: usize = 500;
+
 /// Where a node listens.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Address {
@@ -17,6 +21,9 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Address, String> {
+        if text.len() > LIMIT_BYTES {
+            return Err("no address is that long".to_owned());
+        }
         if let Some(path) = text.strip_prefix("unix:") {
             return match path {
                 "" => Err("`unix:` is followed by a path".to_owned()),

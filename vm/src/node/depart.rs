@@ -10,19 +10,19 @@
 //!
 //! Until the guest stands nothing has happened to it, whatever goes wrong on the way.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use brant_engine::ModuleBytes;
+use brant_engine::{ModuleBytes, WriteTracker};
 use brant_mobility::migration::{
-    Message, Mode, Offer, OfferedModule, PagesFrame, ProcessId, Progress, Source, SourceDoes,
-    SourceHears, Stage,
+    Message, Mode, Offer, ProcessId, Progress, Source, SourceDoes, SourceHears, Stage,
 };
-use brant_mobility::{CaptureError, Contents, Purpose};
 
-use super::peer::{NodeError, Peer, Sender, name, unexpected};
+use super::peer::{NodeError, Peer, unexpected};
+use super::send::{
+    self, hear, propose, send_again, send_changed, send_code, send_rounds, send_state, send_written,
+};
 use super::{Address, Credentials};
 use crate::remote::Piece;
 use crate::{Interrupt, Process};
@@ -30,9 +30,6 @@ use crate::{Interrupt, Process};
 /// The guest is asked again after this time: a request that came while it was asked something else
 /// may have been taken for that.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
-
-/// So much of a module, or of a state, fits into a frame.
-const CHUNK_BYTES: usize = 256 << 10;
 
 /// Where a process goes, and how.
 #[derive(Clone, Debug)]
@@ -86,12 +83,18 @@ enum Place {
 
 /// A move that is under way.
 struct Sending {
+    ahead: Ahead,
+    report: Report,
+}
+
+/// What could be done while the guest ran.
+struct Ahead {
     peer: Peer,
     offer: Offer,
     source: Source,
     progress: Progress,
     began: Instant,
-    report: Report,
+    tracker: Option<WriteTracker>,
 }
 
 /// What came of a guest that stood.
@@ -131,7 +134,7 @@ impl Departing {
     pub fn begin(
         process: &mut Process, identity: Identity, route: Route, mut report: Report,
     ) -> Result<Departing, NodeError> {
-        let offer = offer(process, &identity)?;
+        let offer = send::offer(process, &identity)?;
         let code: Vec<ModuleBytes> = process
             .modules
             .iter()
@@ -140,11 +143,14 @@ impl Departing {
         let meeting = Arc::new(Meeting::default());
         let interrupt = process.interrupt_handle();
         let (ours, its_route) = (meeting.clone(), route.clone());
-        let move_it = move || match go_ahead(offer, &code, &its_route, &mut report) {
-            Ok((peer, offer, source, progress, began)) => {
-                let sending = Sending { peer, offer, source, progress, began, report };
-                ours.ask(sending, &interrupt);
-            }
+        // Whatever is written from here on is noticed. Where that cannot be had the guest stands
+        // while everything is sent.
+        let tracker = match route.mode {
+            Mode::Live => process.store.track_writes().ok(),
+            Mode::Cold => None,
+        };
+        let move_it = move || match Ahead::go(offer, &code, tracker, &its_route, &mut report) {
+            Ok(ahead) => ours.ask(Sending { ahead, report }, &interrupt),
             Err(error) => {
                 report(Err(&error));
                 *ours.lock() = Place::Over;
@@ -172,9 +178,10 @@ impl Departing {
         let place = std::mem::replace(&mut *self.meeting.lock(), Place::Over);
         self.meeting.changed.notify_all();
         let Place::Due(sending) = place else { return Stood::GoesOn };
-        let Sending { mut peer, offer, mut source, progress, began, report } = *sending;
+        let Sending { ahead, report } = *sending;
+        let Ahead { mut peer, offer, mut source, progress, began, tracker } = ahead;
         let stood = Instant::now();
-        let mut leaving = Leaving { process, kept, offer, progress, report };
+        let mut leaving = Leaving { process, kept, offer, progress, report, tracker };
         // From `Accept` on.
         let mut does = SourceDoes::Send;
         let mut is_durable = false;
@@ -211,10 +218,9 @@ impl Departing {
             if let SourceHears::Owned { is_durable: durable } = hears {
                 is_durable = durable;
             }
-            let was_fenced = source == Source::Fenced;
             does = source.hears(hears);
-            if was_fenced && does == SourceDoes::GoOn {
-                let lost = NodeError::refused("the node has lost the program", "try again");
+            if does == SourceDoes::GoOn && heard.is_ok() {
+                let lost = NodeError::refused("the node has not kept the program", "try again");
                 (leaving.report)(Err(&lost));
             }
         }
@@ -257,82 +263,34 @@ impl Meeting {
     }
 }
 
-/// What a process offers of itself.
-pub(super) fn offer(process: &mut Process, identity: &Identity) -> Result<Offer, NodeError> {
-    if process.ended.is_some() {
-        return Err(crate::Error::from(CaptureError::Ended).into());
-    }
-    if process.current.as_ref().is_some_and(|current| current.purpose == Purpose::Call) {
-        return Err(NodeError::refused(
-            "a function is called by whoever started the program, who waits for its results",
-            "programs move that run by themselves, from `_start`",
-        ));
-    }
-    let resources = process.system().kernel.save().map_err(CaptureError::Obstacles);
-    let resources = resources.map_err(crate::Error::from)?;
-    let modules = process.modules.iter().map(|(name, module)| OfferedModule {
-        name: name.clone(),
-        hash: module.hash(),
-        bytes: module.bytes().len() as u64,
-    });
-    let config = process.store.engine().config();
-    Ok(Offer {
-        id: identity.id,
-        epoch: identity.epoch + 1,
-        name: identity.name.clone(),
-        deterministic: config.deterministic,
-        fuel: config.fuel,
-        modules: modules.collect(),
-        memories_wasm_pages: process.store.memory_sizes_wasm_pages(),
-        resources,
-    })
-}
-
-type Ahead = (Peer, Offer, Source, Progress, Instant);
-
-/// What can be done while the guest runs.
-fn go_ahead(
-    offer: Offer, code: &[ModuleBytes], route: &Route, report: &mut Report,
-) -> Result<Ahead, NodeError> {
-    let began = Instant::now();
-    let mut peer = Peer::connect(&route.address, route.credentials.as_ref())?;
-    let mut source = Source::Owns;
-    let does = source.hears(SourceHears::Move);
-    debug_assert_eq!(does, SourceDoes::Offer);
-    let wanted = propose(&mut peer, &offer)?;
-    send_code(&mut peer, code, &wanted)?;
-    source.hears(SourceHears::Accept);
-    let progress = Progress {
-        stage: Stage::Accepted,
-        round: 0,
-        pages: 0,
-        bytes: peer.sender.bytes,
-        ns: began.elapsed().as_nanos() as u64,
-        downtime_ns: 0,
-    };
-    report(Ok(progress));
-    Ok((peer, offer, source, progress, began))
-}
-
-fn propose(peer: &mut Peer, offer: &Offer) -> Result<Vec<bool>, NodeError> {
-    match peer.ask(&Message::Offered { offer: Box::new(offer.clone()) })? {
-        Message::Accept { wanted } if wanted.len() == offer.modules.len() => Ok(wanted),
-        Message::Refuse { refusal } => {
-            let about = refusal.fd.map_or(String::new(), |fd| format!("descriptor {fd} "));
-            let why = format!("{about}({}) {}", refusal.what, refusal.why);
-            Err(NodeError::Refused { why, remedy: refusal.remedy })
+impl Ahead {
+    /// Does what can be done while the guest runs.
+    fn go(
+        offer: Offer, code: &[ModuleBytes], mut tracker: Option<WriteTracker>, route: &Route,
+        report: &mut Report,
+    ) -> Result<Ahead, NodeError> {
+        let began = Instant::now();
+        let mut peer = Peer::connect(&route.address, route.credentials.as_ref())?;
+        let mut source = Source::Owns;
+        source.hears(SourceHears::Move);
+        let wanted = propose(&mut peer, &offer)?;
+        source.hears(SourceHears::Accept);
+        send_code(&mut peer, code, &wanted)?;
+        let mut progress = Progress {
+            stage: Stage::Accepted,
+            round: 0,
+            pages: 0,
+            bytes: peer.sender.bytes,
+            ns: began.elapsed().as_nanos() as u64,
+            downtime_ns: 0,
+        };
+        report(Ok(progress));
+        if let Some(tracker) = &mut tracker {
+            let sent = send_rounds(tracker, &mut peer, report);
+            progress.pages = sent.map_err(|error| why(error, &mut peer))?;
         }
-        other => Err(unexpected(&name(&other))),
+        Ok(Ahead { peer, offer, source, progress, began, tracker })
     }
-}
-
-fn send_code(peer: &mut Peer, code: &[ModuleBytes], wanted: &[bool]) -> Result<(), NodeError> {
-    for (module, (bytes, _)) in (0..).zip(code.iter().zip(wanted).filter(|(_, wanted)| **wanted)) {
-        for chunk in bytes.as_slice().chunks(CHUNK_BYTES) {
-            peer.send(&Message::Code { module, bytes: chunk.to_vec() })?;
-        }
-    }
-    Ok(())
 }
 
 /// A process that stands and is sent.
@@ -342,6 +300,15 @@ struct Leaving<'a> {
     offer: Offer,
     progress: Progress,
     report: Report,
+    tracker: Option<WriteTracker>,
+}
+
+/// Why a destination does not take any more: it may have said so before it closed the connection.
+fn why(error: NodeError, peer: &mut Peer) -> NodeError {
+    match error.is_cut().then(|| hear(peer)) {
+        Some(Err(refused @ NodeError::Refused { .. })) => refused,
+        _ => error,
+    }
 }
 
 impl Leaving<'_> {
@@ -349,7 +316,14 @@ impl Leaving<'_> {
     fn send_rest(&mut self, peer: &mut Peer) -> Result<SourceHears, NodeError> {
         let memories = self.process.store.memory_sizes_wasm_pages();
         peer.send(&Message::Sizes { memories })?;
-        self.progress.pages += send_changed(self.process, &mut peer.sender)?;
+        self.progress.pages += match &mut self.tracker {
+            Some(tracker) => {
+                let written = send_written(tracker, &mut peer.sender)?;
+                let tracked = |memory| tracker.tracked_pages(memory);
+                written + send_changed(self.process, tracked, &mut peer.sender)?
+            }
+            None => send_changed(self.process, |_| 0, &mut peer.sender)?,
+        };
         send_state(self.process, self.kept, &mut peer.sender)?;
         hear(peer)
     }
@@ -371,88 +345,6 @@ impl Leaving<'_> {
         let Offer { id, epoch, .. } = self.offer;
         peer.send(&Message::Settle { id, epoch })?;
         hear(peer)
-    }
-}
-
-/// Sends a process that stands, once more and as a whole.
-pub(super) fn send_again(
-    process: &mut Process, offer: &Offer, kept: &[Piece], peer: &mut Peer,
-) -> Result<SourceHears, NodeError> {
-    let wanted = propose(peer, offer)?;
-    let code = process.modules.iter().map(|(_, module)| module.engine_module().shared_bytes());
-    let code: Vec<ModuleBytes> = code.collect();
-    send_code(peer, &code, &wanted)?;
-    peer.send(&Message::Sizes { memories: process.store.memory_sizes_wasm_pages() })?;
-    send_changed(process, &mut peer.sender)?;
-    send_state(process, kept, &mut peer.sender)?;
-    hear(peer)
-}
-
-/// Writes all that makes a process to a file, as if it had come from there.
-pub(super) fn write_frames(
-    process: &mut Process, identity: &Identity, kept: &[Piece], file: &mut Sender<File>,
-) -> Result<(), NodeError> {
-    let offer = offer(process, identity)?;
-    file.send(&Message::Offered { offer: Box::new(offer) })?;
-    file.send(&Message::Sizes { memories: process.store.memory_sizes_wasm_pages() })?;
-    send_changed(process, file)?;
-    send_state(process, kept, file)
-}
-
-/// Sends all pages that the modules' data segments do not give, and says how many.
-fn send_changed(process: &mut Process, sender: &mut Sender<impl Write>) -> Result<u64, NodeError> {
-    let mut frame = PagesFrame::default();
-    let (mut count, mut outcome) = (0, Ok(()));
-    for memory in 0..process.store.memory_count() {
-        process.store.changed_pages(memory, |page, content| {
-            if outcome.is_err() {
-                return;
-            }
-            frame.add(memory, page, content);
-            count += 1;
-            if frame.is_full() {
-                outcome = sender.send_pages(&mut frame);
-            }
-        });
-    }
-    outcome?;
-    if !frame.is_empty() {
-        sender.send_pages(&mut frame)?;
-    }
-    Ok(count)
-}
-
-fn send_state(
-    process: &mut Process, kept: &[Piece], sender: &mut Sender<impl Write>,
-) -> Result<(), NodeError> {
-    for Piece { stream, position, bytes } in kept {
-        let (stream, position) = (*stream as u8 + 1, *position);
-        sender.send(&Message::Output { stream, position, bytes: bytes.clone() })?;
-    }
-    let mut snapshot = process.checkpoint_as(Contents::Elsewhere)?;
-    snapshot.code.leave_out_bytes();
-    let bytes = snapshot.to_vec();
-    let mut chunks = bytes.chunks(CHUNK_BYTES).peekable();
-    while let Some(chunk) = chunks.next() {
-        let is_last = chunks.peek().is_none();
-        sender.send(&Message::State { is_last, bytes: chunk.to_vec() })?;
-    }
-    Ok(())
-}
-
-/// What the destination says about the process.
-pub(super) fn hear(peer: &mut Peer) -> Result<SourceHears, NodeError> {
-    match peer.receive()? {
-        Message::Prepared {} => Ok(SourceHears::Prepared),
-        Message::Owned { is_durable } => Ok(SourceHears::Owned { is_durable }),
-        Message::Lost {} => Ok(SourceHears::Lost),
-        Message::Wanted {} => Ok(SourceHears::Wanted),
-        Message::Refuse { refusal } => {
-            let why = format!("({}) {}", refusal.what, refusal.why);
-            Err(NodeError::Refused { why, remedy: refusal.remedy })
-        }
-        Message::Failed { why, remedy } => Err(NodeError::Refused { why, remedy }),
-        other => Err(unexpected(&name(&other))),
     }
 }
 

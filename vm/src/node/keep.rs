@@ -12,9 +12,10 @@ use brant_mobility::migration::{
 
 use super::arrive::Coming;
 use super::daemon::{Entry, Shared};
-use super::depart::{Departing, Identity, Stood, hear, write_frames};
+use super::depart::{Departing, Identity, Stood};
 use super::hosted::{Command, End, Hosted, Keeper};
 use super::peer::{Incoming, NodeError, Peer, Sender, incoming, unexpected};
+use super::send::{hear, write_frames};
 use super::take_in::{made_durable, sweep};
 use crate::Process;
 use crate::remote::Remote;

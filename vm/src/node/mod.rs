@@ -3,7 +3,9 @@
 //! ```text
 //! address.rs   where a node listens
 //! peer.rs      a connection that speaks in messages
+//! tls.rs       what it goes through over the network
 //! depart.rs    a program leaves: the side of its host
+//! send.rs      a program as frames
 //! arrive.rs    a program comes: from a socket or from a file
 //! hosted.rs    a program of a node, on its thread
 //! daemon.rs    the node: its programs, and who owns them
@@ -29,9 +31,11 @@ mod keep;
 mod peer;
 mod record;
 mod relay;
+mod send;
 mod serve;
 mod session;
 mod take_in;
+mod tls;
 
 pub use address::Address;
 pub use brant_mobility::migration::{Listed, Mode, ProcessId, Progress, Stage};
@@ -40,3 +44,4 @@ pub use daemon::{Grants, Node, NodeConfig};
 pub use depart::{Departed, Departing, Identity, Report, Route, Stood};
 pub use peer::{Credentials, NodeError, Peer};
 pub use relay::{Copy, Ended, Keep, Position, Terminal, Whereabouts, relay};
+pub use tls::make_certificates;

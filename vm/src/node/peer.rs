@@ -17,6 +17,7 @@ use brant_mobility::migration::{
 };
 
 use super::Address;
+use super::tls::Tls;
 
 /// In this time a frame has to come or to leave, once it has begun, and an answer has to come.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -130,7 +131,7 @@ pub(super) enum Socket {
 }
 
 impl Socket {
-    fn set_read_patience(&self, time: Option<Duration>) -> io::Result<()> {
+    pub(super) fn set_read_patience(&self, time: Option<Duration>) -> io::Result<()> {
         // A time of nothing would mean none at all.
         let time = time.map(|time| time.max(Duration::from_millis(1)));
         match self {
@@ -181,12 +182,14 @@ impl Write for &Socket {
 #[derive(Clone, Debug)]
 pub(super) enum Transport {
     Plain(Arc<Socket>),
+    Tls(Arc<Tls>),
 }
 
 impl Transport {
     fn socket(&self) -> &Socket {
         match self {
             Transport::Plain(socket) => socket,
+            Transport::Tls(tls) => tls.socket(),
         }
     }
 }
@@ -195,6 +198,7 @@ impl Read for Transport {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Transport::Plain(socket) => (&**socket).read(buffer),
+            Transport::Tls(tls) => tls.read(buffer),
         }
     }
 }
@@ -203,6 +207,7 @@ impl Write for Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Transport::Plain(socket) => (&**socket).write(bytes),
+            Transport::Tls(tls) => tls.write(bytes),
         }
     }
 
@@ -286,7 +291,10 @@ impl Receiver {
         let kind = read_frame(&mut self.reader, &mut self.payload)?;
         let incoming = incoming(kind, &self.payload)?;
         if let Some(kept) = self.kept.as_mut().filter(|_| makes_a_process(&incoming)) {
-            kept.frame(kind, &[&self.payload])?;
+            let written = kept.frame(kind, &[&self.payload]);
+            // That is no matter of the connection's.
+            written
+                .map_err(|error| NodeError::Peer(format!("the node cannot keep it: {error}")))?;
         }
         Ok(incoming)
     }
@@ -377,10 +385,13 @@ impl Peer {
         address: &Address, credentials: Option<&Credentials>,
     ) -> Result<Peer, NodeError> {
         let mut peer = match address {
-            Address::Unix(path) => Peer::plain(Socket::Unix(UnixStream::connect(path)?))?,
+            Address::Unix(path) => {
+                Peer::over(Transport::Plain(Arc::new(Socket::Unix(UnixStream::connect(path)?))))?
+            }
             Address::Tcp(address) => {
-                let _ = credentials;
-                Peer::plain(Socket::Tcp(TcpStream::connect(address)?))?
+                let credentials = credentials.ok_or_else(no_credentials)?;
+                let socket = Socket::Tcp(TcpStream::connect(address)?);
+                Peer::over(Transport::Tls(Arc::new(Tls::connect(socket, credentials)?)))?
             }
         };
         peer.send(&Message::Hello { version: PROTOCOL_VERSION })?;
@@ -389,17 +400,21 @@ impl Peer {
     }
 
     /// Somebody has called.
-    pub(super) fn called(socket: Socket) -> Result<Peer, NodeError> {
-        let mut peer = Peer::plain(socket)?;
+    pub(super) fn called(
+        socket: Socket, credentials: Option<&Credentials>,
+    ) -> Result<Peer, NodeError> {
+        let mut peer = match socket {
+            Socket::Unix(_) => Peer::over(Transport::Plain(Arc::new(socket)))?,
+            Socket::Tcp(_) => {
+                let credentials = credentials.ok_or_else(no_credentials)?;
+                Peer::over(Transport::Tls(Arc::new(Tls::accept(socket, credentials)?)))?
+            }
+        };
         peer.receiver.set_patience(Some(STRANGER_PATIENCE));
         peer.greeted()?;
         peer.send(&Message::Hello { version: PROTOCOL_VERSION })?;
         peer.receiver.set_patience(Some(PATIENCE));
         Ok(peer)
-    }
-
-    fn plain(socket: Socket) -> io::Result<Peer> {
-        Peer::over(Transport::Plain(Arc::new(socket)))
     }
 
     fn over(transport: Transport) -> io::Result<Peer> {
@@ -440,6 +455,10 @@ impl Peer {
             answer => Ok(answer),
         }
     }
+}
+
+fn no_credentials() -> NodeError {
+    NodeError::Credentials("there are no certificates for calls over the network".to_owned())
 }
 
 /// The name of a message, for errors.

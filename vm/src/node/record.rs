@@ -3,16 +3,19 @@
 //! ```text
 //! STATE/lock                       held by the node that runs
 //! STATE/modules/HASH               modules, by BLAKE3
-//! STATE/processes/ID/record        who owns it, written beside and renamed
+//! STATE/processes/ID/record        who owns it
 //! STATE/processes/ID/NAME          the frames that make it: as it came, or a later checkpoint
 //! ```
 //!
-//! A record is a few lines of text. It names the file of frames from which the process starts again;
-//! other files in its folder are left over and are removed.
+//! A record is a few lines of text in one of two places of its file, with a number and a checksum:
+//! the place with the higher number holds. To change it is one write and one flush of a file that has
+//! its size already, because a guest stands meanwhile. It names the file of frames from which the
+//! process starts again; other files in its folder are left over and are removed.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use brant_engine::{FileBytes, ModuleBytes};
@@ -52,8 +55,11 @@ pub(super) enum Whose {
     Ended { code: u8, text: String },
 }
 
-/// Records are a few lines: names are short, and texts are cut.
-const RECORD_LIMIT_BYTES: usize = 64 << 10;
+/// A place for a record: a block of any disk. Names are short, and texts are cut.
+const PLACE_BYTES: usize = 4096;
+
+/// Two of them.
+const PLACES: u64 = 2;
 
 impl Record {
     fn write(&self) -> String {
@@ -67,7 +73,7 @@ impl Record {
                 text.push_str(&format!("left {}\nsettled {is_settled}\n", quoted(address)));
             }
             Whose::Ended { code, text: why } => {
-                let why: String = why.chars().take(4096).collect();
+                let why: String = why.chars().take(500).collect();
                 text.push_str(&format!("ended {code}\ntext {}\n", quoted(&why)));
             }
         }
@@ -147,23 +153,34 @@ impl StateFolder {
         self.path.join("processes").join(id.to_string())
     }
 
+    /// Makes a place for what will be known of a process.
+    pub fn prepare(&self, id: ProcessId) -> io::Result<()> {
+        let folder = self.folder(id);
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let path = folder.join("record");
+        if fs::metadata(&path).is_ok_and(|found| found.len() == PLACES * PLACE_BYTES as u64) {
+            return Ok(());
+        }
+        let mut file = File::create(&path)?;
+        file.write_all(&[0; PLACES as usize * PLACE_BYTES])?;
+        file.sync_all()?;
+        File::open(&folder)?.sync_all()?;
+        File::open(self.path.join("processes"))?.sync_all()
+    }
+
     /// Brings what is known of a process to the disk: after this returns it is there, whatever
     /// happens.
     pub fn put(&self, id: ProcessId, record: &Record) -> io::Result<()> {
-        let folder = self.folder(id);
-        if let Err(error) = fs::create_dir(&folder) {
-            if error.kind() != io::ErrorKind::AlreadyExists {
-                return Err(error);
-            }
-        } else {
-            File::open(self.path.join("processes"))?.sync_all()?;
-        }
-        let new = folder.join("record.new");
-        let mut file = File::create(&new)?;
-        file.write_all(record.write().as_bytes())?;
-        file.sync_data()?;
-        fs::rename(&new, folder.join("record"))?;
-        File::open(&folder)?.sync_all()
+        self.prepare(id)?;
+        let file =
+            OpenOptions::new().read(true).write(true).open(self.folder(id).join("record"))?;
+        let number = newest(&file)?.map_or(1, |(number, _)| number + 1);
+        let place = place(number, record);
+        file.write_all_at(&place, number % PLACES * PLACE_BYTES as u64)?;
+        file.sync_data()
     }
 
     /// Everything that is known. What cannot be read is left alone and reported.
@@ -174,18 +191,19 @@ impl StateFolder {
             let Some(id) = entry.file_name().to_str().and_then(ProcessId::from_hex) else {
                 continue;
             };
-            let record = match fs::read(entry.path().join("record")) {
+            let record = File::open(entry.path().join("record")).and_then(|file| newest(&file));
+            let record = match record {
+                Ok(Some((_, record))) => Ok(record),
                 // It was on its way here, and was never ours.
+                Ok(None) => {
+                    fs::remove_dir_all(entry.path())?;
+                    continue;
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     fs::remove_dir_all(entry.path())?;
                     continue;
                 }
                 Err(error) => Err(error),
-                Ok(bytes) => std::str::from_utf8(&bytes)
-                    .ok()
-                    .filter(|text| text.len() <= RECORD_LIMIT_BYTES)
-                    .and_then(Record::read)
-                    .ok_or_else(|| io::Error::other("the record of a process cannot be read")),
             };
             if let Ok(record) = &record {
                 self.tidy(id, record.checkpoint.as_deref());
@@ -209,7 +227,8 @@ impl StateFolder {
 
     /// Nothing of a process is left.
     pub fn forget(&self, id: ProcessId) {
-        if !self.folder(id).join("record").exists() {
+        let record = File::open(self.folder(id).join("record")).and_then(|file| newest(&file));
+        if matches!(record, Ok(None)) {
             // Whatever cannot be removed now is so at the next start.
             let _ = fs::remove_dir_all(self.folder(id));
         }
@@ -251,6 +270,58 @@ impl StateFolder {
     }
 }
 
+/// A record as it stands in its place.
+fn place(number: u64, record: &Record) -> Vec<u8> {
+    let text = record.write();
+    let hash = blake3::hash(text.as_bytes());
+    let mut bytes = format!("{number} {} {hash}\n{text}", text.len()).into_bytes();
+    assert!(bytes.len() <= PLACE_BYTES, "names and texts are cut");
+    bytes.resize(PLACE_BYTES, 0);
+    bytes
+}
+
+/// The record that holds, with its number; none if there is none.
+fn newest(file: &File) -> io::Result<Option<(u64, Record)>> {
+    let mut found = None;
+    for at in 0..PLACES {
+        let mut bytes = vec![0; PLACE_BYTES];
+        match file.read_exact_at(&mut bytes, at * PLACE_BYTES as u64) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => continue,
+            answer => answer?,
+        }
+        found = found.max_by_number(read_place(&bytes));
+    }
+    Ok(found)
+}
+
+/// A place whose text is not what its checksum says was being written when the host died.
+fn read_place(bytes: &[u8]) -> Option<(u64, Record)> {
+    let end = bytes.iter().position(|&byte| byte == b'\n')?;
+    let mut words = std::str::from_utf8(&bytes[..end]).ok()?.split(' ');
+    let number = words.next()?.parse().ok()?;
+    let len: usize = words.next()?.parse().ok()?;
+    let text = bytes.get(end + 1..(end + 1).checked_add(len)?)?;
+    if blake3::hash(text).to_string() != words.next()? {
+        return None;
+    }
+    Some((number, Record::read(std::str::from_utf8(text).ok()?)?))
+}
+
+/// The one of two records that is newer.
+trait Newer {
+    fn max_by_number(self, other: Self) -> Self;
+}
+
+impl Newer for Option<(u64, Record)> {
+    fn max_by_number(self, other: Self) -> Self {
+        match (&self, &other) {
+            (Some((ours, _)), Some((theirs, _))) if ours > theirs => self,
+            (_, Some(_)) => other,
+            _ => self,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,6 +352,24 @@ mod tests {
                 assert_eq!(Record::read(&text[..cut]), None, "{:?}", &text[..cut]);
             }
         }
+    }
+
+    #[test]
+    fn a_record_that_was_being_written_leaves_the_one_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = StateFolder::open(folder.path()).expect("a new folder");
+        let id = ProcessId([6; 16]);
+        let [first, second, third] = records();
+        for record in [&first, &second, &third] {
+            state.put(id, record).expect("room");
+        }
+        let path = state.folder(id).join("record");
+        let found = || newest(&File::open(&path).expect("it is there")).expect("readable");
+        assert_eq!(found(), Some((3, third)));
+        let mut bytes = fs::read(&path).expect("it is there");
+        bytes[PLACE_BYTES + 100] ^= 1;
+        fs::write(&path, &bytes).expect("room");
+        assert_eq!(found(), Some((2, second)));
     }
 
     #[test]

@@ -36,7 +36,7 @@ const KILLED_CODE: u8 = 137;
 
 /// Talks to whoever has called until one side has had enough.
 pub(super) fn converse(shared: &Arc<Shared>, socket: Socket) -> Result<(), NodeError> {
-    let mut peer = Peer::called(socket)?;
+    let mut peer = Peer::called(socket, shared.config.credentials.as_ref())?;
     loop {
         let message = peer.receive()?;
         let answer = match message {

@@ -108,6 +108,7 @@ fn receive(
             return Err(error);
         }
     };
+    shared.folder.prepare(id)?;
     let name = format!("came-{epoch}-{attempt}");
     let mut kept = Sender::to_file(shared.folder.new_frames(id, &name)?);
     kept.send(&Message::Offered { offer: Box::new(coming.offer.clone()) })?;
@@ -123,8 +124,9 @@ fn receive(
             }
         }
     }
-    let kept = peer.receiver.take_kept().map(Sender::into_file);
-    let file = kept.ok_or_else(|| NodeError::Peer("no frames were kept".to_owned()))??;
+    let cannot = |why: String| NodeError::Peer(format!("the node cannot keep it: {why}"));
+    let kept = peer.receiver.take_kept().ok_or_else(|| cannot("no frames were kept".to_owned()))?;
+    let file = kept.into_file().map_err(|error| cannot(error.to_string()))?;
     Ok((coming.finish()?, Kept { name, file }))
 }
 

@@ -97,8 +97,8 @@ pub struct WriteTracker {
     /// Closed, it ends the protection.
     _userfault: OwnedFd,
     areas: Vec<Area>,
-    /// Shown the next time besides what the kernel says.
-    pending: Vec<WrittenPages>,
+    /// Nobody has asked yet: huge pages are still whole.
+    is_new: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -152,9 +152,7 @@ impl Store {
             })?;
             areas.push(Area { memory, base, len_bytes });
         }
-        let mut tracker = WriteTracker { _userfault: userfault, areas, pending: Vec::new() };
-        tracker.split_huge_pages()?;
-        Ok(tracker)
+        Ok(WriteTracker { _userfault: userfault, areas, is_new: true })
     }
 }
 
@@ -182,7 +180,10 @@ impl WriteTracker {
     /// # Errors
     /// What the kernel says; the memories are gone.
     pub fn take_written(&mut self, mut visit: impl FnMut(WrittenPages)) -> io::Result<()> {
-        self.pending.drain(..).for_each(&mut visit);
+        if std::mem::take(&mut self.is_new) {
+            // What this protects is shown, and perhaps once more below, which does no harm.
+            self.split_huge_pages(&mut visit)?;
+        }
         self.areas.iter().try_for_each(|area| area.scan(Protect::Yes, &mut visit))
     }
 
@@ -235,7 +236,7 @@ impl WriteTracker {
     }
 
     /// A huge page would be written as a whole: they are taken apart as long as this lasts.
-    fn split_huge_pages(&mut self) -> io::Result<()> {
+    fn split_huge_pages(&self, visit: &mut impl FnMut(WrittenPages)) -> io::Result<()> {
         for area in &self.areas {
             area.advise(libc::MADV_NOHUGEPAGE);
             if area.len_bytes < HUGE_PAGE_BYTES as usize {
@@ -244,8 +245,7 @@ impl WriteTracker {
             let first = area.base.next_multiple_of(HUGE_PAGE_BYTES as usize);
             for at in (first..area.base + area.len_bytes).step_by(HUGE_PAGE_BYTES as usize) {
                 // To protect a part of a huge page the kernel has to take it apart.
-                let mut keep = |pages| self.pending.push(pages);
-                area.scan_range(Protect::Yes, at, at + PAGE_BYTES, &mut keep)?;
+                area.scan_range(Protect::Yes, at, at + PAGE_BYTES, visit)?;
             }
         }
         Ok(())

@@ -15,7 +15,7 @@ use brant_mobility::Snapshot;
 use crate::linker::HostFunction;
 use crate::streams::{Input, Output};
 use crate::system::{Grants, System, Trace, TracedCall};
-use crate::{Caller, Error, Interrupt, Limits, Linker, MissingImport, Module, Process};
+use crate::{Arrival, Caller, Error, Interrupt, Limits, Linker, MissingImport, Module, Process};
 
 /// Names what a program gets; nothing is granted by default.
 pub struct ProcessBuilder {
@@ -190,13 +190,36 @@ impl ProcessBuilder {
         if let Some(origin) = &origin {
             self.linker.modules.clone_from(&origin.preloads);
         }
+        let (grants, host) = (std::mem::take(&mut self.grants), self.host.take());
+        let user_data = std::mem::replace(&mut self.user_data, Box::new(()));
+        let resources = origin.as_ref().map(|origin| &origin.snapshot.resources);
+        let system = System::new(grants, &self.limits, host, user_data, resources)?;
+        let mut process = self.link(system)?;
+        if let Some(origin) = &origin {
+            process.go_on_from(&origin.snapshot, &origin.memories)?;
+        }
+        Ok(process)
+    }
+
+    /// Links a program that is on its way here: it has nothing open, and gets what is granted when
+    /// the rest of it has come.
+    ///
+    /// # Errors
+    /// As [`ProcessBuilder::build`].
+    pub fn arrive(mut self) -> Result<Arrival, Error> {
+        let limits = self.limits.clone();
+        let (grants, host) = (std::mem::take(&mut self.grants), self.host.take());
+        let user_data = std::mem::replace(&mut self.user_data, Box::new(()));
+        let nothing = System::new(Grants::default(), &limits, None, Box::new(()), None)?;
+        let process = self.link(nothing)?;
+        Ok(Arrival::new(process, grants, host, user_data, limits))
+    }
+
+    fn link(self, mut system: System) -> Result<Process, Error> {
         let engine = self.module.engine_module().engine().clone();
         if self.limits.fuel.is_some() && !engine.config().fuel {
             return Err(Error::NoFuel);
         }
-        let resources = origin.as_ref().map(|origin| &origin.snapshot.resources);
-        let mut system =
-            System::new(self.grants, &self.limits, self.host, self.user_data, resources)?;
         let waker = system.waker();
         let mut store = Store::new(&engine, Box::new(system));
         store.set_limits(brant_engine::Limits {
@@ -221,12 +244,7 @@ impl ProcessBuilder {
         let preparation = linking.preparation;
         let mut modules = self.linker.modules;
         modules.push((String::new(), self.module));
-        let mut process =
-            Process::new(store, instance, self.limits, interrupt, preparation, modules);
-        if let Some(origin) = &origin {
-            process.go_on_from(origin)?;
-        }
-        Ok(process)
+        Ok(Process::new(store, instance, self.limits, interrupt, preparation, modules))
     }
 }
 

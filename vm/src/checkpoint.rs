@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use brant_engine::{Engine, ModuleBytes};
+use brant_engine::{Engine, MemoryImage, ModuleBytes};
 use brant_mobility::{
     CaptureError, Contents, ModuleImage, ReadLimits, RestoreError, Snapshot, Standing,
 };
@@ -151,9 +151,11 @@ impl Process {
     }
 
     /// Makes a process that has just been linked go on from a snapshot.
-    pub(crate) fn go_on_from(&mut self, origin: &Origin) -> Result<(), Error> {
-        let restored = origin.snapshot.restore(&mut self.store)?;
-        for (index, image) in (0..).zip(&origin.memories) {
+    pub(crate) fn go_on_from(
+        &mut self, snapshot: &Snapshot, memories: &[MemoryImage],
+    ) -> Result<(), Error> {
+        let restored = snapshot.restore(&mut self.store)?;
+        for (index, image) in (0..).zip(memories) {
             self.store.adopt_memory(index, image).map_err(RestoreError::from)?;
         }
         let mut threads = restored.threads.into_iter();

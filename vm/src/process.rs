@@ -297,6 +297,12 @@ impl Process {
         self.store.taken(brant_engine::Resource::MemoryBytes)
     }
 
+    /// Bytes read from standard input, written to standard output and to standard error so far, on
+    /// all hosts that the process has been on.
+    pub fn stream_bytes(&mut self) -> [u64; 3] {
+        self.system().kernel.stream_bytes()
+    }
+
     /// How often each system call was made; those that were not made are left out.
     pub fn system_call_counts(&mut self) -> Vec<(&'static str, u64)> {
         self.system().counts()
@@ -305,6 +311,11 @@ impl Process {
     /// The data that [`ProcessBuilder::data`] gave the process, if they are a `T`.
     pub fn data<T: Any>(&mut self) -> Option<&mut T> {
         self.system().user_data.downcast_mut()
+    }
+
+    /// Another way to end its waits: its system is another one.
+    pub(crate) fn set_interrupt(&mut self, interrupt: Interrupt) {
+        self.interrupt = interrupt;
     }
 
     pub(crate) fn system(&mut self) -> &mut System {

@@ -48,7 +48,8 @@ pub use icode::show::{IcodeListing, ShowError, ShownFunction, ShownRecord};
 pub use instance::{Extern, Instance};
 pub use memory::wait::Wake;
 pub use memory::{
-    GuestMemory, Memory, MemoryImage, OutOfBounds, SharedMemory, WASM_PAGE_BYTES,
+    GuestMemory, Memory, MemoryImage, OutOfBounds, SharedMemory, WASM_PAGE_BYTES, WriteTracker,
+    WrittenPages, open_pagemap,
 };
 pub use module::{
     CustomSection, ExportType, FileBytes, ImportType, MAX_MODULE_BYTES, Module, ModuleBytes,
@@ -59,7 +60,7 @@ pub use profile::{PerfMap, Sample};
 pub use stop::{HostMistake, HostPanic, Stop};
 pub use store::{Interrupt, LimitError, Limits, Resource, Store};
 pub use table::Table;
-pub use terminate::{exit_on_termination, remove_on_termination};
+pub use terminate::{exit_on_termination, pass_termination_to, remove_on_termination};
 pub use thread::{Thread, Wait};
 pub use trap::{FrameInfo, MAX_FRAMES, SourceFrame, TrapReport};
 pub use types::{

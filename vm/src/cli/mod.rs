@@ -16,11 +16,15 @@ mod completions;
 mod control;
 mod dis;
 mod doctor;
+#[cfg(feature = "node")]
+mod elsewhere;
 mod exit;
 mod freeze;
 mod input;
 mod inspect;
 mod man;
+#[cfg(feature = "node")]
+mod node;
 mod options;
 mod output;
 mod profile;
@@ -120,6 +124,18 @@ enum Verb {
         after_help = AFTER_FORK, override_usage = "brant fork [OPTIONS] ID [ARGS]..."
     )]
     Fork(Box<RunOptions>),
+    /// Take programs in, run them, and pass them on
+    #[cfg(feature = "node")]
+    Node(node::NodeOptions),
+    /// Start a program on a node
+    #[cfg(feature = "node")]
+    Push(node::PushOptions),
+    /// Move a program that runs to a node
+    #[cfg(feature = "node")]
+    Migrate(node::MigrateOptions),
+    /// Be the terminal of a program on a node
+    #[cfg(feature = "node")]
+    Attach(node::AttachOptions),
     /// Say what this kernel and machine support
     Doctor(doctor::DoctorOptions),
     /// Print a script that completes the command line of a shell
@@ -184,6 +200,14 @@ fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
         Verb::Tier(options) => control::tier(&options),
         Verb::Checkpoint(options) => checkpoint::checkpoint(&options),
         Verb::Fork(options) => restore::fork(*options),
+        #[cfg(feature = "node")]
+        Verb::Node(options) => node::node(&options),
+        #[cfg(feature = "node")]
+        Verb::Push(options) => node::push(&options),
+        #[cfg(feature = "node")]
+        Verb::Migrate(options) => node::migrate(&options),
+        #[cfg(feature = "node")]
+        Verb::Attach(options) => node::attach(&options),
         Verb::Doctor(options) => doctor::doctor(&options),
         Verb::Completions(options) => completions::completions(&options),
         Verb::Man(options) => man::man(&options),
@@ -218,7 +242,7 @@ fn names_verb(word: Option<&OsString>) -> bool {
 }
 
 /// Every verb but `run` and `help`; a test holds it against what clap knows.
-const VERBS: [&str; 21] = [
+const VERBS: &[&str] = &[
     "restore",
     "freeze",
     "asm",
@@ -236,6 +260,14 @@ const VERBS: [&str; 21] = [
     "tier",
     "checkpoint",
     "fork",
+    #[cfg(feature = "node")]
+    "node",
+    #[cfg(feature = "node")]
+    "push",
+    #[cfg(feature = "node")]
+    "migrate",
+    #[cfg(feature = "node")]
+    "attach",
     "doctor",
     "completions",
     "man",
@@ -253,7 +285,12 @@ fn show(error: &clap::Error) -> Result<u8, Failure> {
 /// The verb that somebody may have meant who wrote a file that is not there.
 fn similar_verb(word: &str) -> Option<&'static str> {
     let distance = |verb: &&str| strsim::damerau_levenshtein(word, verb);
-    VERBS.into_iter().chain(["run", "help"]).filter(|verb| distance(verb) <= 2).min_by_key(distance)
+    VERBS
+        .iter()
+        .copied()
+        .chain(["run", "help"])
+        .filter(|verb| distance(verb) <= 2)
+        .min_by_key(distance)
 }
 
 #[cfg(test)]
@@ -271,7 +308,7 @@ mod tests {
     fn the_list_of_verbs_is_complete() {
         let command = CommandLine::command();
         let known: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
-        let listed: Vec<&str> = ["run"].into_iter().chain(VERBS).collect();
+        let listed: Vec<&str> = ["run"].into_iter().chain(VERBS.iter().copied()).collect();
         assert_eq!(known, listed);
     }
 

@@ -12,6 +12,8 @@ use brant::{
 };
 
 use super::control::{Attendance, Ended, failure, why_stopped};
+#[cfg(feature = "node")]
+use super::elsewhere;
 use super::exit::{Failure, MOVED};
 use super::input::{cannot_read, name};
 use super::options::RunOptions;
@@ -101,6 +103,11 @@ pub fn go_on(snapshot: &Snapshot, name: &OsStr, options: &RunOptions) -> Result<
     let (mut process, mut attendance) = run::begin(builder, name, options, cache.as_deref())?;
     watch.begin();
     let outcome = finish(&mut process, &mut attendance, snapshot, options);
+    #[cfg(feature = "node")]
+    if let Some(left) = attendance.take_left() {
+        // What is left is its terminal.
+        return Err(elsewhere::stay(left, process, run::trust(options)));
+    }
     watch.finish(&mut process, engine.code_counts());
     // As a run does: the system takes everything back at once.
     std::mem::forget(process);

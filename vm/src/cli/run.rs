@@ -17,6 +17,8 @@ use brant_host::native::landlock::{Coverage, Grant, Wall, landlock};
 
 use super::checkpoint::Checkpoints;
 use super::control::{Attendance, Ended, why_stopped};
+#[cfg(feature = "node")]
+use super::elsewhere::{self, Trust};
 use super::exit::{Failure, LIMIT, MOVED, TRAP};
 use super::input::{Input, cannot_read, name};
 use super::options::{RunOptions, Tier, Validate};
@@ -56,6 +58,11 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
         Some(name) => invoke(&mut process, &mut attendance, &module, (name, args), &options),
         None => start(&mut process, &mut attendance, &module, &options),
     };
+    #[cfg(feature = "node")]
+    if let Some(left) = attendance.take_left() {
+        // What is left is its terminal.
+        return Err(elsewhere::stay(left, process, trust(&options)));
+    }
     watch.finish(&mut process, engine.code_counts());
     profiles.finish(&process, &options);
     // The process of the system ends now: to give every mapping back one by one would only cost
@@ -375,7 +382,7 @@ pub(super) fn build_wall(
 }
 
 /// Takes `HOST[::GUEST][:ro]` apart.
-fn mount(grant: &str) -> (&str, &str, MountAccess) {
+pub(super) fn mount(grant: &str) -> (&str, &str, MountAccess) {
     let (path, access) = match grant.strip_suffix(":ro") {
         Some(path) => (path, MountAccess::ReadOnly),
         None => (grant, MountAccess::ReadWrite),
@@ -411,6 +418,12 @@ fn start(
         false => process.prepare(),
     };
     report(attendance.run(process, run, why_stopped)?, options)
+}
+
+/// Whether control sequences of the program reach the terminal.
+#[cfg(feature = "node")]
+pub(super) fn trust(options: &RunOptions) -> Trust {
+    if options.trust_terminal { Trust::Full } else { Trust::Drawing }
 }
 
 /// How a run ended, as an exit code or a failure.

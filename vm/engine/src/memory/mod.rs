@@ -14,6 +14,7 @@ mod image;
 mod reservation;
 mod shared;
 mod touched;
+mod tracking;
 pub(crate) mod wait;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub use image::MemoryImage;
 use reservation::{HugePages, address_space_left_bytes};
 pub(crate) use reservation::{Reservation, host_page_bytes};
 pub use shared::SharedMemory;
+pub use tracking::{WriteTracker, WrittenPages, open_pagemap};
 
 use crate::config::Config;
 use crate::store::{Budget, LimitError, Resource, Stable, Store, StoreInner};

@@ -70,7 +70,7 @@ impl MemoryInner {
         let scale = (host_page / PAGE_BYTES) as u64;
         let count = self.view.len_bytes as usize / host_page;
         let first = self.view.base as usize / host_page;
-        let file = std::fs::File::open("/proc/self/pagemap").ok()?;
+        let file = super::open_pagemap()?;
         let mut bits = vec![0u64; count.div_ceil(64)];
         let mut entries = vec![0u8; 64 << 10];
         let mut at = 0;

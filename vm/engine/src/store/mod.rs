@@ -33,8 +33,8 @@ use crate::memory::wait::Wake;
 use crate::native::calls::CallTargets;
 use crate::native::code::CodeMap;
 use crate::native::tier::Compiling;
-use crate::profile::Samples;
 use crate::persist::TrapKeeper;
+use crate::profile::Samples;
 use crate::table::TableInner;
 use crate::types::TypeIds;
 

@@ -93,7 +93,12 @@ pub fn inspect(options: &InspectOptions) -> Result<u8, Failure> {
         return compiled::compiled(&Functions::new(&input)?, wanted, compiled::View::Clif, format);
     }
     if let Some(wanted) = &options.native {
-        return compiled::compiled(&Functions::new(&input)?, wanted, compiled::View::Native, format);
+        return compiled::compiled(
+            &Functions::new(&input)?,
+            wanted,
+            compiled::View::Native,
+            format,
+        );
     }
     let survey = Survey::new(&input.bytes)
         .map_err(|error| malformed(&input.name, &error, options.format))?;

@@ -18,6 +18,7 @@ use crate::interp::driver::BUDGET;
 use crate::interp::exit::Exit;
 use crate::interp::stubs as records;
 use crate::module::Module;
+use crate::native::arena;
 use crate::native::code::NativeCode;
 use crate::native::service::{self, Done, Job};
 use crate::native::stubs;
@@ -186,6 +187,7 @@ fn install(store: &mut StoreInner, index: u32, code: Arc<NativeCode>) {
     if store.tier == Tier::Interp {
         return;
     }
+    arena::forget_fetched();
     store.code.add(code.clone());
     prepare(store, index);
     let instance = &mut store.instances[index as usize];

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! code        position-independent, without relocations: all it needs is in registers or in `Vm`
-//! parameters  SystemV: the instance's `Vm` first, then the function's own, in order
+//! parameters  the processor's C convention: the instance's `Vm` first, then the function's own
 //! results     the first two integers and the first two floats (vectors count as floats) in
 //!             registers; every other result i at `Vm::results` + 16 i
 //! callee      loaded from `Vm::native_functions` by index, or for a reference `FuncSlot::native` if
@@ -19,6 +19,9 @@
 //! traps       division by zero and overflow are the processor's own where it has them: on x86-64
 //!             SIGFPE; access faults are SIGSEGV, also at address 0 for elements of tables; all
 //!             others are SIGILL
+//! entry       the stack check comes when nothing but the frame's first two words was pushed (frame
+//!             pointer and return address), with the limit and the size of the frame added up in r10
+//!             on x86-64, in x16 on aarch64
 //! ```
 
 use std::fmt;

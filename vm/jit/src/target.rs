@@ -50,7 +50,13 @@ impl Target {
     /// This processor.
     pub fn native() -> Result<Self, TargetError> {
         let unknown = |why: &dyn fmt::Display| TargetError::Unknown(why.to_string());
-        let builder = cranelift_native::builder().map_err(|why| unknown(&why))?;
+        let mut builder = cranelift_native::builder().map_err(|why| unknown(&why))?;
+        if cfg!(target_arch = "aarch64") {
+            // A stop rewrites return addresses, and goes to where no branch was meant to go.
+            for name in ["sign_return_address", "use_bti"] {
+                builder.set(name, "false").map_err(|why| unknown(&why))?;
+            }
+        }
         let mut flags = settings::builder();
         for (name, value) in SETTINGS {
             flags.set(name, value).map_err(|why| unknown(&why))?;

@@ -19,6 +19,7 @@ use crate::interp::exit::Exit;
 use crate::interp::stubs as records;
 use crate::module::Module;
 use crate::native::ahead::{self, Keep, Task};
+use crate::native::arena;
 use crate::native::code::NativeCode;
 use crate::native::service::{self, Done, Job, News};
 use crate::native::stubs;
@@ -199,6 +200,7 @@ fn install(store: &mut StoreInner, index: u32, code: Arc<NativeCode>) {
     if store.tier == Tier::Interp {
         return;
     }
+    arena::forget_fetched();
     if store.code.add(code.clone())
         && let Some(map) = &store.engine.config().perf_map
     {

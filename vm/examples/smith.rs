@@ -3,7 +3,8 @@
 //!
 //! Each number from the seed on is a module of its own, so a difference is shown again with
 //! `--count 1 --seed NUMBER`, and `--write FILE` keeps that module. `--read FILE --seed NUMBER`
-//! compares on a module of yours, such as a smaller one.
+//! compares on a module of yours, such as a smaller one. `--tiers` compares the interpreter with
+//! compiled code instead, frame by frame.
 
 #[path = "../tests/differential/mod.rs"]
 mod differential;
@@ -17,11 +18,14 @@ struct Options {
     seed: u64,
     write: Option<String>,
     read: Option<String>,
+    tiers: bool,
 }
 
 fn main() {
     let options = options().unwrap_or_else(|error| {
-        eprintln!("{error}\nusage: smith [--count N] [--seed S] [--write FILE] [--read FILE]");
+        eprintln!(
+            "{error}\nusage: smith [--count N] [--seed S] [--tiers] [--write FILE] [--read FILE]"
+        );
         std::process::exit(2);
     });
     if let Some(file) = &options.read {
@@ -29,7 +33,7 @@ fn main() {
     }
     let started = Instant::now();
     let mut all = Compared::default();
-    let (mut modules, mut different) = (0u64, 0u64);
+    let (mut modules, mut different, mut stops) = (0u64, 0u64, 0u64);
     for number in options.seed..options.seed + options.count {
         let Some(bytes) = differential::module(&differential::data(number)) else { continue };
         if let Some(file) = &options.write
@@ -39,6 +43,19 @@ fn main() {
             std::process::exit(1);
         }
         modules += 1;
+        if options.tiers {
+            match differential::exchange(&bytes, number) {
+                Ok(exchanged) => {
+                    all.calls_count += exchanged.calls_count;
+                    stops += exchanged.stops_count;
+                }
+                Err(what) => {
+                    different += 1;
+                    println!("--tiers --seed {number} --count 1: {what}");
+                }
+            }
+            continue;
+        }
         match differential::compare(&bytes, number) {
             Ok(compared) => all += compared,
             Err(what) => {
@@ -46,6 +63,15 @@ fn main() {
                 println!("--seed {number} --count 1: {what}");
             }
         }
+    }
+    if options.tiers {
+        println!(
+            "{modules} modules, {} calls, {stops} stops with equal frames that were exchanged, \
+             {different} modules differ, {} s",
+            all.calls_count,
+            started.elapsed().as_secs()
+        );
+        std::process::exit(i32::from(different > 0));
     }
     let Compared { calls_count, traps_count, open_count } = all;
     println!(
@@ -72,9 +98,13 @@ fn read(file: &str, seed: u64) {
 }
 
 fn options() -> Result<Options, String> {
-    let mut options = Options { count: 1000, seed: 1, write: None, read: None };
+    let mut options = Options { count: 1000, seed: 1, write: None, read: None, tiers: false };
     let mut args = std::env::args().skip(1);
     while let Some(option) = args.next() {
+        if option == "--tiers" {
+            options.tiers = true;
+            continue;
+        }
         let value = args.next().ok_or(format!("{option} has no value"))?;
         let number = value.parse().map_err(|_| format!("{value} is no number"));
         match option.as_str() {

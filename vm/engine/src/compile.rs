@@ -8,9 +8,10 @@
 //! parameters  the processor's C convention: the instance's `Vm` first, then the function's own
 //! results     the first two integers and the first two floats (vectors count as floats) in
 //!             registers; every other result i at `Vm::results` + 16 i
-//! callee      loaded from `Vm::native_functions` by index, or for a reference `FuncSlot::native` if
-//!             `FuncSlot::vm` is the caller's own, else `Vm::call_out`; its first parameter is the
-//!             caller's `Vm` in all cases. Before a call by reference its index in the table goes to
+//! callee      loaded from the entry of its index behind `Vm`, or for a reference `FuncSlot::native`
+//!             if the function is the caller's own, else `Vm::call_out`; its first parameter is the
+//!             caller's `Vm` in all cases. A function that calls itself may jump to its own start.
+//!             Before a call by reference its index in the table goes to
 //!             `Vm::indirect_index`
 //! record      of a call beneath which the thread stopped: the frame stores its live locals and its
 //!             operands there. Narrow values write their own bytes only, so that the record has to

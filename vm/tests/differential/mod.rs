@@ -5,6 +5,7 @@
 //!
 //! - `generate` makes valid modules from bytes.
 //! - `values` has what both sides are asked and answer with.
+//! - `tiers` compares brant's own tiers with each other, frame by frame.
 //! - `ours` and `theirs` are the two sides, with the same methods.
 //!
 //! Brant runs a module in one of several modes, by the seed: interpreted, compiled, or both in turns
@@ -16,11 +17,14 @@
 mod generate;
 mod ours;
 mod theirs;
+mod tiers;
 mod values;
 
 pub use generate::{data, module};
 use ours::Ours;
 use theirs::Theirs;
+#[allow(unused_imports, reason = "each user takes what it needs")]
+pub use tiers::{Exchanged, exchange};
 use values::{End, Mode, Numbers};
 
 /// How far a comparison came.

@@ -35,13 +35,24 @@ pub fn load(bytes: &[u8], mode: Mode) -> Result<Module, ModuleError> {
     Module::new(&Engine::new(&config).expect("an engine"), bytes.to_vec())
 }
 
+/// Exported functions and the kinds of their parameters.
+pub fn functions(module: &Module) -> Vec<(String, Vec<Kind>)> {
+    let exports = module.exports().filter_map(|export| match export.ty {
+        ExternType::Func(ty) => {
+            Some((export.name.to_owned(), ty.params().iter().map(|&ty| kind(ty)).collect()))
+        }
+        _ => None,
+    });
+    exports.collect()
+}
+
 /// A call is taken apart so often; then it runs to its end.
 const MOST_MOVES: u32 = 100;
 
 /// A store with one instance.
 pub struct Ours {
     module: Module,
-    store: Store,
+    pub store: Store,
     mode: Mode,
     instance: Option<Instance>,
     log: Arc<Mutex<Log>>,
@@ -133,7 +144,7 @@ impl Ours {
     }
 
     fn call_for(&mut self, name: &str, arguments: &[Value], fuel: u64) -> End {
-        let func = self.export(name).and_then(Extern::func).expect("the function is exported");
+        let func = self.func(name);
         let arguments: Vec<Val> = arguments.iter().copied().map(val).collect();
         self.run(func, &arguments, fuel)
     }
@@ -209,6 +220,10 @@ impl Ours {
         }
     }
 
+    pub fn func(&self, name: &str) -> Func {
+        self.export(name).and_then(Extern::func).expect("the function is exported")
+    }
+
     fn export(&self, name: &str) -> Option<Extern> {
         self.instance?.export(&self.store, name)
     }
@@ -272,7 +287,7 @@ fn kind(ty: ValType) -> Kind {
     }
 }
 
-fn value(val: &Val) -> Value {
+pub fn value(val: &Val) -> Value {
     match *val {
         Val::I32(value) => Value::I32(value as u32),
         Val::I64(value) => Value::I64(value as u64),
@@ -284,7 +299,7 @@ fn value(val: &Val) -> Value {
     }
 }
 
-fn val(value: Value) -> Val {
+pub fn val(value: Value) -> Val {
     match value {
         Value::I32(bits) => Val::I32(bits as i32),
         Value::I64(bits) => Val::I64(bits as i64),

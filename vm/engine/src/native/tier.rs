@@ -70,8 +70,8 @@ impl Default for Compiling {
 /// What an instance has of compiled code.
 #[derive(Default)]
 pub struct NativeInstance {
-    /// Entries by function index; empty until there is a compiled function.
-    entries: Box<[*const u8]>,
+    /// Whether the block has entries of functions, and what else compiled code looks for.
+    is_prepared: bool,
     /// Loops that can be entered, by the address of their header's record.
     loops: HashMap<usize, Arc<LoopCode>>,
     /// Code of loops whose header is not known as a record yet.
@@ -182,7 +182,9 @@ pub fn change(store: &mut StoreInner, tier: Tier) {
 fn take_out(instance: &mut InstanceInner) {
     instance.native.loops.clear();
     let call_out = stubs::call_out as *const u8;
-    instance.native.entries.fill(call_out);
+    for entry in entries(instance).iter_mut().filter(|entry| !entry.is_null()) {
+        *entry = call_out;
+    }
     let imported = instance.module.inner().imported.functions as usize;
     for &slot in &instance.functions[imported..] {
         // SAFETY: slots live as long as the store, and no guest runs.
@@ -210,7 +212,7 @@ fn install(store: &mut StoreInner, index: u32, code: Arc<NativeCode>) {
     let instance = &mut store.instances[index as usize];
     match code.entry {
         Entry::Start => {
-            instance.native.entries[code.function as usize] = code.start();
+            entries(instance)[code.function as usize] = code.start();
             // SAFETY: slots live as long as the store, and no guest runs.
             unsafe {
                 let slot = instance.functions[code.function as usize];
@@ -229,20 +231,34 @@ fn install(store: &mut StoreInner, index: u32, code: Arc<NativeCode>) {
     }
 }
 
+/// What compiled code of an instance calls, by function index.
+fn entries(instance: &mut InstanceInner) -> &mut [*const u8] {
+    let module = instance.module.inner();
+    let own_globals = module.globals.len() - module.imported.globals as usize;
+    let offset = Vm::native_offset(own_globals, 0);
+    // SAFETY: the block has an entry for each function; no guest runs, so nothing else uses them.
+    unsafe {
+        let first = instance.vm().byte_add(offset).cast::<*const u8>();
+        std::slice::from_raw_parts_mut(first, module.functions.len())
+    }
+}
+
 /// Gives an instance what compiled code looks for in its block.
 fn prepare(store: &mut StoreInner, index: u32) {
     let instance = &mut store.instances[index as usize];
-    if !instance.native.entries.is_empty() {
+    if instance.native.is_prepared {
         return;
     }
+    instance.native.is_prepared = true;
     let call_out = stubs::call_out as *const u8;
-    instance.native.entries = vec![call_out; instance.functions.len()].into();
+    entries(instance).fill(call_out);
     // SAFETY: the block lives as long as the store, and no guest runs.
     let vm = unsafe { &mut *instance.vm() };
-    vm.native_functions = instance.native.entries.as_ptr();
     vm.poll = stubs::poll as *const u8;
     vm.operate = stubs::call_operate as *const u8;
     vm.call_out = call_out;
+    vm.copy = libc::memmove as *const u8;
+    vm.fill = libc::memset as *const u8;
     store.stopper.add(instance.block());
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::instance::VmBlock;
-use crate::vm::{COUNT, SAMPLE, STOP, STOP_LIMIT};
+use crate::vm::{COUNT, SAMPLE, STOP, STOP_LIMIT, WAKE};
 
 /// The request of a store, and the blocks whose compiled code has to be woken.
 #[derive(Debug, Default)]
@@ -83,7 +83,7 @@ impl Stopper {
             unsafe {
                 let vm = (*node).block.vm();
                 (*vm).native_limit.store(STOP_LIMIT, Ordering::SeqCst);
-                (*vm).wake.store(1, Ordering::SeqCst);
+                (*vm).wake.store(WAKE, Ordering::SeqCst);
                 node = (*node).next;
             }
         }

@@ -93,6 +93,9 @@ struct Profile {
     asked: HashSet<(u32, Entry)>,
     /// The headers of loops that code was asked for.
     headers: HashMap<(u32, Entry), usize>,
+    /// Addresses of the headers at which that was done: to find a loop's values is a walk over the
+    /// whole body, and a function without code comes by again and again.
+    tried: HashSet<usize>,
     /// The frame and header of the last tick, and how often in a row.
     last: (usize, usize, u32),
 }
@@ -295,7 +298,8 @@ pub fn tick(store: &mut StoreInner, vm: *mut Vm) -> Option<Arc<LoopCode>> {
     let turns = last.2;
     let (function, _) = store.instances[index as usize].icode.find(ip as *const u8)?;
     let is_hot = credit(store, index, function, TICK_NS);
-    if is_hot && turns >= LOOP_TICKS {
+    let native = &mut store.instances[index as usize].native;
+    if is_hot && turns >= LOOP_TICKS && native.profile.tried.insert(ip) {
         // The header's record is found again when the code is there.
         let layout = Layout::of_loop(store, vm, ip as *const u8)?;
         let entry = Entry::Loop(layout.site);
@@ -309,6 +313,9 @@ pub fn tick(store: &mut StoreInner, vm: *mut Vm) -> Option<Arc<LoopCode>> {
 /// Compiles the loop whose header is at `ip` at once, for engines that interpret only what they must.
 fn loop_now(store: &mut StoreInner, vm: *mut Vm, index: u32, ip: usize) -> Option<Arc<LoopCode>> {
     let compiler = store.engine.config().compiler.clone()?;
+    if !store.instances[index as usize].native.profile.tried.insert(ip) {
+        return None;
+    }
     let layout = Layout::of_loop(store, vm, ip as *const u8)?;
     let entry = Entry::Loop(layout.site);
     let options = options(store, index);

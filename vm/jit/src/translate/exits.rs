@@ -32,13 +32,15 @@ impl Translator<'_, '_> {
     pub(super) fn look_at_header(
         &mut self, header: Block, params: &[Value],
     ) -> Result<(), CompileError> {
-        match self.options.stops {
-            Stops::Never => return Ok(()),
-            // Whoever counts would count a header again that is gone back to.
-            Stops::Every => return self.poll_here(SiteKind::Loop),
-            Stops::Usual => {}
+        if self.options.stops == Stops::Never {
+            return Ok(());
         }
         let site = self.site(SiteKind::Loop)?;
+        self.budget.spend_header(self.sites.live(site).iter().count())?;
+        if self.options.stops == Stops::Every {
+            // Whoever counts would count a header again that is gone back to.
+            return self.poll_here(SiteKind::Loop);
+        }
         let back: Vec<_> = params.iter().map(|&value| BlockArg::Value(value)).collect();
         self.poll(site, Some((header, &back)))
     }

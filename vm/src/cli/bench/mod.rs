@@ -60,8 +60,7 @@ What the rows mean (medians of all runs of a tier):
                   before, `-` where compiled code is not clearly faster: by a tenth, and each run
 
 The exit code is that of the program if it fails, and 70 if tiers differ in what they print or how
-they end: that is a bug of brant. Only the depth at which a stack overflows may differ; it is the
-same in all tiers with `--deterministic`.";
+they end: that is a bug of brant. Only the depth at which a stack overflows may differ.";
 
 /// The tiers that this build has.
 const TIERS: &[Tier] = match cfg!(feature = "jit") {

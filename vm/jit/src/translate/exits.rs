@@ -35,6 +35,7 @@ impl Translator<'_, '_> {
         &mut self, header: Block, params: &[Value],
     ) -> Result<Option<Look>, CompileError> {
         let site = self.site(SiteKind::Loop)?;
+        self.budget.spend_header(self.sites.live(site).iter().count())?;
         match self.options.stops {
             Stops::Never => Ok(None),
             // Whoever counts would count a header again that is gone back to.

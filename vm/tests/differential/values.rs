@@ -71,11 +71,45 @@ pub enum Mode {
     Fuel,
     /// Fuel comes in small pieces: the run stops and goes on all the time.
     Slices,
+    /// Everything is compiled.
+    Jit,
+    /// Interpreted and compiled by turns, with stops at random sites.
+    Mixed,
+    /// As bytes in between: stopped at random sites, written down, restored in a new store.
+    Nomad,
 }
 
 impl Mode {
     pub fn pick(numbers: &mut Numbers) -> Mode {
-        [Mode::Guarded, Mode::Checked, Mode::Fuel, Mode::Slices][(numbers.next() % 4) as usize]
+        let all = Mode::ALL;
+        all[(numbers.next() % all.len() as u64) as usize]
+    }
+
+    /// All modes. Without a compiler everything is interpreted.
+    pub const ALL: [Mode; 7] = [
+        Mode::Guarded,
+        Mode::Checked,
+        Mode::Fuel,
+        Mode::Slices,
+        Mode::Jit,
+        Mode::Mixed,
+        Mode::Nomad,
+    ];
+
+    /// The mode of this name.
+    #[allow(dead_code, reason = "only those who run modules by hand choose")]
+    pub fn from_name(name: &str) -> Option<Mode> {
+        let is_named = |mode: &&Mode| format!("{mode:?}").eq_ignore_ascii_case(name);
+        Mode::ALL.iter().find(is_named).copied()
+    }
+
+    /// Whether runs stop at random sites.
+    pub fn stops_at_sites(self) -> bool {
+        matches!(self, Mode::Mixed | Mode::Nomad)
+    }
+
+    pub fn is_compiled(self) -> bool {
+        matches!(self, Mode::Jit | Mode::Mixed | Mode::Nomad)
     }
 
     pub fn has_fuel(self) -> bool {

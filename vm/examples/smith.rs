@@ -11,7 +11,7 @@ mod differential;
 
 use std::time::Instant;
 
-use differential::Compared;
+use differential::{Compared, Mode};
 
 struct Options {
     count: u64,
@@ -19,17 +19,20 @@ struct Options {
     write: Option<String>,
     read: Option<String>,
     tiers: bool,
+    /// None for one by chance, by the seed.
+    mode: Option<Mode>,
 }
 
 fn main() {
     let options = options().unwrap_or_else(|error| {
         eprintln!(
-            "{error}\nusage: smith [--count N] [--seed S] [--tiers] [--write FILE] [--read FILE]"
+            "{error}\nusage: smith [--count N] [--seed S] [--tiers] [--write FILE] [--read FILE] \
+                    [--mode guarded|checked|fuel|slices|jit|jitslices|mixed|nomad]"
         );
         std::process::exit(2);
     });
     if let Some(file) = &options.read {
-        return read(file, options.seed);
+        return read(file, &options);
     }
     let started = Instant::now();
     let mut all = Compared::default();
@@ -56,7 +59,7 @@ fn main() {
             }
             continue;
         }
-        match differential::compare(&bytes, number) {
+        match compare(&bytes, number, options.mode) {
             Ok(compared) => all += compared,
             Err(what) => {
                 different += 1;
@@ -73,22 +76,29 @@ fn main() {
         );
         std::process::exit(i32::from(different > 0));
     }
-    let Compared { calls_count, traps_count, open_count } = all;
+    let Compared { calls_count, traps_count, moves_count, open_count } = all;
     println!(
-        "{modules} modules, {calls_count} calls, {traps_count} of them trapped, {open_count} say \
-         nothing, {different} modules differ, {} s",
+        "{modules} modules, {calls_count} calls, {traps_count} of them trapped, {moves_count} moves, \
+         {open_count} say nothing, {different} modules differ, {} s",
         started.elapsed().as_secs()
     );
     std::process::exit(i32::from(different > 0));
 }
 
+fn compare(bytes: &[u8], seed: u64, mode: Option<Mode>) -> Result<Compared, String> {
+    match mode {
+        Some(mode) => differential::compare_in(mode, bytes, seed),
+        None => differential::compare(bytes, seed),
+    }
+}
+
 /// Compares on one module.
-fn read(file: &str, seed: u64) {
+fn read(file: &str, options: &Options) {
     let bytes = std::fs::read(file).unwrap_or_else(|error| {
         eprintln!("{file}: {error}");
         std::process::exit(2);
     });
-    match differential::compare(&bytes, seed) {
+    match compare(&bytes, options.seed, options.mode) {
         Ok(compared) => println!("{file}: {compared:?}"),
         Err(what) => {
             println!("{file}: {what}");
@@ -98,7 +108,8 @@ fn read(file: &str, seed: u64) {
 }
 
 fn options() -> Result<Options, String> {
-    let mut options = Options { count: 1000, seed: 1, write: None, read: None, tiers: false };
+    let mut options =
+        Options { count: 1000, seed: 1, write: None, read: None, tiers: false, mode: None };
     let mut args = std::env::args().skip(1);
     while let Some(option) = args.next() {
         if option == "--tiers" {
@@ -112,6 +123,10 @@ fn options() -> Result<Options, String> {
             "--seed" => options.seed = number?,
             "--write" => options.write = Some(value),
             "--read" => options.read = Some(value),
+            "--mode" => {
+                let mode = Mode::from_name(&value).ok_or(format!("there is no mode {value}"))?;
+                options.mode = Some(mode);
+            }
             _ => return Err(format!("{option} is unknown")),
         }
     }

@@ -37,6 +37,8 @@ fn generated_modules_behave_as_in_wasmi() {
             Err(what) => panic!("--seed {number} --count 1: {what}"),
         }
     }
+    // Movers have moved.
+    assert!(all.moves_count > 0, "{all:?}");
     // A generator that makes nothing to run would prove nothing.
     assert!(all.calls_count > COUNT, "{all:?}");
     assert!(all.traps_count > 0 && all.traps_count < all.calls_count, "{all:?}");

@@ -239,7 +239,6 @@ fn code_of_another_compiler_or_for_other_rules_is_not_used() {
         Config { compiler: Some(Arc::new(Foreign(own))), ..config(Config::default()) },
         brant::with_compiler(config(Config { fuel: true, ..Config::default() })),
         brant::with_compiler(config(Config { deterministic: true, ..Config::default() })),
-        brant::with_compiler(config(Config { signal_handlers: false, ..Config::default() })),
     ];
     for (i, config) in others.into_iter().enumerate() {
         let engine = Engine::new(&config).expect("a configuration");

@@ -7,6 +7,8 @@ DIR is what build-corpus.sh and install-peers.sh filled. MODE is one of
   steady  time of one iteration, (T(big) - T(small)) / iterations: start-up and compilation cancel; native = 1
   cold    one whole run with every cache off: wall ms and peak MiB
   warm    one whole run after a run that filled the engine's own disk cache
+  second  as warm, with the cache of every engine in a folder of its own that is empty at first; an engine that
+          fills it ahead of time names that with --fill 'NAME=COMMAND', else its own first run does
   curve   programs that print a line after each of many equal pieces of work: when each line came, from which
           follows how fast an engine is how long after its start
   text    assembling and disassembling the printed text of large modules on one core: wall ms and peak MiB
@@ -68,6 +70,8 @@ CURVE = {
     "cpython": ("interpreter", "-u bench.py 20"),
 }
 TEXT = ["sqlite", "cpython"]
+# Modes in which a first run fills a cache on disk.
+CACHED = {"warm", "second"}
 # memchase and sysio measure the machine and the kernel more than the engine.
 NOT_IN_CPU_GEOMEAN = {"memchase", "sysio"}
 
@@ -84,7 +88,7 @@ def engines(folder, mode):
         # node 20 miscompiles fast API calls from WASI: its own switch turns them off.
         "node": f"node --no-warnings --no-turbo-fast-api-calls {HERE}/peers/node-wasi.mjs {{wasm}} {{args}}",
     }
-    return {"wasmtime": table["wasmtime"]} if mode == "warm" else table
+    return {"wasmtime": table["wasmtime"]} if mode in CACHED else table
 
 
 def text_tools(folder):
@@ -97,7 +101,7 @@ def text_tools(folder):
     }
 
 
-def measure(folder, words, timeout_s, cores=None):
+def measure(folder, words, timeout_s, cores=None, env=None):
     """One process: wall and cpu seconds, peak KiB, exit status, first bytes of its output."""
     pin = ["taskset", "-c", cores] if cores else []
     with tempfile.TemporaryDirectory() as scratch:
@@ -106,7 +110,7 @@ def measure(folder, words, timeout_s, cores=None):
             subprocess.run(
                 [*pin, f"{folder}/bin/measure", figures, *words],
                 cwd=f"{folder}/data", stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
-                env={**os.environ, "MEASURE_TIMEOUT": str(timeout_s)},
+                env={**os.environ, **(env or {}), "MEASURE_TIMEOUT": str(timeout_s)},
             )
         wall, user, system, peak_kib, status = open(figures).read().split()
         return {
@@ -115,38 +119,44 @@ def measure(folder, words, timeout_s, cores=None):
         }
 
 
-def run_program(folder, command, program, args, timeout_s):
+def run_program(folder, command, program, args, timeout_s, env=None):
     """One run of a corpus program, or None where there is no native build of it."""
     native = f"{folder}/native/{program}"
     if "{native}" in command and not os.path.exists(native):
         return None
     words = command.format(wasm=f"{folder}/wasm/{program}.wasm", native=native, args=args).split()
-    return measure(folder, words, timeout_s)
+    return measure(folder, words, timeout_s, env=env)
 
 
 def geomean(values):
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
-def measure_program(folder, mode, commands, program, runs, timeout_s):
-    """Interleaved runs of one program: {engine: figures or {'error': text}}."""
+def measure_program(folder, mode, commands, program, runs, timeout_s, fill=None, caches=None):
+    """Interleaved runs of one program: {engine: figures or {'error': text}}. `caches` names each engine's folder."""
     row = (STEADY if mode == "steady" else COLD)[program]
     sizes = {"small": row[1], "big": row[2]} if mode == "steady" else {"small": row[1]}
     samples = {name: {size: [] for size in sizes} for name in commands}
     failed, reference = {}, {}
-    for turn in range(runs + (mode == "warm")):
+    env = {name: {"XDG_CACHE_HOME": caches[name]} if caches else {} for name in commands}
+    for name, command in (fill or {}).items():
+        # A whole module is compiled, which may take as long as many runs.
+        if name in commands:
+            run_program(folder, command, program, row[1], 20 * timeout_s, env[name])
+    for turn in range(runs + (mode in CACHED)):
         for name, command in commands.items():
             for size, args in sizes.items():
                 if name in failed:
                     break
-                sample = run_program(folder, command, program, args, timeout_s)
+                patience_s = timeout_s if turn or mode not in CACHED else 20 * timeout_s
+                sample = run_program(folder, command, program, args, patience_s, env[name])
                 if sample is None:
                     failed[name] = "no native build"
                 elif sample["status"]:
                     failed[name] = f"exit {sample['status']}: {sample['err'].strip()}"
                 elif reference.setdefault(size, sample["out"]) != sample["out"]:
                     failed[name] = "output differs from the first engine's"
-                elif turn or mode != "warm":
+                elif turn or mode not in CACHED:
                     samples[name][size].append(sample)
     figures = {}
     for name in commands:
@@ -295,11 +305,12 @@ def print_summary(mode, results, commands, ours):
 def parse_options(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dir", type=os.path.abspath)
-    parser.add_argument("mode", choices=["steady", "cold", "warm", "curve", "text"])
+    parser.add_argument("mode", choices=["steady", "cold", "warm", "second", "curve", "text"])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--engines", help="comma-separated; those of --extra always run")
     parser.add_argument("--programs", help="comma-separated")
     parser.add_argument("--extra", action="append", default=[], metavar="NAME=COMMAND")
+    parser.add_argument("--fill", action="append", default=[], metavar="NAME=COMMAND", help="mode second only")
     parser.add_argument("--timeout", type=int, default=120, help="seconds for one run")
     parser.add_argument("--json", metavar="FILE")
     return parser.parse_args(arguments)
@@ -308,6 +319,7 @@ def parse_options(arguments=None):
 def compare(options):
     """Runs what the options say, prints the table, gives the figures."""
     extra = dict(item.split("=", 1) for item in options.extra)
+    fill = dict(item.split("=", 1) for item in options.fill)
     if options.mode == "text":
         tools = text_tools(options.dir)
         tools.update({name: {"asm": f"{program} asm {{wat}} -o {{out}}", "dis": f"{program} dis {{wasm}} -o {{out}}"}
@@ -331,8 +343,12 @@ def compare(options):
     key = "steady_ms" if options.mode == "steady" else "wall_ms"
     print(f"{'program':14}{'class':13}" + "".join(f"{name:>12}" for name in commands))
     for program in programs:
-        figures = results[program] = measure_program(
-            options.dir, options.mode, commands, program, options.runs, options.timeout)
+        with tempfile.TemporaryDirectory() as folder:
+            caches = {name: os.path.join(folder, name) for name in commands} if options.mode == "second" else None
+            for cache in (caches or {}).values():
+                os.mkdir(cache, 0o700)
+            figures = results[program] = measure_program(
+                options.dir, options.mode, commands, program, options.runs, options.timeout, fill, caches)
         native = figures.get("native", {}).get(key) if options.mode == "steady" else None
         cells = ["-" if "error" in f else f"{f[key] / (native or 1):.2f}" for f in figures.values()]
         print(f"{program:14}{table[program][0]:13}" + "".join(f"{cell:>12}" for cell in cells), flush=True)

@@ -7,7 +7,7 @@ Each case is a module whose `run` export repeats one operation n times; (count(n
 leaves neither start-up nor translation. The loop around the operation is subtracted by a case of its own.
 Both tiers of brant are counted. What the compiler does is not quite the same in two runs (hash tables begin at a
 random place), so loops in the tier jit have a hundred times as many turns, and what is left is in the second digit
-behind the point. Under valgrind no guard pages can be had: compiled code checks its addresses there.
+behind the point.
 """
 import os
 import re

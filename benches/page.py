@@ -68,7 +68,7 @@ text.middle { text-anchor: middle; }
   body { padding: 0; max-width: none; font-size: 10pt; print-color-adjust: exact; } h3 { font-size: .75rem; } h2 { margin-top: 1.2rem; break-after: avoid; }
   .grid { grid-template-columns: repeat(3, 1fr); gap: .5rem; } .wide { display: block; } .narrow { display: none; } }
 """
-BAR_PX, STEP_PX, NAME_PX, VALUE_PX, WIDTH_PX = 14, 20, 84, 60, 300
+BAR_PX, STEP_PX, NAME_PX, VALUE_PX, WIDTH_PX = 14, 20, 82, 58, 300
 
 
 def escape(text):
@@ -107,12 +107,12 @@ def bars(title, note, values, show):
     parts, height = [], STEP_PX * len(values)
     for row, engine in enumerate(known(values)):
         value, (name, kind) = values[engine], name_of(engine)
-        y, strong = row * STEP_PX + 3, " strong" if "ours" in kind else ""
+        y, strong = row * STEP_PX + 3, " strong" if engine == "brant" else ""
         label = value if isinstance(value, str) else show(value)
         if not isinstance(value, str):
             width = max(1.5, room * value / longest)
             parts.append(f'<rect class="bar {kind}" x="{NAME_PX}" y="{y}" width="{width:.1f}" height="{BAR_PX}" rx="2"/>')
-        parts.append(f'<text class="{strong}" x="0" y="{y + 11}">{escape(name)}</text>')
+        parts.append(f'<text class="name{strong}" x="0" y="{y + 11}">{escape(name)}</text>')
         parts.append(f'<text class="value{strong}" x="{WIDTH_PX}" y="{y + 11}">{escape(label)}</text>')
     spoken = ", ".join(f"{name_of(e)[0]} {v if isinstance(v, str) else show(v)}" for e, v in values.items())
     return (f'<figure class="card"><h3>{escape(title)}<small>{escape(note)}</small></h3>'
@@ -164,25 +164,31 @@ def steady(results):
             "are faster. <code>compare.py DIR steady</code>", grid(cards + without))
 
 
-def cold(results):
-    """Whole runs with every cache off."""
-    rows = values_of(results, "wall_ms")
+def whole_runs(results, key, show):
+    """A card for each program, behind one for their mean."""
+    rows = values_of(results, key)
     best = lambda row: min((v for v in row.values() if not isinstance(v, str)), default=None)
     means, count = geomeans(rows, rows, best)
     cards = [bars("All programs", f"geometric mean of {count}, best = 1", means, show_ratio)] if means else []
-    cards += [bars(p, classes("cold").get(p, ""), row, show_ms) for p, row in rows.items()]
+    return grid(cards + [bars(p, classes("cold").get(p, ""), row, show) for p, row in rows.items()])
+
+
+def cold(results):
+    """Whole runs with every cache off."""
     return ("From the start to the end", "One whole run of each program, every cache off: what somebody waits who starts it. "
-            "<code>compare.py DIR cold</code>", grid(cards))
+            "<code>compare.py DIR cold</code>", whole_runs(results, "wall_ms", show_ms))
 
 
 def memory(results):
     """The peak of the same runs."""
-    rows = values_of(results, "peak_mib")
-    best = lambda row: min((v for v in row.values() if not isinstance(v, str)), default=None)
-    means, count = geomeans(rows, rows, best)
-    cards = [bars("All programs", f"geometric mean of {count}, best = 1", means, show_ratio)] if means else []
-    cards += [bars(p, classes("cold").get(p, ""), row, show_mib) for p, row in rows.items()]
-    return ("Memory", "The most memory that each of the same runs had, the engine included.", grid(cards))
+    return ("Memory", "The most memory that each of the runs from the start to the end had, the engine included.",
+            whole_runs(results, "peak_mib", show_mib))
+
+
+def warm(results):
+    """Whole runs that find what the run before has compiled."""
+    return ("The second start", "The same once more, when the engine finds on disk what the first run compiled. "
+            "<code>compare.py DIR warm</code>", whole_runs(results, "wall_ms", show_ms))
 
 
 def text(results):
@@ -252,7 +258,7 @@ def curve(results):
             "<code>compare.py DIR curve</code>", "".join(cards))
 
 
-SECTIONS = (("steady", steady), ("curve", curve), ("cold", cold), ("cold", memory), ("text", text))
+SECTIONS = (("steady", steady), ("curve", curve), ("cold", cold), ("warm", warm), ("cold", memory), ("text", text))
 
 
 def page(data):

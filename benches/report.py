@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures everything and writes docs/BENCHMARKS.md.
 
-usage: report.py DIR [--runs N] [--parts start,cold,steady,curve,text,instructions] [--brant FILE]
+usage: report.py DIR [--runs N] [--parts start,cold,warm,steady,curve,text,instructions] [--brant FILE]
 
 DIR is what build-corpus.sh and install-peers.sh filled. Builds brant first (release).
 Parts that are not named keep the figures that the last run stored in DIR/report.json.
@@ -48,9 +48,11 @@ def options_for(folder, mode, runs, brant, engines=None, programs=None):
     words += ["--programs", programs] if programs else []
     if mode == "text":
         return compare.parse_options([*words, "--extra", f"brant={brant}"])
-    # Whether this brant has a cache, which a cold run must not find.
-    cache = "--no-cache " if "--no-cache" in output(brant, "run", "--help") else ""
+    # A warm run finds what the run before it compiled; the interpreter has nothing to find.
+    cache = "" if mode == "warm" else "--no-cache "
     for name, tier in OURS.items():
+        if (mode, tier) == ("warm", "interp"):
+            continue
         words += ["--extra", f"{name}={brant} run {cache}--tier {tier} --dir . {{wasm}} {{args}}"]
     return compare.parse_options(words)
 
@@ -124,6 +126,15 @@ def cold_section(cold):
                     yield f"{what}, {line}\n"
 
 
+def warm_section(warm):
+    engines = list(next(iter(warm.values())))
+    yield "## Second start\n\n`benches/compare.py DIR warm`: one whole run after another one, with the engine's cache on disk, wall ms.\n"
+    yield table(["program", *engines], [[p, *(cell(r[e], "wall_ms") for e in engines)] for p, r in warm.items()]) + "\n"
+    for engine in engines:
+        if engine not in OURS and (line := ratio_line(warm, "wall_ms", engine, list(warm))):
+            yield f"Wall, {line}\n"
+
+
 def steady_section(steady):
     engines = list(next(iter(steady.values())))
     yield "## Steady state\n\n`benches/compare.py DIR steady`: time of one iteration against native code (native = 1).\n"
@@ -185,6 +196,7 @@ def measure_mode(mode, engines):
 PARTS = {
     "start": (measure_start, start_section),
     "cold": (measure_mode("cold", "wasmtime,winch,wasmi,node"), cold_section),
+    "warm": (measure_mode("warm", "wasmtime"), warm_section),
     "steady": (measure_mode("steady", "native,wasmtime,winch,wasmi,node"), steady_section),
     "curve": (measure_mode("curve", "native,wasmtime,winch,wasmi,node"), curve_section),
     "text": (measure_mode("text", None), text_section),

@@ -2,8 +2,8 @@
 #![allow(missing_docs, reason = "the macros of criterion make public items without words")]
 
 use brant::Linker;
-use brant_benches::guest;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use brant_benches::{TIERS, guest};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const FIB: &str = r#"(module (func $fib (export "run") (param i32) (result i32)
   (if (result i32) (i32.lt_u (local.get 0) (i32.const 2)) (then (local.get 0))
@@ -43,9 +43,13 @@ fn calls(c: &mut Criterion) {
         ("from the host", loop_around!("(local.get $x)"), 1, 1),
     ];
     for (name, text, argument, count) in cases {
-        let (mut process, run) = guest::<i32, i32>(text, &Linker::new()).expect("valid");
         group.throughput(Throughput::Elements(count));
-        group.bench_function(name, |b| b.iter(|| run.call(&mut process, argument).expect("ends")));
+        for tier in TIERS {
+            let (mut process, run) = guest::<i32, i32>(tier, text, &Linker::new()).expect("valid");
+            let id = BenchmarkId::new(name, tier.name());
+            group
+                .bench_function(id, |b| b.iter(|| run.call(&mut process, argument).expect("ends")));
+        }
     }
     group.finish();
 }

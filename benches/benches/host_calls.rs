@@ -2,8 +2,8 @@
 #![allow(missing_docs, reason = "the macros of criterion make public items without words")]
 
 use brant::{Caller, Linker};
-use brant_benches::guest;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use brant_benches::{TIERS, guest};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// Turns of the loop in a guest.
 const TURNS: i32 = 1000;
@@ -44,8 +44,11 @@ fn host_calls(c: &mut Criterion) {
         ("clock_time_get", loop_around!("(call $clock (i32.const 1) (i64.const 1) (i32.const 8))")),
     ];
     for (name, text) in cases {
-        let (mut process, run) = guest::<i32, i32>(text, &linker).expect("valid");
-        group.bench_function(name, |b| b.iter(|| run.call(&mut process, TURNS).expect("ends")));
+        for tier in TIERS {
+            let (mut process, run) = guest::<i32, i32>(tier, text, &linker).expect("valid");
+            let id = BenchmarkId::new(name, tier.name());
+            group.bench_function(id, |b| b.iter(|| run.call(&mut process, TURNS).expect("ends")));
+        }
     }
     group.finish();
 }

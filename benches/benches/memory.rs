@@ -2,8 +2,8 @@
 #![allow(missing_docs, reason = "the macros of criterion make public items without words")]
 
 use brant::Linker;
-use brant_benches::guest;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use brant_benches::{TIERS, guest};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// A loop that goes through the first 64 KiB in steps of four bytes, from the end.
 macro_rules! loop_around {
@@ -57,9 +57,13 @@ fn memory(c: &mut Criterion) {
         ),
     ];
     for (name, text, argument, bytes) in cases {
-        let (mut process, run) = guest::<i32, i32>(text, &Linker::new()).expect("valid");
         group.throughput(Throughput::Bytes(bytes));
-        group.bench_function(name, |b| b.iter(|| run.call(&mut process, argument).expect("ends")));
+        for tier in TIERS {
+            let (mut process, run) = guest::<i32, i32>(tier, text, &Linker::new()).expect("valid");
+            let id = BenchmarkId::new(name, tier.name());
+            group
+                .bench_function(id, |b| b.iter(|| run.call(&mut process, argument).expect("ends")));
+        }
     }
     group.finish();
 }

@@ -22,7 +22,7 @@ fn main() {
     // Marked accesses and the stubs of compiled code are written for these hosts; all others check
     // each address, and interpret.
     let is_plain = variable("BRANT_HOST") == "plain";
-    if arch == "x86_64" && variable("CARGO_CFG_TARGET_OS") == "linux" && !is_plain {
+    if registers && variable("CARGO_CFG_TARGET_OS") == "linux" && !is_plain {
         println!("cargo::rustc-cfg=guard_pages");
         println!("cargo::rustc-cfg=native_code");
     }

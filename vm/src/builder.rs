@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
 use brant_engine::{
-    Engine, Extern, ExternType, Flow, Func, FuncType, HostError, Instance, Memory, SharedMemory,
-    Store, Val,
+    Engine, Extern, ExternType, Flow, Func, FuncType, HostError, Instance, Memory, MemoryImage,
+    SharedMemory, Store, Val,
 };
 use brant_host::sim::SimHost;
 use brant_kernel::Mount;
@@ -16,7 +16,7 @@ use brant_mobility::Snapshot;
 use crate::linker::HostFunction;
 use crate::streams::{Input, Output};
 use crate::system::{Grants, System, Trace, TracedCall};
-use crate::{Caller, Error, Interrupt, Limits, Linker, MissingImport, Module, Process};
+use crate::{Arrival, Caller, Error, Interrupt, Limits, Linker, MissingImport, Module, Process};
 
 /// Names what a program gets; nothing is granted by default.
 pub struct ProcessBuilder {
@@ -34,6 +34,8 @@ pub struct ProcessBuilder {
 pub(crate) struct Origin {
     pub snapshot: Snapshot,
     pub preloads: Vec<(String, Module)>,
+    /// Memories whose pages are not in the snapshot.
+    pub memories: Vec<MemoryImage>,
 }
 
 impl ProcessBuilder {
@@ -189,13 +191,36 @@ impl ProcessBuilder {
         if let Some(origin) = &origin {
             self.linker.modules.clone_from(&origin.preloads);
         }
+        let (grants, host) = (std::mem::take(&mut self.grants), self.host.take());
+        let user_data = std::mem::replace(&mut self.user_data, Box::new(()));
+        let resources = origin.as_ref().map(|origin| &origin.snapshot.resources);
+        let system = System::new(grants, &self.limits, host, user_data, resources)?;
+        let mut process = self.link(system)?;
+        if let Some(origin) = &origin {
+            process.go_on_from(&origin.snapshot, &origin.memories)?;
+        }
+        Ok(process)
+    }
+
+    /// Links a program that is on its way here: it has nothing open, and gets what is granted when
+    /// the rest of it has come.
+    ///
+    /// # Errors
+    /// As [`ProcessBuilder::build`].
+    pub fn arrive(mut self) -> Result<Arrival, Error> {
+        let limits = self.limits.clone();
+        let (grants, host) = (std::mem::take(&mut self.grants), self.host.take());
+        let user_data = std::mem::replace(&mut self.user_data, Box::new(()));
+        let nothing = System::new(Grants::default(), &limits, None, Box::new(()), None)?;
+        let process = self.link(nothing)?;
+        Ok(Arrival::new(process, grants, host, user_data, limits))
+    }
+
+    fn link(self, mut system: System) -> Result<Process, Error> {
         let engine = self.module.engine_module().engine().clone();
         if self.limits.fuel.is_some() && !engine.config().fuel {
             return Err(Error::NoFuel);
         }
-        let resources = origin.as_ref().map(|origin| &origin.snapshot.resources);
-        let mut system =
-            System::new(self.grants, &self.limits, self.host, self.user_data, resources)?;
         let waker = system.waker();
         let mut store = limited_store(&engine, system, &self.limits);
         store.add_fuel(self.limits.fuel.unwrap_or(0));
@@ -210,12 +235,7 @@ impl ProcessBuilder {
         let (instance, preparation) = recipe.link(&mut store)?;
         let mut modules = self.linker.modules;
         modules.push((String::new(), self.module));
-        let mut process =
-            Process::new(store, instance, self.limits, interrupt, preparation, modules, recipe);
-        if let Some(origin) = &origin {
-            process.go_on_from(&origin.snapshot)?;
-        }
-        Ok(process)
+        Ok(Process::new(store, instance, self.limits, interrupt, preparation, modules, recipe))
     }
 }
 

@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use brant_engine::stored::{
-    CodeStore, HEADER_BYTES, Identity, Key, header, header_key, valid_bytes,
+    CodeStore, Identity, Key, Survey, header, header_key, survey, valid_bytes,
 };
 use brant_host::native::private::{PrivateDirectory, TEMPORARY};
 
@@ -80,6 +80,8 @@ pub struct CachedCode {
     pub len_bytes: u64,
     /// When it was used last.
     pub used: SystemTime,
+    /// What is in it, after a look at all of it.
+    pub survey: Survey,
 }
 
 impl CodeCache {
@@ -136,12 +138,13 @@ impl CodeCache {
             .iter()
             .filter_map(|file| {
                 let key = file.name.strip_suffix(CODE)?;
-                let mut first = [0; HEADER_BYTES];
-                self.directory.open_file(&file.name).ok()?.read_exact_at(&mut first, 0).ok()?;
-                let module = header_key(&first)?.module;
+                let mut bytes = Vec::new();
+                let whole = self.directory.open_file(&file.name).ok()?;
+                whole.take(FILE_LIMIT_BYTES).read_to_end(&mut bytes).ok()?;
+                let (survey, module) = (survey(&bytes)?, header_key(bytes.first_chunk()?)?.module);
                 let path = seen.get(&module).cloned();
-                let (len_bytes, used) = (file.len_bytes, file.used);
-                Some(CachedCode { key: key.to_owned(), module, path, len_bytes, used })
+                let (key, len_bytes, used) = (key.to_owned(), file.len_bytes, file.used);
+                Some(CachedCode { key, module, path, len_bytes, used, survey })
             })
             .collect();
         list.sort_by(|a, b| b.used.cmp(&a.used).then_with(|| a.key.cmp(&b.key)));

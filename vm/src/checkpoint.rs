@@ -5,7 +5,9 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use brant_engine::{Engine, FileBytes, ModuleBytes};
+use brant_engine::{Engine, MemoryImage, ModuleBytes};
+use brant_kernel::Kernel;
+use brant_kernel::persist::KernelState;
 use brant_mobility::{
     CaptureError, Contents, ModuleImage, ReadLimits, RestoreError, Snapshot, Standing,
 };
@@ -40,18 +42,8 @@ impl Process {
         if self.ended.is_some() {
             return Err(CaptureError::Ended.into());
         }
-        let modules = self.modules.iter().map(|(name, module)| ModuleImage {
-            name: name.clone(),
-            hash: module.hash(),
-            bytes: Some(module.engine_module().shared_bytes()),
-        });
-        let modules = modules.collect();
-        if self.threads.count() > 0 {
-            return Err(CaptureError::Threads(self.threads.count()).into());
-        }
-        let saved = self.system().with_kernel(|kernel| (kernel.save(), kernel.host().token()));
-        let resources = saved.0.map_err(CaptureError::Obstacles)?;
-        let generation = saved.1.map_err(Error::host)?;
+        let resources = self.resources()?;
+        let (modules, generation) = (self.module_images(), self.new_generation()?);
         let threads = self.current.iter().map(|current| (current.purpose, &current.thread));
         let standing = Standing {
             modules,
@@ -62,6 +54,56 @@ impl Process {
             contents,
         };
         Ok(Snapshot::capture(&mut self.store, standing)?)
+    }
+
+    /// Whether a snapshot can be had of a process that traps; without this nothing is kept of it.
+    pub fn keep_post_mortem(&mut self, keep: bool) {
+        self.store.keep_trapped(keep);
+    }
+
+    /// What is left of a process that has trapped: memories, globals, the frames that waited and, of
+    /// the innermost one, its place and locals. Nothing goes on from such a snapshot. None if it has
+    /// not trapped since the last one, or [nothing was kept](Process::keep_post_mortem).
+    ///
+    /// Descriptors that could not be moved are left out.
+    ///
+    /// # Errors
+    /// As [`Process::checkpoint`].
+    pub fn post_mortem(&mut self) -> Result<Option<Snapshot>, Error> {
+        let trapped = self.store.take_trapped().map_err(CaptureError::from)?;
+        let Some(trapped) = trapped else { return Ok(None) };
+        let standing = Standing {
+            modules: self.module_images(),
+            threads: Vec::new(),
+            preparation: self.preparation.iter().copied().collect(),
+            resources: self.system().with_kernel(Kernel::save).unwrap_or_default(),
+            generation: self.new_generation()?,
+            contents: Contents::Compressed,
+        };
+        let purpose = self.last_purpose;
+        Ok(Some(Snapshot::post_mortem(&mut self.store, standing, purpose, trapped)?))
+    }
+
+    fn module_images(&self) -> Vec<ModuleImage> {
+        let images = self.modules.iter().map(|(name, module)| ModuleImage {
+            name: name.clone(),
+            hash: module.hash(),
+            bytes: Some(module.engine_module().shared_bytes()),
+        });
+        images.collect()
+    }
+
+    fn new_generation(&mut self) -> Result<[u8; 16], Error> {
+        let token = self.system().with_kernel(|kernel| kernel.host().token());
+        token.map_err(Error::host)
+    }
+
+    /// What the process holds of its system, and what of it would become of it elsewhere.
+    pub(crate) fn resources(&mut self) -> Result<KernelState, CaptureError> {
+        match self.threads.count() {
+            0 => self.system().with_kernel(Kernel::save).map_err(CaptureError::Obstacles),
+            count => Err(CaptureError::Threads(count)),
+        }
     }
 
     /// What a process needs to go on from a snapshot: grants, as if it began. Nothing is granted by
@@ -81,6 +123,9 @@ impl Process {
     pub fn restore_with(
         engine: &Engine, snapshot: &Snapshot, known: &[Module],
     ) -> Result<ProcessBuilder, Error> {
+        if let Some(trap) = &snapshot.execution.trap {
+            return Err(RestoreError::Trapped(trap.code).into());
+        }
         let mut modules = Vec::with_capacity(snapshot.code.modules.len());
         for image in &snapshot.code.modules {
             let module = match known.iter().find(|module| module.hash() == image.hash) {
@@ -94,13 +139,37 @@ impl Process {
             modules.push((image.name.clone(), module));
         }
         let (_, program) = modules.pop().ok_or(RestoreError::Modules)?;
-        let origin = Origin { snapshot: snapshot.clone(), preloads: modules };
+        let origin = Origin { snapshot: snapshot.clone(), preloads: modules, memories: Vec::new() };
+        Ok(ProcessBuilder::going_on(&program, origin))
+    }
+
+    /// What a copy of the process needs to go on: grants, as if it began, and host functions if it
+    /// has some. The process stands only until this returns.
+    ///
+    /// With an engine that has [`copy_on_write`](brant_engine::Config) no page is copied until one
+    /// of both writes to it, and how long this takes does not depend on the size of the memory;
+    /// otherwise all pages are copied. The copy's random numbers are others.
+    ///
+    /// # Errors
+    /// As [`Process::checkpoint`].
+    pub fn fork(&mut self) -> Result<ProcessBuilder, Error> {
+        let snapshot = self.checkpoint_as(Contents::Elsewhere)?;
+        let memories = (0..self.store.memory_count()).map(|index| self.store.memory_image(index));
+        let memories = memories.collect::<Result<_, _>>().map_err(Error::host)?;
+        let mut modules = self.modules.clone();
+        let (_, program) = modules.pop().ok_or(RestoreError::Modules)?;
+        let origin = Origin { snapshot, preloads: modules, memories };
         Ok(ProcessBuilder::going_on(&program, origin))
     }
 
     /// Makes a process that has just been linked go on from a snapshot.
-    pub(crate) fn go_on_from(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+    pub(crate) fn go_on_from(
+        &mut self, snapshot: &Snapshot, memories: &[MemoryImage],
+    ) -> Result<(), Error> {
         let restored = snapshot.restore(&mut self.store)?;
+        for (index, image) in (0..).zip(memories) {
+            self.store.adopt_memory(index, image).map_err(RestoreError::from)?;
+        }
         let mut threads = restored.threads.into_iter();
         self.current = threads.next().map(|restored| Current {
             thread: restored.thread,
@@ -141,7 +210,9 @@ pub fn read_snapshot(path: &Path) -> Result<Snapshot, Error> {
 /// # Errors
 /// What the system says, or what is wrong with the bytes.
 pub fn map_snapshot(path: &Path) -> Result<Snapshot, Error> {
-    let bytes = FileBytes::open(path);
+    let limits = ReadLimits::default();
+    let limit_bytes = usize::try_from(limits.contents_bytes).unwrap_or(usize::MAX);
+    let bytes = ModuleBytes::of_file(path, limit_bytes);
     let bytes = bytes.map_err(|cause| Error::Read { path: path.to_owned(), cause })?;
-    Ok(Snapshot::from_bytes_lazily(ModuleBytes::new(bytes), &ReadLimits::default())?)
+    Ok(Snapshot::from_bytes_lazily(bytes, &limits)?)
 }

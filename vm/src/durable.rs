@@ -75,12 +75,14 @@ type Fill<'a, T> = &'a mut dyn FnMut(&mut dyn Write) -> io::Result<T>;
 pub fn replace_file<T>(
     path: &Path, fill: &mut dyn FnMut(&mut dyn Write) -> io::Result<T>,
 ) -> io::Result<T> {
-    replace_on(&mut Machine, path, fill)
+    replace_on(&mut Machine, path, BUFFER_BYTES, fill)
 }
 
-fn replace_on<T>(disk: &mut impl Disk, path: &Path, fill: Fill<'_, T>) -> io::Result<T> {
+fn replace_on<T>(
+    disk: &mut impl Disk, path: &Path, buffer_bytes: usize, fill: Fill<'_, T>,
+) -> io::Result<T> {
     let new = beside(path);
-    let written = write_whole(disk, &new, fill).and_then(|value| {
+    let written = write_whole(disk, &new, buffer_bytes, fill).and_then(|value| {
         disk.rename(&new, path)?;
         Ok(value)
     });
@@ -94,9 +96,11 @@ fn replace_on<T>(disk: &mut impl Disk, path: &Path, fill: Fill<'_, T>) -> io::Re
     Ok(value)
 }
 
-fn write_whole<T>(disk: &mut impl Disk, new: &Path, fill: Fill<'_, T>) -> io::Result<T> {
+fn write_whole<T>(
+    disk: &mut impl Disk, new: &Path, buffer_bytes: usize, fill: Fill<'_, T>,
+) -> io::Result<T> {
     let file = disk.create(new)?;
-    let mut writer = BufWriter::with_capacity(BUFFER_BYTES, Written { disk, file });
+    let mut writer = BufWriter::with_capacity(buffer_bytes, Written { disk, file });
     let filled = fill(&mut writer).and_then(|value| {
         writer.flush()?;
         Ok(value)

@@ -20,6 +20,7 @@
 //! engine, the kernel and the host together.
 #![forbid(unsafe_code)]
 
+mod arrival;
 mod builder;
 mod cache;
 mod caller;
@@ -34,7 +35,11 @@ mod features;
 mod limits;
 mod linker;
 mod module;
+#[cfg(feature = "node")]
+pub mod node;
 mod process;
+mod profile;
+mod remote;
 mod status;
 mod streams;
 mod system;
@@ -43,9 +48,10 @@ mod typed;
 #[cfg(feature = "cli")]
 pub mod wast;
 
+pub use arrival::Arrival;
 pub use brant_engine::{
     Ahead, CodeCounts, Config, Engine, EngineError, ExportType, ExternType, FuncType, GuestMemory,
-    ImportType, Tier, Trap, TrapReport, Val, ValType,
+    ImportType, PerfMap, Sample, Tier, Trap, TrapReport, Val, ValType,
 };
 pub use brant_kernel::host::MountAccess;
 pub use brant_kernel::persist as resources;
@@ -64,6 +70,8 @@ pub use limits::Limits;
 pub use linker::{HostResults, IntoHostFunction, Linker, WithCaller};
 pub use module::{Module, Validation, is_bytecode, skip_interpreter_line};
 pub use process::Process;
+pub use profile::Profile;
+pub use remote::{Piece, Remote};
 pub use status::{ExitStatus, Stopped};
 pub use streams::{Captured, Input, InputAsked, Output};
 pub use system::{TracedCall, TracedEnd, provides, system_call_groups};

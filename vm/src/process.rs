@@ -35,6 +35,8 @@ pub struct Process {
     pub(crate) preparation: VecDeque<Func>,
     /// What stands still.
     pub(crate) current: Option<Current>,
+    /// What the thread was for that ran last.
+    pub(crate) last_purpose: Purpose,
     /// The code with which the program ended.
     pub(crate) ended: Option<i32>,
     /// Whether input at a descriptor stops it.
@@ -86,6 +88,7 @@ impl Process {
             modules,
             preparation,
             current,
+            last_purpose: Purpose::Program,
             ended,
             has_doorbell,
             threads,
@@ -324,6 +327,12 @@ impl Process {
         self.store.taken(brant_engine::Resource::MemoryBytes)
     }
 
+    /// Bytes read from standard input, written to standard output and to standard error so far, on
+    /// all hosts that the process has been on.
+    pub fn stream_bytes(&mut self) -> [u64; 3] {
+        self.system().with_kernel(|kernel| kernel.stream_bytes())
+    }
+
     /// How often each system call was made; those that were not made are left out.
     pub fn system_call_counts(&mut self) -> Vec<(&'static str, u64)> {
         self.system().counts()
@@ -332,6 +341,11 @@ impl Process {
     /// The data that [`ProcessBuilder::data`] gave the process, if they are a `T`.
     pub fn data<T: Any>(&mut self) -> Option<&mut T> {
         self.system().user_data.downcast_mut()
+    }
+
+    /// Another way to end its waits: its system is another one.
+    pub(crate) fn set_interrupt(&mut self, interrupt: Interrupt) {
+        self.interrupt = interrupt;
     }
 
     pub(crate) fn system(&mut self) -> &mut System {
@@ -375,6 +389,7 @@ impl Process {
         let Some(mut current) = self.current.take() else {
             return Err(Pause::Error(Error::NothingToResume));
         };
+        self.last_purpose = current.purpose;
         loop {
             let mut stopped = match current.blocked {
                 Blocked::No => self.turn(&mut current)?,

@@ -16,6 +16,8 @@ use brant_kernel::host::{
     Waker, Woken,
 };
 
+use crate::remote::Remote;
+
 /// What a program reads as its standard input.
 #[derive(Debug, Default)]
 pub enum Input {
@@ -28,6 +30,8 @@ pub enum Input {
     Bytes(Vec<u8>),
     /// Nothing ever comes; who first waits for it is told so.
     Held(InputAsked),
+    /// What somebody elsewhere sends.
+    Remote(Remote),
 }
 
 /// What is called when a program waits for input that is held back.
@@ -63,6 +67,8 @@ pub enum Output {
         /// Whether the program shall think that it is a terminal.
         terminal: bool,
     },
+    /// To somebody elsewhere.
+    Remote(Remote),
 }
 
 /// What a program has written so far. A copy is the same buffer.
@@ -116,12 +122,34 @@ pub(crate) struct Streams {
 impl Streams {
     /// Puts streams in front of a host.
     pub(crate) fn new(host: Box<dyn Host>, input: Input, output: Output, error: Output) -> Streams {
+        if let Input::Remote(remote) = &input {
+            remote.set_waker(host.waker());
+        }
+        for output in [&output, &error] {
+            if let Output::Remote(remote) = output {
+                remote.set_waker(host.waker());
+            }
+        }
         Streams { host, input, read_bytes: 0, outputs: [output, error], twin: None }
     }
 
     /// Takes time and chance from a simulated host; everything else stays as it is.
     pub(crate) fn with_twin(self, twin: SimHost) -> Streams {
         Streams { twin: Some(twin), ..self }
+    }
+
+    /// Whether one of our own streams can go on; those that are not remote always can.
+    fn readiness(&self, index: usize, direction: Direction) -> Option<Readiness> {
+        let bytes = match (direction, index, &self.input) {
+            (Direction::Read, 0, Input::Remote(remote)) => return remote.readiness(0),
+            (Direction::Read, 0, Input::Bytes(all)) => all.len().saturating_sub(self.read_bytes),
+            (Direction::Read, ..) => 0,
+            (Direction::Write, ..) => 1,
+        };
+        match (direction, index.checked_sub(1).map(|output| &self.outputs[output])) {
+            (Direction::Write, Some(Output::Remote(remote))) => remote.readiness(index),
+            _ => Some(Readiness { bytes: bytes as u64, hung_up: bytes == 0 }),
+        }
     }
 
     fn write_to(&mut self, index: usize, buffers: &[IoSlice<'_>]) -> Answer<usize> {
@@ -151,6 +179,7 @@ impl Streams {
                 writer.flush().map_err(|error| errno(&error))?;
                 Ok(count)
             }
+            Output::Remote(remote) => remote.write(index, buffers),
         }
     }
 }
@@ -178,9 +207,14 @@ impl Host for Streams {
         if inherited {
             return self.host.stream(stream);
         }
-        let terminal = match index {
-            0 => terminal,
-            _ => matches!(self.outputs[index - 1], Output::Writer { terminal: true, .. }),
+        let terminal = match (index, &self.input) {
+            (0, Input::Remote(remote)) => remote.is_terminal(0),
+            (0, _) => terminal,
+            _ => match &self.outputs[index - 1] {
+                Output::Writer { terminal, .. } => *terminal,
+                Output::Remote(remote) => remote.is_terminal(index),
+                _ => false,
+            },
         };
         let kind = if terminal { Kind::CharacterDevice } else { Kind::Unknown };
         Ok(Opened { handle: Handle(FIRST + index as u32), kind, terminal })
@@ -214,6 +248,7 @@ impl Host for Streams {
             (None, _) => return self.host.read(stream, buffers),
             (Some(0), Input::Bytes(bytes)) => bytes.get(self.read_bytes..).unwrap_or_default(),
             (Some(0), Input::Held(_)) => return Err(Errno::Again),
+            (Some(0), Input::Remote(remote)) => return remote.read(buffers),
             (Some(0), _) => return Ok(0),
             (Some(_), _) => return Err(Errno::BadDescriptor),
         };
@@ -248,28 +283,34 @@ impl Host for Streams {
             }
             return self.host.wait(&mut [], deadline_ns);
         }
-        let left = match &self.input {
-            Input::Bytes(bytes) => bytes.len().saturating_sub(self.read_bytes),
-            _ => 0,
-        };
         let mut any = false;
-        for interest in interests.iter_mut().filter(|interest| own(interest.object).is_some()) {
-            let bytes = if interest.direction == Direction::Read { left as u64 } else { 1 };
-            interest.ready = Some(Readiness { bytes, hung_up: bytes == 0 });
-            any = true;
+        let mut waits_for_remote = false;
+        for interest in interests.iter_mut() {
+            let Some(index) = own(interest.object) else { continue };
+            interest.ready = self.readiness(index, interest.direction);
+            any |= interest.ready.is_some();
+            waits_for_remote |= interest.ready.is_none();
         }
         let mut others: Vec<Interest> =
             interests.iter().copied().filter(|interest| own(interest.object).is_none()).collect();
         let deadline_ns = if any { Some(0) } else { deadline_ns };
-        let woken = match (&mut self.twin, others.is_empty()) {
+        let woken = match (&mut self.twin, others.is_empty() && !waits_for_remote) {
             (_, true) if any => Woken::Ready,
             // Nothing but time is waited for: it moves on at once.
             (Some(twin), true) => twin.wait(&mut [], deadline_ns)?,
             // What comes from outside comes first, however long that takes: a clock that does not
             // run cannot end a wait.
             (Some(_), false) if !any => self.host.wait(&mut others, None)?,
+            // Whoever fills a remote stream wakes the host.
             _ => self.host.wait(&mut others, deadline_ns)?,
         };
+        if waits_for_remote {
+            for interest in interests.iter_mut().filter(|interest| interest.ready.is_none()) {
+                let Some(index) = own(interest.object) else { continue };
+                interest.ready = self.readiness(index, interest.direction);
+                any |= interest.ready.is_some();
+            }
+        }
         let theirs = interests.iter_mut().filter(|interest| own(interest.object).is_none());
         for (interest, answered) in theirs.zip(others) {
             interest.ready = answered.ready;
@@ -419,20 +460,24 @@ impl Host for Streams {
     }
 
     fn resume_stream(&mut self, stream: Stream, bytes: u64) -> Answer<()> {
-        match (stream, &self.input) {
-            (Stream::Input, Input::Bytes(all)) => {
+        let index: usize = match stream {
+            Stream::Input => 0,
+            Stream::Output => 1,
+            Stream::Error => 2,
+        };
+        match (&self.input, index.checked_sub(1).map(|output| &self.outputs[output])) {
+            (Input::Bytes(all), None) => {
                 self.read_bytes = usize::try_from(bytes).unwrap_or(usize::MAX).min(all.len());
-                Ok(())
             }
-            (Stream::Input, Input::Inherit) => self.host.resume_stream(stream, bytes),
-            (Stream::Output, _) if matches!(self.outputs[0], Output::Inherit) => {
-                self.host.resume_stream(stream, bytes)
+            (Input::Remote(remote), None) | (_, Some(Output::Remote(remote))) => {
+                remote.resume(index, bytes);
             }
-            (Stream::Error, _) if matches!(self.outputs[1], Output::Inherit) => {
-                self.host.resume_stream(stream, bytes)
+            (Input::Inherit, None) | (_, Some(Output::Inherit)) => {
+                return self.host.resume_stream(stream, bytes);
             }
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 
     fn hand_over(&mut self, object: Handle) -> Answer<Vec<u8>> {

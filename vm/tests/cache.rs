@@ -117,6 +117,11 @@ fn what_was_compiled_ahead_is_all_that_a_run_needs() {
     assert_eq!((made.functions, made.found), (6, 0));
     assert_eq!(ahead.code_counts().compiled, 6);
     assert_eq!(made.refused(&ahead.code_counts()), 0);
+    let kept = cache(&path).list().expect("a list").remove(0);
+    assert_eq!((kept.survey.functions, kept.survey.damaged), (6, 0));
+    assert!(kept.survey.traps >= 4 && kept.survey.calls >= 6 && kept.survey.slots >= 2, "{kept:?}");
+    assert_eq!(kept.survey.valid_bytes, kept.len_bytes);
+    assert_eq!(kept.module, module.hash());
     let again = Module::new(&engine(Tier::Auto, &path), bytes()).expect("a module");
     assert_eq!(again.compile_ahead(&|_, _| ()).expect("a compiler").found, 6);
     let (seen, counts) = run(&engine(Tier::Jit, &path));
@@ -162,6 +167,15 @@ fn every_damage_is_noticed_and_repaired() {
     // Each byte of the header, of the batch's head and of the rows; of the code every some.
     let rows_end = 96 + 32 + 6 * 32;
     let step = (good.len() - rows_end) / 100 + 1;
+    let damaged_at = |at: usize| {
+        let mut damaged = good.clone();
+        damaged[at] ^= 1;
+        fs::write(&file, &damaged).expect("the file");
+        cache(&path).list().expect("a list").first().map(|kept| kept.survey)
+    };
+    assert_eq!(damaged_at(20), None, "the header");
+    assert_eq!(damaged_at(100).map(|it| (it.functions, it.damaged)), Some((0, 0)), "the batch");
+    assert_eq!(damaged_at(rows_end + 40).map(|it| (it.functions, it.damaged)), Some((5, 1)));
     let mut recompiled = 0;
     for at in (0..rows_end).chain((rows_end..good.len()).step_by(step)) {
         let mut damaged = good.clone();
@@ -225,7 +239,6 @@ fn code_of_another_compiler_or_for_other_rules_is_not_used() {
         Config { compiler: Some(Arc::new(Foreign(own))), ..config(Config::default()) },
         brant::with_compiler(config(Config { fuel: true, ..Config::default() })),
         brant::with_compiler(config(Config { deterministic: true, ..Config::default() })),
-        brant::with_compiler(config(Config { signal_handlers: false, ..Config::default() })),
     ];
     for (i, config) in others.into_iter().enumerate() {
         let engine = Engine::new(&config).expect("a configuration");

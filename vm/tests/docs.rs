@@ -29,6 +29,7 @@ macro_rules! pages {
 pages! {
     readme "README.md"
     tiers "docs/TIERS.md"
+    snapshot "docs/SNAPSHOT.md"
     tour "docs/TOUR.md"
 }
 
@@ -150,7 +151,9 @@ fn cargo_commands_of_pages_name_what_exists() {
                         manifests.iter().chain(&["benches"]).any(is_named)
                     }
                     ["--test", test] => manifests.iter().any(|folder| {
-                        root().join(folder).join("tests").join(format!("{test}.rs")).exists()
+                        let tests = root().join(folder).join("tests");
+                        let file = tests.join(format!("{test}.rs"));
+                        file.exists() || tests.join(test).join("main.rs").exists()
                     }),
                     ["--example", "NAME"] => true,
                     ["--example", example] => manifests.iter().any(|folder| {

@@ -1,15 +1,17 @@
 //! Programs that are taken apart and put together again at random sites give what they give else.
 //!
-//! `cargo test` does a slice of it. The full count is
+//! Each time the tier is chosen by chance, so that processes move from the interpreter to compiled
+//! code and back, and from each to itself. `cargo test` does a slice of it. The full count is
 //! `NOMAD_POINTS=10000 cargo test --release -p brant --test nomad -- --nocapture`.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
 use brant::{
-    Captured, Engine, ExitStatus, Input, Module, MountAccess, Output, Process, ProcessBuilder,
-    ReadLimits, Snapshot, Stopped,
+    Captured, Config, Engine, ExitStatus, Input, Module, MountAccess, Output, Process,
+    ProcessBuilder, ReadLimits, Snapshot, Stopped, Tier,
 };
+use brant_engine::compile::Stops;
 use brant_programs::{PROGRAMS, Program, Run};
 use tempfile::TempDir;
 
@@ -25,17 +27,22 @@ struct Seen {
 struct World<'a> {
     program: &'a Program,
     run: &'a Run,
+    engines: &'a [Engine; 2],
     folder: TempDir,
     output: Captured,
 }
 
 impl<'a> World<'a> {
-    fn new(program: &'a Program, run: &'a Run) -> World<'a> {
+    fn new(program: &'a Program, run: &'a Run, engines: &'a [Engine; 2]) -> World<'a> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         for (name, text) in run.files {
             fs::write(folder.path().join(name), text).expect("a file");
         }
-        World { program, run, folder, output: Captured::new() }
+        World { program, run, engines, folder, output: Captured::new() }
+    }
+
+    fn engine(&self, tier: usize) -> Engine {
+        self.engines[tier].clone()
     }
 
     fn grant(&self, builder: ProcessBuilder) -> Process {
@@ -75,30 +82,50 @@ impl Random {
     }
 }
 
-/// Runs to the end; at each of `points` random sites the process moves through bytes.
-fn moved(world: &World<'_>, module: &Module, random: &mut Random, points: usize) -> (Seen, usize) {
-    let known = [module.clone()];
-    let mut process = world.begin(module);
-    let mut moves = 0;
-    loop {
-        if moves < points {
+/// The tiers, with engines in which every site is one to stop at.
+const TIERS: [Tier; 2] = [Tier::Interp, Tier::Jit];
+
+fn engines() -> [Engine; 2] {
+    TIERS.map(|tier| {
+        let config = Config { tier, stops: Stops::Every, ..Config::default() };
+        Engine::new(&brant::with_compiler(config)).expect("an engine")
+    })
+}
+
+/// How many moves there were from one tier (first) to another.
+type Moves = [[usize; 2]; 2];
+
+/// Runs to the end; at each of `points` random sites the process moves through bytes, to a tier by
+/// chance. `modules` are the same one for both tiers.
+fn moved(
+    world: &World<'_>, modules: &[Module; 2], random: &mut Random, points: usize, moves: &mut Moves,
+) -> Seen {
+    let mut tier = random.next(2) as usize;
+    let mut process = world.begin(&modules[tier]);
+    for move_count in 0.. {
+        if move_count < points {
             process.stop_after_sites(random.sites());
         }
         let status =
             process.run().unwrap_or_else(|error| panic!("{}: {error}", world.program.name));
         if !matches!(status, ExitStatus::Stopped(Stopped::AtSite)) {
-            return (world.seen(&mut process, &status), moves);
+            return world.seen(&mut process, &status);
         }
-        moves += 1;
         let bytes = process.checkpoint().expect("it can be moved").to_vec();
         drop(process);
         let snapshot = Snapshot::read(&mut &bytes[..], &ReadLimits::default());
         let snapshot = snapshot.expect("what was written");
-        // Half of them know the module already, half take it from the snapshot.
-        let known = if moves % 2 == 0 { &known[..] } else { &[] };
-        let builder = Process::restore_with(&Engine::default(), &snapshot, known);
+        let next = random.next(2) as usize;
+        moves[tier][next] += 1;
+        tier = next;
+        // Most of them know the module already, some take it from the snapshot.
+        let known = std::slice::from_ref(&modules[tier]);
+        let known = if move_count % 8 == 0 { &[] } else { known };
+        let engine = world.engine(tier);
+        let builder = Process::restore_with(&engine, &snapshot, known);
         process = world.grant(builder.expect("a module"));
     }
+    unreachable!("a run comes to its end")
 }
 
 /// How many moves `cargo test` makes.
@@ -112,33 +139,44 @@ fn points() -> usize {
 
 #[test]
 fn programs_do_not_notice_that_they_move() {
+    let engines = engines();
     let mut runs = Vec::new();
     for program in PROGRAMS {
         let bytes = program.module().expect("a module");
-        let module = Module::new(&Engine::default(), bytes).expect("a valid module");
+        let modules = engines
+            .each_ref()
+            .map(|engine| Module::new(engine, bytes.clone()).expect("a valid module"));
         for run in program.runs {
-            let world = World::new(program, run);
-            let mut process = world.begin(&module);
+            let world = World::new(program, run, &engines);
+            let mut process = world.begin(&modules[0]);
             let began = Instant::now();
             let status = process.run().expect("it runs");
             let unmoved = world.seen(&mut process, &status);
             // Long runs are for the full count.
             if points() > SLICE || began.elapsed() < LONG {
-                runs.push((program, run, module.clone(), unmoved));
+                runs.push((program, run, modules.clone(), unmoved));
             }
         }
     }
     let mut random = Random(7);
-    let (mut all, mut round) = (0, 0);
-    while all < points() {
-        for (program, run, module, unmoved) in &runs {
-            let (seen, moves) = moved(&World::new(program, run), module, &mut random, 40);
+    let (mut moves, mut round) = (Moves::default(), 0);
+    let sum = |moves: &Moves| moves.as_flattened().iter().sum::<usize>();
+    while sum(&moves) < points() {
+        for (program, run, modules, unmoved) in &runs {
+            let world = World::new(program, run, &engines);
+            let seen = moved(&world, modules, &mut random, 40, &mut moves);
             assert_eq!(&seen, unmoved, "{} {:?}, round {round}", program.name, run.args);
-            all += moves;
         }
         round += 1;
     }
-    println!("{all} moves of {} runs in {round} rounds: no difference", runs.len());
+    let [[to_self, to_jit], [to_interp, jit_to_jit]] = moves;
+    println!(
+        "{} moves of {} runs in {round} rounds: {to_self} interp->interp, {to_jit} interp->jit, \
+         {to_interp} jit->interp, {jit_to_jit} jit->jit: no difference",
+        sum(&moves),
+        runs.len()
+    );
+    assert!(moves.as_flattened().iter().all(|&count| count > 0), "{moves:?}");
 }
 
 #[test]

@@ -74,6 +74,17 @@ fn check(folder: &str, script: &str, mode: Mode) {
     assert!(report.passed > 0, "{folder}/{script}.wast has nothing to pass");
 }
 
+/// What never moves proves nothing.
+#[cfg(feature = "jit")]
+#[test]
+fn nomads_move() {
+    let moves: usize = ["fac", "loop", "memory_copy", "call_indirect", "table_grow"]
+        .iter()
+        .map(|script| run("wasm-v2", script, Mode::Nomad).moves)
+        .sum();
+    assert!(moves > 100, "{moves} moves");
+}
+
 macro_rules! suite {
     ($($module:ident = $folder:literal { $($test:ident = $script:literal)* })*) => {
         $(
@@ -101,6 +112,14 @@ macro_rules! suite {
                         #[test]
                         fn $test() {
                             crate::check($folder, $script, crate::Mode::Mixed);
+                        }
+                    )*
+                }
+                mod nomad {
+                    $(
+                        #[test]
+                        fn $test() {
+                            crate::check($folder, $script, crate::Mode::Nomad);
                         }
                     )*
                 }

@@ -5,12 +5,13 @@
 //!
 //! ```text
 //! code        position-independent, without relocations: all it needs is in registers or in `Vm`
-//! parameters  SystemV: the instance's `Vm` first, then the function's own, in order
+//! parameters  the processor's C convention: the instance's `Vm` first, then the function's own
 //! results     the first two integers and the first two floats (vectors count as floats) in
 //!             registers; every other result i at `Vm::results` + 16 i
-//! callee      loaded from `Vm::native_functions` by index, or for a reference `FuncSlot::native` if
-//!             `FuncSlot::vm` is the caller's own, else `Vm::call_out`; its first parameter is the
-//!             caller's `Vm` in all cases. Before a call by reference its index in the table goes to
+//! callee      loaded from the entry of its index behind `Vm`, or for a reference `FuncSlot::native`
+//!             if the function is the caller's own, else `Vm::call_out`; its first parameter is the
+//!             caller's `Vm` in all cases. A function that calls itself may jump to its own start.
+//!             Before a call by reference its index in the table goes to
 //!             `Vm::indirect_index`
 //! record      of a call beneath which the thread stopped: the frame stores its live locals and its
 //!             operands there. Narrow values write their own bytes only, so that the record has to
@@ -19,6 +20,9 @@
 //! traps       division by zero and overflow are the processor's own where it has them: on x86-64
 //!             SIGFPE; access faults are SIGSEGV, also at address 0 for elements of tables; all
 //!             others are SIGILL
+//! entry       the stack check comes when nothing but the frame's first two words was pushed (frame
+//!             pointer and return address), with the limit and the size of the frame added up in r10
+//!             on x86-64, in x16 on aarch64
 //! ```
 
 use std::fmt;

@@ -6,6 +6,7 @@ use wasmparser::WasmFeatures;
 
 use crate::compile::{Compiler, Stops};
 use crate::native::service::{Counters, Service};
+use crate::profile::PerfMap;
 use crate::stored::CodeStore;
 
 /// Choices of an [`Engine`]. The default is what `brant run` uses.
@@ -21,6 +22,8 @@ pub struct Config {
     pub deterministic: bool,
     /// The largest memory in a deterministic run, reserved at the start.
     pub deterministic_memory_bytes: u64,
+    /// Whether memories can be copied at once. It makes the first touch of a page dearer.
+    pub copy_on_write: bool,
     /// How deeply a guest thread's frames may nest: 16 bytes for each, and 8 for each slot.
     pub max_stack_bytes: usize,
     /// What turns functions into machine code. None leaves everything to the interpreter, and so
@@ -28,6 +31,8 @@ pub struct Config {
     pub compiler: Option<Arc<dyn Compiler>>,
     /// What keeps compiled code from one process to the next. None keeps nothing.
     pub code_store: Option<Arc<dyn CodeStore>>,
+    /// What is told where compiled code is.
+    pub perf_map: Option<Arc<PerfMap>>,
     /// What is compiled.
     pub tier: Tier,
     /// Where compiled code can stop.
@@ -75,9 +80,11 @@ impl Default for Config {
             fuel: false,
             deterministic: false,
             deterministic_memory_bytes: 1 << 30,
+            copy_on_write: false,
             max_stack_bytes: 1 << 20,
             compiler: None,
             code_store: None,
+            perf_map: None,
             tier: Tier::Auto,
             stops: Stops::Usual,
         }

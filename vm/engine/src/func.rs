@@ -7,7 +7,7 @@ use crate::store::{Stable, Store, StoreInner};
 use crate::thread::Thread;
 use crate::types::FuncType;
 use crate::val::Val;
-use crate::vm::{FuncKind, FuncSlot, NO_TYPE, Vm};
+use crate::vm::{FuncKind, FuncSlot, NO_INSTANCE, NO_TYPE, Vm};
 
 /// A function of a store: of an instance, or of the embedder.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -30,6 +30,7 @@ impl Functions {
             code: crate::interp::stubs::untranslated(),
             vm: std::ptr::null_mut(),
             ty: NO_TYPE,
+            instance: NO_INSTANCE,
             index: 0,
             reference: 0,
             frame_bytes: 0,
@@ -67,6 +68,7 @@ impl Functions {
             code: crate::interp::stubs::untranslated(),
             vm: std::ptr::null_mut(),
             ty,
+            instance: NO_INSTANCE,
             index,
             reference,
             frame_bytes: 0,

@@ -18,6 +18,7 @@ mod memory;
 mod module;
 mod native;
 pub mod persist;
+mod profile;
 mod run;
 mod signal;
 pub mod site;
@@ -46,16 +47,20 @@ pub use host::{Caller, Flow, HostError};
 pub use icode::show::{IcodeListing, ShowError, ShownFunction, ShownRecord};
 pub use instance::{Extern, Instance};
 pub use memory::wait::Wake;
-pub use memory::{GuestMemory, Memory, OutOfBounds, SharedMemory, WASM_PAGE_BYTES};
+pub use memory::{
+    GuestMemory, Memory, MemoryImage, OutOfBounds, SharedMemory, WASM_PAGE_BYTES, WriteTracker,
+    WrittenPages, open_pagemap,
+};
 pub use module::{
     CustomSection, ExportType, FileBytes, ImportType, MAX_MODULE_BYTES, Module, ModuleBytes,
     ModuleError,
 };
 pub use native::ahead::Ahead;
+pub use profile::{PerfMap, Sample};
 pub use stop::{HostMistake, HostPanic, Stop};
 pub use store::{Interrupt, LimitError, Limits, Resource, Store};
 pub use table::Table;
-pub use terminate::{exit_on_termination, remove_on_termination};
+pub use terminate::{exit_on_termination, pass_termination_to, remove_on_termination};
 pub use thread::{Thread, Wait};
 pub use trap::{FrameInfo, MAX_FRAMES, SourceFrame, TrapReport};
 pub use types::{

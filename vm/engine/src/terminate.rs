@@ -5,8 +5,9 @@
 //! from the middle of a call that blocks.
 
 use std::ffi::CString;
+use std::os::fd::{IntoRawFd, OwnedFd};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 use libc::{c_char, c_int};
 
@@ -44,7 +45,23 @@ pub fn remove_on_termination(path: CString) {
     LEFT_OVER.store(path.into_raw(), Ordering::Release);
 }
 
+/// Where signals are written to instead; -1 where they end the process.
+static PASSED_TO: AtomicI32 = AtomicI32::new(-1);
+
+/// From now on these signals are written to a pipe, a byte with the number each, and end nothing.
+pub fn pass_termination_to(pipe: OwnedFd) {
+    PASSED_TO.store(pipe.into_raw_fd(), Ordering::Release);
+}
+
 extern "C" fn leave(signal: c_int) {
+    let pipe = PASSED_TO.load(Ordering::Acquire);
+    if pipe >= 0 {
+        let number = signal as u8;
+        // SAFETY: a handler may write; the byte is alive, and the pipe is never closed. Nothing can
+        // be done about a full one.
+        unsafe { libc::write(pipe, (&raw const number).cast(), 1) };
+        return;
+    }
     let left_over = LEFT_OVER.load(Ordering::Acquire);
     // SAFETY: both are functions that a handler may call: they take no lock and run no other code of
     // this process. The path is null or a text that is never freed.

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::frame::{self, FrameError, FrameState, Registers};
+use crate::frame::{self, FrameError, FrameState, Registers, Slot};
 use crate::func::Func;
 use crate::host::HostError;
 use crate::interp::driver::{self, End};
@@ -14,12 +14,13 @@ use crate::interp::frames::Stand;
 use crate::memory::wait::{WaitState, Waiter};
 use crate::memory::{Memory, SharedMemory};
 use crate::native::segment::NativeState;
+use crate::persist::{TrapFrame, TrapState};
 use crate::run::Run;
 use crate::signal;
 use crate::stack::ValueStack;
 use crate::stop::{HostMistake, Stop};
 use crate::store::{LimitError, Resource, Store};
-use crate::trap::{TrapReport, frames_of};
+use crate::trap::{Place, TrapReport, frames_of};
 use crate::val::Val;
 use crate::vm::{FuncKind, Vm};
 
@@ -232,7 +233,7 @@ impl Thread {
         let report = match std::mem::replace(&mut self.state, State::Ended) {
             State::Parked(parked) => {
                 let vm = parked.restore();
-                self.activation.report(store, code, vm)
+                self.activation.report(store, self.func, code, vm)
             }
             _ => TrapReport::without_frames(code),
         };
@@ -421,8 +422,9 @@ impl Activation {
     ) -> Stop {
         match end {
             End::Done => Stop::Done(results(store, func, base)),
-            End::Trap(code) => Stop::Trap(Box::new(self.report(store, code, vm))),
-            End::Host(HostError::Trap(code)) => Stop::Trap(Box::new(self.report(store, code, vm))),
+            End::Trap(code) | End::Host(HostError::Trap(code)) => {
+                Stop::Trap(Box::new(self.report(store, func, code, vm)))
+            }
             End::Host(HostError::Exit(code)) => Stop::Exit(code),
             End::Host(HostError::Other(error)) => Stop::Failed(error),
             End::Invalid(error) => Stop::Failed(Box::new(error)),
@@ -463,12 +465,13 @@ fn results(store: &Store, func: Func, base: *mut u64) -> Vec<Val> {
 
 impl Activation {
     /// What there is to say about a trap in the instance that `vm` is; null if no guest was running.
-    fn report(&mut self, store: &mut Store, code: Trap, vm: *mut Vm) -> TrapReport {
+    fn report(&mut self, store: &mut Store, func: Func, code: Trap, vm: *mut Vm) -> TrapReport {
         if vm.is_null() {
             return TrapReport::without_frames(code);
         }
         // What compiled code has left is complete.
         let mut places = std::mem::take(&mut self.native.places);
+        let is_interpreted = places.is_empty();
         let native_fault = self.native.fault.take();
         // SAFETY: the run has just ended there: registers and frames are complete.
         let (mut fault, mut mem0, mut mem0_bytes) = unsafe {
@@ -481,12 +484,62 @@ impl Activation {
             [fault, mem0, mem0_bytes] = native;
         }
         let is_about_memory = code == Trap::OutOfBoundsMemoryAccess;
-        TrapReport {
+        let report = TrapReport {
             code,
             backtrace: frames_of(store.inner(), &places),
             frame_count: places.len(),
             fault_address: (is_about_memory && fault != 0).then(|| fault.wrapping_sub(mem0)),
             memory_bytes: is_about_memory.then_some(mem0_bytes),
+        };
+        if store.inner().trapped.is_on && self.depth == 0 {
+            let innermost = is_interpreted.then(|| places.first()).flatten();
+            // SAFETY: as above: this is where the run has ended.
+            let left = innermost.and_then(|place| unsafe { left_over(store, code, place, vm) });
+            let (locals, callers) = left.unwrap_or_default();
+            let trap = kept(&report, &places, locals);
+            let kept = Some(Box::new((trap, func.reference, callers)));
+            store.inner_mut().trapped.last = kept;
         }
+        report
+    }
+}
+
+/// What a trap leaves for whoever looks into it later.
+fn kept(report: &TrapReport, places: &[Place], locals: Vec<Slot>) -> TrapState {
+    let backtrace = report.backtrace.iter().filter_map(|frame| {
+        let &Place { instance, function, offset } = places.get(frame.depth)?;
+        Some(TrapFrame { depth: frame.depth as u64, instance, function, offset })
+    });
+    TrapState {
+        code: report.code,
+        backtrace: backtrace.collect(),
+        frame_count: report.frame_count as u64,
+        fault_address: report.fault_address,
+        memory_bytes: report.memory_bytes,
+        locals: TrapState::without_references(locals),
+    }
+}
+
+/// The locals of the frame at `place`, in which an interpreted run has ended, and the frames that
+/// wait for it.
+///
+/// # Safety
+/// `vm` is where the run has ended, and nothing has run on its stack since.
+unsafe fn left_over(
+    store: &mut Store, code: Trap, place: &Place, vm: *mut Vm,
+) -> Option<(Vec<Slot>, Vec<FrameState>)> {
+    let inner = store.inner_mut();
+    let module = inner.instances[place.instance as usize].module.inner().clone();
+    let param_slots = module.function_type(place.function).param_slots();
+    // SAFETY: by the contract of this function; the header stands behind the parameters.
+    unsafe {
+        let fp = (*vm).fp;
+        let callers = frame::capture_below(inner, vm, fp.add(param_slots))?;
+        // A frame for which there was no room has not begun.
+        let locals = match code {
+            Trap::CallStackExhausted => Vec::new(),
+            _ => frame::locals_of(inner, vm, place.function, fp)?,
+        };
+        Some((locals, callers))
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! Vm          | saved registers | memory 0 | limits | arrays by index | counters |
 //! own globals | 16-byte cells, from `Vm::GLOBALS_OFFSET` on                      |
+//! entries     | what compiled code calls, by function index, see `native_offset` |
 //! ```
 //!
 //! Everything here stays where it is for as long as its store lives: icode holds addresses of it.
@@ -58,14 +59,15 @@ pub struct Vm {
     pub fuel: u64,
     /// The index of the instance in its store.
     pub instance: u32,
-    /// Compiled code looks here at loop headers: not 0 when it shall call `poll`.
-    pub wake: AtomicU32,
+    /// Compiled code compares its own block's address with this at loop headers: [`WAKE`] when it
+    /// shall call `poll`, else 0.
+    pub wake: AtomicU64,
     /// Compiled code compares its stack pointer with this at entries. [`STOP_LIMIT`] lets every
     /// entry trap.
     pub native_limit: AtomicU64,
-    /// Native entries by function index of the module, imported ones first: compiled code, or what
-    /// leads to the interpreter, to another instance or to the host.
-    pub native_functions: *const *const u8,
+    /// Types as functions of this very instance have them in their slots, by type index of the
+    /// module: [`FuncSlot::ty`] and [`FuncSlot::instance`] in one number.
+    pub own_types: *const u64,
     /// Where compiled functions have the results that do not fit in registers, 16 bytes for each
     /// result of the function, by its index.
     pub results: *mut u64,
@@ -80,6 +82,10 @@ pub struct Vm {
     pub call_out: *const u8,
     /// The operand of the last indirect call.
     pub indirect_index: u32,
+    /// `fn(to, from, count)`: moves bytes, which may overlap.
+    pub copy: *const u8,
+    /// `fn(to, byte: i32, count)`: fills bytes.
+    pub fill: *const u8,
     /// After `poll`: where the state of the frame is to be stored before it returns; null to go on.
     pub record: *mut u64,
 }
@@ -88,6 +94,12 @@ pub struct Vm {
 pub const STOP: u32 = 1;
 /// Bit of the stop word: the run counts its sites.
 pub const COUNT: u32 = 2;
+
+/// Bit of the stop word: the run says where it is at its next site, and goes on.
+pub const SAMPLE: u32 = 4;
+
+/// More than any address.
+pub const WAKE: u64 = u64::MAX;
 
 /// A stack limit that no stack pointer is above, with room for the size of a frame to be added.
 pub const STOP_LIMIT: u64 = 1 << 63;
@@ -117,7 +129,7 @@ impl Vm {
         // SAFETY: by the contract of this function.
         let word = unsafe { (*self.stop_word).load(Ordering::SeqCst) };
         if word != 0 {
-            self.wake.store(1, Ordering::SeqCst);
+            self.wake.store(WAKE, Ordering::SeqCst);
         }
         if word & STOP != 0 {
             self.native_limit.store(STOP_LIMIT, Ordering::SeqCst);
@@ -127,6 +139,13 @@ impl Vm {
     /// Size of the cell of a global: a vector fits.
     pub const GLOBAL_BYTES: usize = 16;
 
+    /// The offset of the native entry of function `index`, imported ones first, behind the cells of so
+    /// many own globals: compiled code, or what leads to the interpreter, to another instance or to
+    /// the host.
+    pub const fn native_offset(globals_count: usize, index: usize) -> usize {
+        Self::GLOBALS_OFFSET + globals_count * Self::GLOBAL_BYTES + 8 * index
+    }
+
     /// The offset of the cell of own global `index`, imported ones not counted.
     pub const fn global_offset(index: u32) -> u32 {
         (Self::GLOBALS_OFFSET + index as usize * Self::GLOBAL_BYTES) as u32
@@ -135,6 +154,18 @@ impl Vm {
 
 /// The type id that no function type has.
 pub const NO_TYPE: u32 = u32::MAX;
+
+/// What functions of the host have in place of an instance.
+pub const NO_INSTANCE: u32 = u32::MAX;
+
+/// What [`FuncSlot::ty`] and [`FuncSlot::instance`] are as one number.
+pub const fn own_type(ty: u32, instance: u32) -> u64 {
+    if cfg!(target_endian = "little") {
+        (instance as u64) << 32 | ty as u64
+    } else {
+        (ty as u64) << 32 | instance as u64
+    }
+}
 
 /// What a function's slot stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -148,7 +179,7 @@ pub enum FuncKind {
 
 /// A function of the store.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(8))]
 pub struct FuncSlot {
     /// The first record of its icode; a stub until it is translated, another stub for the host's.
     pub code: *const u8,
@@ -156,6 +187,9 @@ pub struct FuncSlot {
     pub vm: *mut Vm,
     /// Its canonical type id.
     pub ty: u32,
+    /// The instance that it belongs to, by number, [`NO_INSTANCE`] for the host's. Read together with
+    /// the type.
+    pub instance: u32,
     /// Its index in its module; for the host's the index of the host function.
     pub index: u32,
     /// The value of references to it: its index among the functions of the store, never 0.

@@ -86,6 +86,13 @@ pub fn operate_signature() -> Signature {
     signature
 }
 
+/// `Vm::copy` and `Vm::fill`.
+pub fn bytes_signature(second: Type) -> Signature {
+    let mut signature = Signature::new(CallConv::SystemV);
+    signature.params.extend([types::I64, second, types::I64].map(AbiParam::new));
+    signature
+}
+
 /// `Vm::poll`, which keeps every register.
 pub fn poll_signature() -> Signature {
     Signature::new(CallConv::PreserveAll)
@@ -103,9 +110,9 @@ pub mod vm {
     offsets! { Vm:
         MEM0 mem0  MEM0_BYTES mem0_bytes  MEMORIES memories  TABLES tables  TYPES types
         GLOBALS globals  FUNCTIONS functions  LOCAL_FUNCTIONS local_functions  FUEL fuel  WAKE wake
-        NATIVE_LIMIT native_limit  NATIVE_FUNCTIONS native_functions  RESULTS results
+        NATIVE_LIMIT native_limit  OWN_TYPES own_types  RESULTS results
         POLL poll  OPERATE operate  RECORD record  CALL_OUT call_out
-        INDIRECT_INDEX indirect_index
+        INDIRECT_INDEX indirect_index  COPY copy  FILL fill
     }
 }
 /// Offsets in `FuncSlot`.
@@ -133,6 +140,7 @@ pub struct Regions {
     table: AliasRegion,
     global: AliasRegion,
     results: AliasRegion,
+    call: AliasRegion,
 }
 
 impl Regions {
@@ -149,6 +157,7 @@ impl Regions {
             table: region(3, "table"),
             global: region(4, "global"),
             results: region(5, "results"),
+            call: region(6, "call"),
         }
     }
 
@@ -181,6 +190,17 @@ impl Regions {
     /// Cells of globals.
     pub fn global(self) -> MemFlagsData {
         MemFlagsData::trusted().with_alias_region(Some(self.global))
+    }
+    /// Memory 0, where the access is known to lie in it.
+    pub fn inside(self) -> MemFlagsData {
+        MemFlagsData::new()
+            .with_endianness(Endianness::Little)
+            .with_notrap()
+            .with_alias_region(Some(self.heap))
+    }
+    /// What a call says of itself.
+    pub fn call(self) -> MemFlagsData {
+        MemFlagsData::trusted().with_alias_region(Some(self.call))
     }
     /// Results that are not in registers.
     pub fn results(self) -> MemFlagsData {

@@ -3,13 +3,17 @@
 use brant_engine::compile::{
     CompileError, NativeCall, NativeFunction, NativeTrap, Request, TrapCause,
 };
-use cranelift_codegen::{CompiledCode, FinalizedMachExceptionHandler};
+use cranelift_codegen::binemit::Reloc;
+use cranelift_codegen::ir::ExternalName;
+use cranelift_codegen::{
+    CompiledCode, FinalizedMachExceptionHandler, FinalizedMachReloc, FinalizedRelocTarget,
+};
 
 use crate::Scratch;
 use crate::abi::trap_of;
 use crate::budget::MAX_CODE_BYTES;
 use crate::target::Target;
-use crate::translate::FIRST_CALL_LOCATION;
+use crate::translate::{FIRST_CALL_LOCATION, HOST_CALL_LOCATION};
 
 /// Compiles the CLIF in `scratch.context`.
 pub fn finish(
@@ -25,17 +29,37 @@ pub fn finish(
             request.function
         )),
     })?;
-    if !code.buffer.relocs().is_empty() {
-        return Err(CompileError::Unsupported("code that calls into the host".to_owned()));
+    let mut bytes = code.buffer.data().to_vec();
+    for reloc in code.buffer.relocs() {
+        call_start(&mut bytes, reloc)?;
     }
     if code.buffer.data().len() > MAX_CODE_BYTES {
         return Err(CompileError::TooLarge);
     }
-    Ok(NativeFunction {
-        code: code.buffer.data().to_vec(),
-        traps: traps(code),
-        calls: placed(code, calls),
-    })
+    Ok(NativeFunction { code: bytes, traps: traps(code), calls: placed(code, calls) })
+}
+
+/// Lets a call go to the start of the code: the only thing outside of it that is ever named is the
+/// function itself.
+fn call_start(bytes: &mut [u8], reloc: &FinalizedMachReloc) -> Result<(), CompileError> {
+    let unknown = || CompileError::Unsupported(format!("code that refers to something: {reloc:?}"));
+    let is_own = matches!(reloc.target, FinalizedRelocTarget::ExternalName(ExternalName::User(_)));
+    let at = reloc.offset as usize;
+    let field = bytes.get_mut(at..at + 4).filter(|_| is_own).ok_or_else(unknown)?;
+    // The start is at 0.
+    let distance = reloc.addend - i64::from(reloc.offset);
+    let word = match reloc.kind {
+        Reloc::X86CallPCRel4 => i32::try_from(distance).map_err(|_| unknown())?.to_le_bytes(),
+        Reloc::Arm64Call => {
+            let mut word = [0; 4];
+            word.copy_from_slice(field);
+            let target = (distance >> 2) as u32 & 0x03FF_FFFF;
+            (u32::from_le_bytes(word) & 0xFC00_0000 | target).to_le_bytes()
+        }
+        _ => return Err(unknown()),
+    };
+    field.copy_from_slice(&word);
+    Ok(())
 }
 
 /// The source location of the byte at `offset`.
@@ -71,6 +95,9 @@ fn placed(code: &CompiledCode, calls: Vec<NativeCall>) -> Vec<NativeCall> {
             // The call ends where it returns to, so that its last byte is before that.
             _ => {
                 let location = location(code, site.ret_addr - 1);
+                if location == Some(HOST_CALL_LOCATION) {
+                    continue;
+                }
                 (location.and_then(|at| at.checked_sub(FIRST_CALL_LOCATION)), None)
             }
         };

@@ -12,6 +12,7 @@
 //! | control, locals, calls, stops | `translate/` |
 //! | from Cranelift's output to side tables | `finish.rs` |
 //! | listings | `show.rs` |
+//! | what could be left out | `tuning.rs` |
 #![forbid(unsafe_code)]
 #![recursion_limit = "1024"]
 
@@ -22,6 +23,7 @@ mod finish;
 pub mod show;
 mod target;
 mod translate;
+mod tuning;
 
 use std::cell::RefCell;
 
@@ -31,6 +33,7 @@ use cranelift_codegen::control::ControlPlane;
 use cranelift_frontend::FunctionBuilderContext;
 
 pub use target::TargetError;
+pub use tuning::Tuning;
 
 /// Cranelift as a [`Compiler`]. Code is for the processor that it was made on.
 pub struct Jit {
@@ -58,7 +61,15 @@ impl Jit {
     /// # Errors
     /// It has no instructions that the code needs, or is of an unknown kind.
     pub fn new() -> Result<Self, TargetError> {
-        Ok(Self { target: target::Target::native()? })
+        Self::with(Tuning::ALL)
+    }
+
+    /// The same, with some of what it does left out: to measure what that is worth.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with(tuning: Tuning) -> Result<Self, TargetError> {
+        Ok(Self { target: target::Target::native(tuning)? })
     }
 }
 

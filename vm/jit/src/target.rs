@@ -5,12 +5,16 @@ use std::fmt;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 
+use crate::tuning::Tuning;
+
 /// Differs between builds whose sources differ: see `build.rs`.
 const SOURCES: &str = env!("BRANT_SOURCES");
 
 /// The target of all compilations.
 pub struct Target {
     isa: OwnedTargetIsa,
+    /// What the translator does for speed.
+    pub tuning: Tuning,
 }
 
 /// Why there is no compiler.
@@ -48,9 +52,15 @@ const SETTINGS: [(&str, &str); 7] = [
 
 impl Target {
     /// This processor.
-    pub fn native() -> Result<Self, TargetError> {
+    pub fn native(tuning: Tuning) -> Result<Self, TargetError> {
         let unknown = |why: &dyn fmt::Display| TargetError::Unknown(why.to_string());
-        let builder = cranelift_native::builder().map_err(|why| unknown(&why))?;
+        let mut builder = cranelift_native::builder().map_err(|why| unknown(&why))?;
+        if cfg!(target_arch = "aarch64") {
+            // A stop rewrites return addresses, and goes to where no branch was meant to go.
+            for name in ["sign_return_address", "use_bti"] {
+                builder.set(name, "false").map_err(|why| unknown(&why))?;
+            }
+        }
         let mut flags = settings::builder();
         for (name, value) in SETTINGS {
             flags.set(name, value).map_err(|why| unknown(&why))?;
@@ -64,7 +74,7 @@ impl Target {
                 return Err(TargetError::TooOld);
             }
         }
-        Ok(Self { isa })
+        Ok(Self { isa, tuning })
     }
 
     /// Cranelift's description of it.
@@ -74,7 +84,7 @@ impl Target {
 
     /// See [`Compiler::fingerprint`](brant_engine::compile::Compiler::fingerprint).
     pub fn fingerprint(&self) -> [u8; 32] {
-        let mut text = format!("brant-jit {SOURCES} ");
+        let mut text = format!("brant-jit {SOURCES} {:?} ", self.tuning);
         text += cranelift_codegen::VERSION;
         text += &self.isa.triple().to_string();
         for flag in self.isa.flags().iter().chain(self.isa.isa_flags()) {

@@ -220,18 +220,29 @@ fn the_programs_compile() {
     assert!(count.functions >= 2_500 && count.loops >= 700 && count.calls >= 100_000);
 }
 
-#[test]
-fn a_body_that_explodes_is_refused() {
-    // 4,000 calls, each with 4,000 live locals to give up.
-    let locals = " (local i64)".repeat(4000);
-    let sets: String = (1..=4000).map(|i| format!(" (local.set {i} (local.get 0))")).collect();
-    let calls = " (call $f)".repeat(4000);
-    let gets: String = (1..=4000).map(|i| format!(" (drop (local.get {i}))")).collect();
-    let text = format!("(module (func $f) (func (param i64){locals}{sets}{calls}{gets}))");
+/// A body that does something between the first and the last use of many locals is refused.
+fn check_refused(locals_count: usize, middle: &str) {
+    let locals = " (local i64)".repeat(locals_count);
+    let range = 1..=locals_count;
+    let sets: String = range.clone().map(|i| format!(" (local.set {i} (local.get 0))")).collect();
+    let gets: String = range.map(|i| format!(" (drop (local.get {i}))")).collect();
+    let text = format!("(module (func $f) (func (param i64){locals}{sets}{middle}{gets}))");
     let buffer = ParseBuffer::new(&text).expect("text");
     let mut wat = parser::parse::<wast::Wat<'_>>(&buffer).expect("a module");
     let module = Module::new(&Engine::default(), wat.encode().expect("bytes")).expect("valid");
     let request = Request { module: &module, function: 1, entry: Entry::Start, options: USUAL };
     let made = Jit::new().expect("a compiler").compile(&request);
     assert_eq!(made.map(|native| native.code.len()), Err(CompileError::TooLarge));
+}
+
+#[test]
+fn a_body_that_explodes_is_refused() {
+    // 4,000 calls, each with 4,000 live locals to give up.
+    check_refused(4000, &" (call $f)".repeat(4000));
+}
+
+#[test]
+fn loops_that_carry_too_much_are_refused() {
+    // What they carry unchanged is taken out of each header in quadratic time.
+    check_refused(40_000, " (loop)");
 }

@@ -1,5 +1,6 @@
 //! From a store that stands to a snapshot.
 
+use brant_engine::persist::{ThreadState, Trapped};
 use brant_engine::{Func, Store, Thread};
 use brant_kernel::persist::KernelState;
 
@@ -33,6 +34,8 @@ pub enum Contents {
     Compressed,
     /// As they are, so that a file of them can be mapped.
     Plain,
+    /// Not at all: they go another way.
+    Elsewhere,
 }
 
 impl Snapshot {
@@ -55,14 +58,33 @@ impl Snapshot {
         let preparation = preparation.collect::<Result<_, _>>()?;
         let mut pages = match contents {
             Contents::Compressed => PagesBuilder::compressed(),
-            Contents::Plain => PagesBuilder::plain(),
+            Contents::Plain | Contents::Elsewhere => PagesBuilder::plain(),
         };
-        for memory in 0..store.memory_count() {
+        let memories = match contents {
+            Contents::Elsewhere => 0,
+            _ => store.memory_count(),
+        };
+        for memory in 0..memories {
             store.changed_pages(memory, |page, content| pages.add(memory, page, content));
         }
         let config = store.engine().config();
         let code = Code { modules, deterministic: config.deterministic, fuel: config.fuel };
-        let execution = Execution { store: state, threads: images, preparation };
+        let execution = Execution { store: state, threads: images, preparation, trap: None };
         Ok(Self { generation, code, execution, resources, pages: pages.finish() })
+    }
+
+    /// Captures what is left of a process that has trapped, in a thread for `purpose`. What is not
+    /// standing any more is not in `standing` either.
+    ///
+    /// # Errors
+    /// As [`Snapshot::capture`].
+    pub fn post_mortem(
+        store: &mut Store, standing: Standing<'_>, purpose: Purpose, trapped: Trapped,
+    ) -> Result<Self, CaptureError> {
+        let mut snapshot = Self::capture(store, standing)?;
+        let state = ThreadState { func: trapped.func, frames: trapped.callers };
+        snapshot.execution.threads.push(ThreadImage { purpose, state });
+        snapshot.execution.trap = Some(trapped.trap);
+        Ok(snapshot)
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use brant_engine::Trap;
 use brant_engine::persist::PersistError;
 use brant_kernel::persist::Obstacle;
 
@@ -174,6 +175,8 @@ pub enum RestoreError {
     },
     /// It was made under other rules than the engine has, such as `deterministic`.
     Configuration(&'static str),
+    /// The process has trapped: there is nothing that could go on.
+    Trapped(Trap),
     /// The modules of the snapshot are not those that were linked.
     Modules,
     /// The state does not fit the modules, or needs more than the limits allow.
@@ -193,6 +196,11 @@ impl fmt::Display for RestoreError {
                 f.write_str(", and it is not known here")
             }
             RestoreError::Configuration(what) => write!(f, "the snapshot was made {what}"),
+            RestoreError::Trapped(trap) => write!(
+                f,
+                "the program in the snapshot has trapped ({trap}) and cannot go on; `brant inspect` \
+                 looks into it"
+            ),
             RestoreError::Modules => f.write_str("the snapshot is one of other modules"),
             RestoreError::Engine(error) => write!(f, "the snapshot does not fit: {error}"),
             RestoreError::Pages(error) => error.fmt(f),

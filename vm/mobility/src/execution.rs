@@ -1,8 +1,10 @@
 //! The execution segment: threads as frames, globals, tables, what was dropped.
 
-use brant_engine::persist::{ElementRun, FuncRef, InstanceState, StoreState, ThreadState};
+use brant_engine::persist::{
+    ElementRun, FuncRef, InstanceState, StoreState, ThreadState, TrapFrame, TrapState,
+};
 use brant_engine::site::SiteId;
-use brant_engine::{FrameState, Slot, ValType};
+use brant_engine::{FrameState, Slot, Trap, ValType};
 
 use crate::wire::{Read, Reader, Writer};
 
@@ -15,6 +17,9 @@ pub struct Execution {
     pub threads: Vec<ThreadImage>,
     /// What has to run before the program: start functions and the like that are left.
     pub preparation: Vec<FuncRef>,
+    /// Why a process does not go on any more: a snapshot of one that has trapped can be looked into,
+    /// and nothing else.
+    pub trap: Option<TrapState>,
 }
 
 /// A thread that stands.
@@ -76,6 +81,7 @@ pub fn write(execution: &Execution) -> Vec<u8> {
         writer.list(&thread.state.frames, write_frame);
     });
     writer.list(&execution.preparation, |writer, func| writer.var(func.bits()));
+    writer.option(execution.trap.as_ref(), write_trap);
     writer.finish()
 }
 
@@ -106,10 +112,11 @@ pub fn read(mut reader: Reader<'_>) -> Read<Execution> {
         Ok(ThreadImage { purpose, state: ThreadState { func, frames } })
     })?;
     let preparation = reader.list(read_func)?;
+    let trap = reader.option(read_trap)?;
     reader.finish()?;
     let store =
         StoreState { fuel, memories_wasm_pages, tables, globals, instances, holds_host_values };
-    Ok(Execution { store, threads, preparation })
+    Ok(Execution { store, threads, preparation, trap })
 }
 
 fn write_frame(writer: &mut Writer, frame: &FrameState) {
@@ -127,6 +134,42 @@ fn read_frame(reader: &mut Reader<'_>) -> Read<FrameState> {
         site: SiteId(reader.var32()?),
         locals: reader.list(read_slot)?,
         operands: reader.list(read_slot)?,
+    })
+}
+
+fn write_trap(writer: &mut Writer, trap: &TrapState) {
+    writer.u8(trap.code as u8);
+    writer.list(&trap.backtrace, |writer, frame| {
+        writer.var(frame.depth);
+        writer.var(frame.instance.into());
+        writer.var(frame.function.into());
+        writer.option(frame.offset, Writer::var);
+    });
+    writer.var(trap.frame_count);
+    writer.option(trap.fault_address, Writer::var);
+    writer.option(trap.memory_bytes, Writer::var);
+    writer.list(&trap.locals, |writer, &slot| write_slot(writer, slot));
+}
+
+fn read_trap(reader: &mut Reader<'_>) -> Read<TrapState> {
+    let Some(code) = Trap::from_code(reader.u8()?.into()) else {
+        return reader.malformed("a trap is none that is known");
+    };
+    let backtrace = reader.list(|reader| {
+        Ok(TrapFrame {
+            depth: reader.var()?,
+            instance: reader.var32()?,
+            function: reader.var32()?,
+            offset: reader.option(Reader::var)?,
+        })
+    })?;
+    Ok(TrapState {
+        code,
+        backtrace,
+        frame_count: reader.var()?,
+        fault_address: reader.option(Reader::var)?,
+        memory_bytes: reader.option(Reader::var)?,
+        locals: reader.list(read_slot)?,
     })
 }
 

@@ -70,16 +70,36 @@ impl Pages {
         &self.bytes.as_slice()[self.contents.clone()]
     }
 
+    /// The bytes of a mapped file in which the contents of a run stand as they are, and where; none
+    /// if they have to be copied.
+    pub fn place(&self, run: &PageRun) -> Option<(&ModuleBytes, u64)> {
+        let content = run.content?;
+        let can_be_mapped = self.can_be_mapped() && self.bytes.can_be_mapped();
+        let offset = self.contents.start as u64 + content * PAGE_BYTES as u64;
+        can_be_mapped.then_some((&self.bytes, offset))
+    }
+
     /// Shows all pages with their contents, in the order of the contents. The runs lie in memories
     /// of known size, so that there are not more pages than those have.
     ///
     /// # Errors
     /// What `visit` says; a chunk that cannot be expanded.
     pub fn each<E: From<SnapshotError>>(
-        &self, mut visit: impl FnMut(u32, u64, Option<&[u8; PAGE_BYTES]>) -> Result<(), E>,
+        &self, visit: impl FnMut(u32, u64, Option<&[u8; PAGE_BYTES]>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.each_of(&self.runs, visit)
+    }
+
+    /// As [`Self::each`], for the pages of some runs.
+    ///
+    /// # Errors
+    /// As [`Self::each`].
+    pub fn each_of<'a, E: From<SnapshotError>>(
+        &self, runs: impl IntoIterator<Item = &'a PageRun>,
+        mut visit: impl FnMut(u32, u64, Option<&[u8; PAGE_BYTES]>) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut filled: Vec<(u64, u32, u64)> = Vec::new();
-        for run in &self.runs {
+        for run in runs {
             for (step, page) in (run.first..run.first + run.count).enumerate() {
                 match run.content {
                     None => visit(run.memory, page, None)?,

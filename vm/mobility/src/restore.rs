@@ -3,9 +3,15 @@
 use brant_engine::persist::{PAGE_BYTES, PersistError};
 use brant_engine::{Func, Store, Thread, WASM_PAGE_BYTES};
 
-use crate::Snapshot;
 use crate::error::{RestoreError, SnapshotError};
 use crate::execution::Purpose;
+use crate::{PageRun, Snapshot};
+
+/// Fewer pages are copied sooner than they are mapped.
+const MAPPED_FROM_PAGES: u64 = 16;
+
+/// A host process has some ten thousand mappings, and other uses for them.
+const MAPPED_LIMIT: usize = 1024;
 
 /// What goes on in a store that was restored.
 #[derive(Debug)]
@@ -39,6 +45,9 @@ impl Snapshot {
     /// The snapshot does not fit the modules, or needs more than the limits allow. The store is good
     /// for nothing then.
     pub fn restore(&self, store: &mut Store) -> Result<Restored, RestoreError> {
+        if let Some(trap) = &self.execution.trap {
+            return Err(RestoreError::Trapped(trap.code));
+        }
         let config = store.engine().config();
         match (self.code.deterministic, config.deterministic) {
             (true, false) => return Err(RestoreError::Configuration("with `deterministic`")),
@@ -77,7 +86,19 @@ impl Snapshot {
                 return Err(PersistError::Page.into());
             }
         }
-        self.pages.each(|memory, page, content| {
+        // What can be mapped is read when the program asks for it.
+        let mut mapped_count = 0;
+        let mut is_mapped = |run: &PageRun| {
+            let place = self.pages.place(run).filter(|_| run.count >= MAPPED_FROM_PAGES);
+            let Some((bytes, offset)) = place.filter(|_| mapped_count < MAPPED_LIMIT) else {
+                return false;
+            };
+            let mapped = store.map_pages(run.memory, run.first, run.count, bytes, offset);
+            mapped_count += usize::from(mapped);
+            mapped
+        };
+        let rest: Vec<&PageRun> = self.pages.runs().iter().filter(|run| !is_mapped(run)).collect();
+        self.pages.each_of(rest, |memory, page, content| {
             store.write_page(memory, page, content).map_err(RestoreError::Engine)
         })
     }

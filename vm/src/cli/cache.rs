@@ -94,13 +94,15 @@ fn list(cache: &CodeCache, format: Format) -> Result<u8, Failure> {
             let used = code.used.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             let value = json!({
                 "key": code.key, "module": hex(&code.module), "bytes": code.len_bytes,
+                "functions": code.survey.functions, "refused": code.survey.refused,
+                "damaged": code.survey.damaged, "code_bytes": code.survey.code_bytes,
                 "used": used.as_secs(), "path": code.path.map(|path| path.display().to_string()),
             });
             writeln!(out, "{value}")?;
         }
         return Ok(0);
     }
-    let mut table = Table::new(["key", "module", "size", "last use", "file"]);
+    let mut table = Table::new(["key", "module", "functions", "size", "last use", "file"]);
     let mut total = 0;
     for code in &list {
         total += code.len_bytes;
@@ -109,6 +111,7 @@ fn list(cache: &CodeCache, format: Format) -> Result<u8, Failure> {
         table.row([
             &code.key[..12],
             &hex(&code.module[..6]),
+            &code.survey.functions.to_string(),
             &show_bytes(code.len_bytes),
             &show_age(age),
             path.as_deref().unwrap_or(""),

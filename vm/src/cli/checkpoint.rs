@@ -57,6 +57,7 @@ pub struct Checkpoints {
     every: Option<(Duration, PathBuf)>,
     at: Option<(u64, PathBuf)>,
     stop: bool,
+    on_trap: Option<PathBuf>,
     ticker: Option<Ticker>,
 }
 
@@ -69,6 +70,7 @@ impl Checkpoints {
             every: every.map(|(time, path)| (time, path.to_owned())),
             at: options.checkpoint_at.zip(options.checkpoint_to.clone()),
             stop: options.stop,
+            on_trap: options.on_trap.clone(),
             ticker: None,
         })
     }
@@ -76,7 +78,8 @@ impl Checkpoints {
     /// The folders that snapshots are written to.
     pub fn folders(options: &RunOptions) -> Vec<PathBuf> {
         let every = options.checkpoint_every.as_deref().and_then(|text| interval(text).ok());
-        let files = every.map(|(_, path)| path).into_iter().chain(options.checkpoint_to.as_deref());
+        let others = [options.checkpoint_to.as_deref(), options.on_trap.as_deref()];
+        let files = every.map(|(_, path)| path).into_iter().chain(others.into_iter().flatten());
         let folder = |path: &Path| match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
             _ => PathBuf::from("."),
@@ -89,6 +92,7 @@ impl Checkpoints {
         if let Some((count, _)) = self.at {
             process.stop_after_sites(count);
         }
+        process.keep_post_mortem(self.on_trap.is_some());
         let every = self.every.as_ref();
         self.ticker = every.map(|(time, _)| Ticker::start(process.interrupt_handle(), *time));
     }
@@ -102,6 +106,17 @@ impl Checkpoints {
             write_snapshot(&process.checkpoint()?, path)?;
         }
         Ok(self.stop)
+    }
+
+    /// Writes what is left of the program, if it has trapped.
+    pub fn post_mortem(&self, process: &mut Process) {
+        let Some(path) = &self.on_trap else { return };
+        let written = process.post_mortem().and_then(|snapshot| {
+            snapshot.map(|snapshot| write_snapshot(&snapshot, path)).transpose()
+        });
+        if let Err(error) = written {
+            eprintln!("brant: no snapshot of the trap was written: {error}");
+        }
     }
 
     /// Writes the snapshot of an interval, if one is over.

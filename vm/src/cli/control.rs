@@ -20,13 +20,23 @@ pub struct PsOptions {
     /// Form of the listing.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
+
+    /// List the programs of a node: `HOST:PORT` or `unix:PATH`.
+    #[cfg(feature = "node")]
+    #[arg(value_name = "NODE")]
+    node: Option<brant::node::Address>,
 }
 
 /// A program that runs.
 #[derive(clap::Args)]
 pub struct ProgramOptions {
-    /// Its number, as `brant ps` shows it.
-    id: u32,
+    /// Its number, as `brant ps` shows it; of a program of a node its first digits.
+    id: String,
+
+    /// The node that has it, if it is not a `brant run` of this user.
+    #[cfg(feature = "node")]
+    #[arg(long, value_name = "NODE")]
+    node: Option<brant::node::Address>,
 }
 
 /// Options of `brant tier`.
@@ -73,8 +83,15 @@ impl Attendance {
                     Ok(true) => return Ok(Ended::Moved),
                     Err(error) => return Ok(Ended::Outcome(Err(error))),
                 },
+                Some(Stopped::Interrupted) if self.has_to_leave() => {}
                 Some(Stopped::Interrupted) if self.checkpoints.interval(process) => {}
-                _ => return Ok(Ended::Outcome(outcome)),
+                _ => {
+                    self.checkpoints.post_mortem(process);
+                    return Ok(Ended::Outcome(outcome));
+                }
+            }
+            if self.leaves(process) {
+                return Ok(Ended::Moved);
             }
             // Whatever stopped it may have covered a call that came at the same moment.
             match self.control.as_mut().map(|control| control.serve(process)) {
@@ -84,6 +101,40 @@ impl Attendance {
             }
             process.set_time_limit(left);
         }
+    }
+}
+
+#[cfg(feature = "node")]
+impl Attendance {
+    fn has_to_leave(&self) -> bool {
+        self.control.as_ref().is_some_and(Control::has_to_leave)
+    }
+
+    /// Lets the program leave for a node, if it is time; says whether it did.
+    fn leaves(&mut self, process: &mut Process) -> bool {
+        let control = self.control.as_mut().filter(|control| control.has_to_leave());
+        control.is_some_and(|control| control.let_leave(process))
+    }
+
+    /// What has left for a node; the terminal of it stays here. Other commands find the program
+    /// where it is.
+    pub fn take_left(&mut self) -> Option<control::Left> {
+        let left = self.control.as_mut()?.take_left();
+        if left.is_some() {
+            self.control = None;
+        }
+        left
+    }
+}
+
+#[cfg(not(feature = "node"))]
+impl Attendance {
+    fn has_to_leave(&self) -> bool {
+        false
+    }
+
+    fn leaves(&mut self, _: &mut Process) -> bool {
+        false
     }
 }
 
@@ -97,6 +148,10 @@ pub fn why_stopped(outcome: &Result<ExitStatus, Error>) -> Option<Stopped> {
 
 /// Runs `brant ps`.
 pub fn ps(options: &PsOptions) -> Result<u8, Failure> {
+    #[cfg(feature = "node")]
+    if let Some(node) = &options.node {
+        return super::node::list(node, options.format);
+    }
     let all = control::running().map_err(|error| Failure::load(error.to_string()))?;
     let mut out = std::io::stdout();
     if options.format == Format::Json {
@@ -132,7 +187,15 @@ pub fn ps(options: &PsOptions) -> Result<u8, Failure> {
 
 /// Runs `brant pause`, `brant resume` or `brant kill`.
 pub fn steer(verb: &str, options: &ProgramOptions) -> Result<u8, Failure> {
-    ask(options.id, &json!({ "verb": verb }))
+    #[cfg(feature = "node")]
+    if let Some(node) = &options.node {
+        return super::node::steer(node, &options.id, verb);
+    }
+    match options.id.parse() {
+        Ok(id) => ask(id, &json!({ "verb": verb })),
+        Err(_) => Err(Failure::usage(format!("`{}` is no number of a program", options.id))
+            .with_help("`brant ps` lists those that run")),
+    }
 }
 
 /// Runs `brant tier`.

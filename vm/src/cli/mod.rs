@@ -16,13 +16,18 @@ mod completions;
 mod control;
 mod dis;
 mod doctor;
+#[cfg(feature = "node")]
+mod elsewhere;
 mod exit;
 mod freeze;
 mod input;
 mod inspect;
 mod man;
+#[cfg(feature = "node")]
+mod node;
 mod options;
 mod output;
+mod profile;
 mod restore;
 mod run;
 mod table;
@@ -63,6 +68,13 @@ const AFTER_HELP: &str = "\
 
 Exit codes of a run are listed in `brant run --help`.";
 
+const AFTER_FORK: &str = "\
+The copy is a program of its own, with the id of this command: it reads and writes the standard
+streams of this command, reaches what is granted here, and draws other random numbers. The original
+goes on as if nothing had happened, with its own streams. ID is its number as `brant ps` shows it.
+
+Exit codes are those of `brant run`.";
+
 #[derive(clap::Subcommand)]
 enum Verb {
     /// Run a program (the verb may be left out)
@@ -87,7 +99,7 @@ enum Verb {
     Check(check::CheckOptions),
     /// Run specification scripts
     Wast(wast::WastOptions),
-    /// Say what is in a module: imports, exports, sections, features
+    /// Say what is in a module or a snapshot
     Inspect(inspect::InspectOptions),
     /// Measure a program in each tier: time, memory, compiling
     #[command(
@@ -107,6 +119,23 @@ enum Verb {
     Tier(control::TierOptions),
     /// Write a snapshot of a program that runs
     Checkpoint(checkpoint::CheckpointOptions),
+    /// Let a copy of a program that runs go on in this terminal
+    #[command(
+        after_help = AFTER_FORK, override_usage = "brant fork [OPTIONS] ID [ARGS]..."
+    )]
+    Fork(Box<RunOptions>),
+    /// Take programs in, run them, and pass them on
+    #[cfg(feature = "node")]
+    Node(node::NodeOptions),
+    /// Start a program on a node
+    #[cfg(feature = "node")]
+    Push(node::PushOptions),
+    /// Move a program that runs to a node
+    #[cfg(feature = "node")]
+    Migrate(node::MigrateOptions),
+    /// Be the terminal of a program on a node
+    #[cfg(feature = "node")]
+    Attach(node::AttachOptions),
     /// Say what this kernel and machine support
     Doctor(doctor::DoctorOptions),
     /// Print a script that completes the command line of a shell
@@ -170,6 +199,15 @@ fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
         Verb::Kill(options) => control::steer("kill", &options),
         Verb::Tier(options) => control::tier(&options),
         Verb::Checkpoint(options) => checkpoint::checkpoint(&options),
+        Verb::Fork(options) => restore::fork(*options),
+        #[cfg(feature = "node")]
+        Verb::Node(options) => node::node(&options),
+        #[cfg(feature = "node")]
+        Verb::Push(options) => node::push(&options),
+        #[cfg(feature = "node")]
+        Verb::Migrate(options) => node::migrate(&options),
+        #[cfg(feature = "node")]
+        Verb::Attach(options) => node::attach(&options),
         Verb::Doctor(options) => doctor::doctor(&options),
         Verb::Completions(options) => completions::completions(&options),
         Verb::Man(options) => man::man(&options),
@@ -204,7 +242,7 @@ fn names_verb(word: Option<&OsString>) -> bool {
 }
 
 /// Every verb but `run` and `help`; a test holds it against what clap knows.
-const VERBS: [&str; 20] = [
+const VERBS: &[&str] = &[
     "restore",
     "freeze",
     "asm",
@@ -221,6 +259,15 @@ const VERBS: [&str; 20] = [
     "kill",
     "tier",
     "checkpoint",
+    "fork",
+    #[cfg(feature = "node")]
+    "node",
+    #[cfg(feature = "node")]
+    "push",
+    #[cfg(feature = "node")]
+    "migrate",
+    #[cfg(feature = "node")]
+    "attach",
     "doctor",
     "completions",
     "man",
@@ -238,7 +285,12 @@ fn show(error: &clap::Error) -> Result<u8, Failure> {
 /// The verb that somebody may have meant who wrote a file that is not there.
 fn similar_verb(word: &str) -> Option<&'static str> {
     let distance = |verb: &&str| strsim::damerau_levenshtein(word, verb);
-    VERBS.into_iter().chain(["run", "help"]).filter(|verb| distance(verb) <= 2).min_by_key(distance)
+    VERBS
+        .iter()
+        .copied()
+        .chain(["run", "help"])
+        .filter(|verb| distance(verb) <= 2)
+        .min_by_key(distance)
 }
 
 #[cfg(test)]
@@ -256,7 +308,7 @@ mod tests {
     fn the_list_of_verbs_is_complete() {
         let command = CommandLine::command();
         let known: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
-        let listed: Vec<&str> = ["run"].into_iter().chain(VERBS).collect();
+        let listed: Vec<&str> = ["run"].into_iter().chain(VERBS.iter().copied()).collect();
         assert_eq!(known, listed);
     }
 

@@ -121,6 +121,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "FILE", requires = "checkpoint_at", help_heading = MOVE)]
     pub checkpoint_to: Option<PathBuf>,
 
+    /// Write a snapshot if the program traps, for `brant inspect` to look into.
+    #[arg(long, value_name = "FILE", help_heading = MOVE)]
+    pub on_trap: Option<PathBuf>,
+
     /// Stop behind the snapshot of `--checkpoint-at` (exit code 75).
     #[arg(long, requires = "checkpoint_at", help_heading = MOVE)]
     pub stop: bool,
@@ -144,6 +148,11 @@ pub struct RunOptions {
     /// Write traces and summaries to a file.
     #[arg(long, value_name = "FILE", help_heading = WATCH)]
     pub trace_output: Option<PathBuf>,
+
+    /// Profile the guest: `flame=FILE` writes a flame graph of its functions (SVG) at the end,
+    /// `perfmap` tells Linux' `perf` the names of compiled functions in /tmp/perf-PID.map.
+    #[arg(long, value_name = "KIND", help_heading = WATCH)]
+    pub profile: Vec<String>,
 
     /// Print time, operators (with --fuel), memory and system calls at the end.
     #[arg(long, help_heading = WATCH)]

@@ -1,4 +1,4 @@
-//! `brant restore`, and `brant run` of a file that is a snapshot: a program goes on.
+//! `brant restore`, `brant fork`, and `brant run` of a file that is a snapshot: a program goes on.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -7,9 +7,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use brant::mobility::{MAGIC, Purpose, is_snapshot};
-use brant::{Config, Error, Limits, Linker, Process, Snapshot, Val, map_snapshot};
+use brant::{
+    Config, Error, Limits, Linker, Process, ReadLimits, Snapshot, Val, control, map_snapshot,
+};
 
-use super::control::{Attendance, Ended, why_stopped};
+use super::control::{Attendance, Ended, failure, why_stopped};
+#[cfg(feature = "node")]
+use super::elsewhere;
 use super::exit::{Failure, MOVED};
 use super::input::{cannot_read, name};
 use super::options::RunOptions;
@@ -23,7 +27,7 @@ pub fn restore(mut options: RunOptions) -> Result<u8, Failure> {
         return Err(Failure::usage("there is no snapshot to go on from"));
     };
     match find(file)? {
-        Some(snapshot) => go_on(&snapshot, &options),
+        Some(snapshot) => go_on(&snapshot, file, &options),
         None => {
             let text = format!("`{}` is no snapshot", name(Path::new(file)));
             Err(Failure::load(text).with_help("`brant run FILE` starts a program"))
@@ -31,18 +35,36 @@ pub fn restore(mut options: RunOptions) -> Result<u8, Failure> {
     }
 }
 
+/// Runs `brant fork`: a copy of a program that runs goes on here.
+pub fn fork(mut options: RunOptions) -> Result<u8, Failure> {
+    wasmtime::apply(&mut options).map_err(Failure::usage)?;
+    let id = options.program.first().and_then(|word| word.to_str()?.parse().ok());
+    let id = id.ok_or_else(|| {
+        Failure::usage("there is no id of a program").with_help("`brant ps` lists those that run")
+    })?;
+    let mut fetched = control::fetch(id, false).map_err(|error| failure(id, &error))?;
+    let mut bytes = Vec::new();
+    let copied = fetched.copy_to(&mut bytes);
+    copied.map_err(|error| Failure::load(format!("{id}: {error}")))?;
+    let snapshot = Snapshot::from_bytes(bytes.into(), &ReadLimits::default());
+    let snapshot = snapshot.map_err(|error| Failure::load(format!("{id}: {error}")))?;
+    let name = snapshot.resources.args.first().map_or(&b"-"[..], |name| name);
+    go_on(&snapshot, OsStr::from_bytes(name), &options)
+}
+
 /// The snapshot in a file; none if the file is something else, or is not there.
 pub fn find(file: &OsStr) -> Result<Option<Snapshot>, Failure> {
-    if file == "-" {
-        return Ok(None);
+    match is_snapshot_file(file) {
+        true => load(Path::new(file)).map(Some),
+        false => Ok(None),
     }
+}
+
+/// Whether a file is there, and begins as snapshots do.
+pub fn is_snapshot_file(file: &OsStr) -> bool {
     let mut first = [0; MAGIC.len()];
-    let read = File::open(file).and_then(|mut file| file.read_exact(&mut first));
-    if read.is_err() || !is_snapshot(&first) {
-        return Ok(None);
-    }
-    let path = Path::new(file);
-    load(path).map(Some)
+    let mut read = || File::open(file)?.read_exact(&mut first);
+    file != "-" && read().is_ok() && is_snapshot(&first)
 }
 
 /// The snapshot in a file; a large one is mapped.
@@ -54,9 +76,8 @@ pub fn load(path: &Path) -> Result<Snapshot, Failure> {
     })
 }
 
-/// Goes on from a snapshot, with what the command line grants.
-pub fn go_on(snapshot: &Snapshot, options: &RunOptions) -> Result<u8, Failure> {
-    let file = options.program.first().map_or(OsStr::new("-"), |file| file);
+/// Goes on from a snapshot, with what the command line grants; listings call it by `name`.
+pub fn go_on(snapshot: &Snapshot, name: &OsStr, options: &RunOptions) -> Result<u8, Failure> {
     let deterministic = options.deterministic || snapshot.code.deterministic;
     let options = &RunOptions { deterministic, ..options.clone() };
     let mut watch = Watch::new(options)?;
@@ -79,9 +100,14 @@ pub fn go_on(snapshot: &Snapshot, options: &RunOptions) -> Result<u8, Failure> {
     let builder = run::repeatable(run::granted(builder, options)?, options)?;
     let limits = Limits { fuel: None, ..run::limits(options) };
     let builder = watch.attach(builder, options)?.limits(limits).linker(&Linker::new());
-    let (mut process, mut attendance) = run::begin(builder, file, options, cache.as_deref())?;
+    let (mut process, mut attendance) = run::begin(builder, name, options, cache.as_deref())?;
     watch.begin();
     let outcome = finish(&mut process, &mut attendance, snapshot, options);
+    #[cfg(feature = "node")]
+    if let Some(left) = attendance.take_left() {
+        // What is left is its terminal.
+        return Err(elsewhere::stay(left, process, run::trust(options)));
+    }
     watch.finish(&mut process, engine.code_counts());
     // As a run does: the system takes everything back at once.
     std::mem::forget(process);

@@ -17,9 +17,12 @@ use brant_host::native::landlock::{Coverage, Grant, Wall, landlock};
 
 use super::checkpoint::Checkpoints;
 use super::control::{Attendance, Ended, why_stopped};
+#[cfg(feature = "node")]
+use super::elsewhere::{self, Trust};
 use super::exit::{Failure, LIMIT, MOVED, Message, TRAP};
 use super::input::{Input, cannot_read, name};
 use super::options::{RunOptions, Tier, Validate};
+use super::profile::Profiles;
 use super::terminal::FilteredOutput;
 use super::watch::Watch;
 use super::{cache, check, restore, similar_verb, wasmtime};
@@ -31,11 +34,16 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
         return Err(Failure::usage("there is no program to run"));
     };
     if let Some(snapshot) = restore::find(file)? {
-        return restore::go_on(&snapshot, &options);
+        return restore::go_on(&snapshot, file, &options);
     }
     let mut watch = Watch::new(&options)?;
+    let mut profiles = Profiles::new(&options.profile)?;
     let cache = cache::of_run(&options);
-    let config = Config { code_store: cache.as_ref().map(cache::store), ..config(&options)? };
+    let config = Config {
+        code_store: cache.as_ref().map(cache::store),
+        perf_map: profiles.perf_map(),
+        ..config(&options)?
+    };
     let engine = engine(&config)?;
     let module = load(&engine, file, &options)?;
     let builder = grants(Process::builder(&module), file, args, &options)?;
@@ -44,12 +52,19 @@ pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
         .limits(limits(&options))
         .linker(&preloads(&engine, &options)?);
     let (mut process, mut attendance) = begin(builder, file, &options, cache.as_deref())?;
+    profiles.begin(&mut process)?;
     watch.begin();
     let outcome = match &options.invoke {
         Some(name) => invoke(&mut process, &mut attendance, &module, (name, args), &options),
         None => start(&mut process, &mut attendance, &module, &options),
     };
+    #[cfg(feature = "node")]
+    if let Some(left) = attendance.take_left() {
+        // What is left is its terminal.
+        return Err(elsewhere::stay(left, process, trust(&options)));
+    }
     watch.finish(&mut process, engine.code_counts());
+    profiles.finish(&process, &options);
     // The process of the system ends now: to give every mapping back one by one would only cost
     // time.
     std::mem::forget(process);
@@ -368,7 +383,7 @@ pub(super) fn build_wall(
 }
 
 /// Takes `HOST[::GUEST][:ro]` apart.
-fn mount(grant: &str) -> (&str, &str, MountAccess) {
+pub(super) fn mount(grant: &str) -> (&str, &str, MountAccess) {
     let (path, access) = match grant.strip_suffix(":ro") {
         Some(path) => (path, MountAccess::ReadOnly),
         None => (grant, MountAccess::ReadWrite),
@@ -415,6 +430,12 @@ fn with_others(mut failure: Failure, others: &[(i32, brant::TrapReport)]) -> Fai
         }
     }
     failure
+}
+
+/// Whether control sequences of the program reach the terminal.
+#[cfg(feature = "node")]
+pub(super) fn trust(options: &RunOptions) -> Trust {
+    if options.trust_terminal { Trust::Full } else { Trust::Drawing }
 }
 
 /// How a run ended, as an exit code or a failure.

@@ -1,7 +1,8 @@
 //! Listings in columns.
 //!
 //! Columns are as wide as their widest cell and two spaces apart; nothing is cut, so that a
-//! listing can be searched.
+//! listing can be searched. A cell that is very long stands out of its column, or a hostile name
+//! would fill every row with spaces.
 //! Cells may come from a module's names, so control characters in them are escaped.
 
 use std::fmt;
@@ -28,10 +29,14 @@ impl<const N: usize> Table<N> {
     }
 }
 
+/// Longer cells do not make their column wider.
+const WIDEST: usize = 120;
+
 impl<const N: usize> fmt::Display for Table<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = |column: usize| {
-            self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
+            let widths = self.rows.iter().map(|row| row[column].chars().count());
+            widths.filter(|&width| width <= WIDEST).max().unwrap_or(0)
         };
         let widths: [usize; N] = std::array::from_fn(width);
         for row in &self.rows {
@@ -73,6 +78,15 @@ mod tests {
         table.row(["longer", "memory"]);
         assert_eq!(table.to_string(), "name    kind\na       function\nlonger  memory\n");
         assert!(!table.is_empty());
+    }
+
+    #[test]
+    fn a_hostile_name_stands_out_of_its_column() {
+        let long = "x".repeat(1 << 20);
+        let mut table = Table::new(["name", "kind"]);
+        table.row([long.as_str(), "function"]);
+        table.row(["a", "memory"]);
+        assert_eq!(table.to_string(), format!("name  kind\n{long}  function\na     memory\n"));
     }
 
     #[test]

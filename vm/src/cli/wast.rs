@@ -42,6 +42,8 @@ enum ModeName {
     Jit,
     /// By both in turn, with stops at random sites.
     Mixed,
+    /// By both in turn, as bytes in between: stopped at random sites, written down, restored.
+    Nomad,
 }
 
 /// Folders may be nested this deep; links can make a circle.
@@ -57,6 +59,7 @@ pub fn wast(options: &WastOptions) -> Result<u8, Failure> {
         ModeName::Interp => Mode::Interp,
         ModeName::Jit => Mode::Jit,
         ModeName::Mixed => Mode::Mixed,
+        ModeName::Nomad => Mode::Nomad,
     };
     if mode != Mode::Interp
         && let Some(why) = brant::why_nothing_is_compiled()

@@ -3,14 +3,14 @@
 //! A socket that nobody listens to any more belonged to a program that was killed, and is removed.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{directory, read_line};
+use super::{LINE_LIMIT_BYTES, directory, read_line};
 
 /// A program answers at its next site; one that does not within this time waits in a call that
 /// cannot be ended.
@@ -103,6 +103,36 @@ pub fn running() -> Result<Vec<RunningProgram>, CallError> {
 /// There is none, it says no, or it does not answer.
 pub fn ask(id: u32, request: &Value) -> Result<Value, CallError> {
     ask_at(&directory()?, id, request)
+}
+
+/// Asks the program `id`, and shows each line that it answers until it has said all, however long
+/// that takes.
+///
+/// # Errors
+/// There is none, it says no, or it ends before it has answered.
+pub fn follow(id: u32, request: &Value, mut see: impl FnMut(&Value)) -> Result<(), CallError> {
+    let directory = directory()?;
+    let mut stream = connect(&directory, id, PATIENCE)?;
+    // A move takes as long as it takes.
+    stream.set_read_timeout(None)?;
+    stream.write_all(format!("{request}\n").as_bytes())?;
+    let mut reader = BufReader::new(&stream);
+    let mut has_answered = false;
+    loop {
+        let mut line = Vec::new();
+        (&mut reader).take(LINE_LIMIT_BYTES).read_until(b'\n', &mut line)?;
+        if line.is_empty() {
+            return if has_answered { Ok(()) } else { Err(CallError::Unknown) };
+        }
+        let answer: Value = serde_json::from_slice(&line).map_err(|_| CallError::Silent)?;
+        if let Some(text) = answer["error"].as_str() {
+            let help = answer["help"].as_str().filter(|help| !help.is_empty());
+            let help = help.map_or(String::new(), |help| format!("\n help: {help}"));
+            return Err(CallError::Refused(format!("{text}{help}")));
+        }
+        has_answered = true;
+        see(&answer);
+    }
 }
 
 fn ask_at(directory: &Path, id: u32, request: &Value) -> Result<Value, CallError> {

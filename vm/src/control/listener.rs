@@ -16,6 +16,8 @@ use brant_host::native::NativeHost;
 use brant_kernel::host::{Clock, Host};
 use serde_json::{Value, json};
 
+#[cfg(feature = "node")]
+use super::depart::Leave;
 use super::{read_line, transfer};
 use crate::{Error, Process, Tier};
 
@@ -43,6 +45,8 @@ pub struct Control {
     is_paused: bool,
     /// Snapshots on their way, while the program goes on.
     transfers: Vec<JoinHandle<()>>,
+    #[cfg(feature = "node")]
+    pub(super) leave: Leave,
 }
 
 impl Control {
@@ -51,6 +55,8 @@ impl Control {
     /// # Errors
     /// What the system says. The program can run without it.
     pub fn open(program: &str) -> io::Result<Control> {
+        // Behind a wall it could not be opened any more.
+        brant_engine::open_pagemap();
         let path = super::directory()?.join(std::process::id().to_string());
         let listener = match UnixListener::bind(&path) {
             // One that was killed had the same number.
@@ -64,8 +70,16 @@ impl Control {
         if let Ok(path) = CString::new(path.as_os_str().as_bytes()) {
             brant_engine::remove_on_termination(path);
         }
-        let transfers = Vec::new();
-        Ok(Control { listener, path, program, began, is_paused: false, transfers })
+        Ok(Control {
+            listener,
+            path,
+            program,
+            began,
+            is_paused: false,
+            transfers: Vec::new(),
+            #[cfg(feature = "node")]
+            leave: Leave::default(),
+        })
     }
 
     /// Where the socket is; it has to stay removable.
@@ -106,6 +120,11 @@ impl Control {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return Next::GoOn,
             }
+            #[cfg(feature = "node")]
+            if self.leave.is_under_way() {
+                // It goes on, or it leaves: a move does not wait for it.
+                return Next::GoOn;
+            }
         }
     }
 
@@ -116,6 +135,11 @@ impl Control {
         let request: Value = serde_json::from_slice(&read_line(&stream)?).unwrap_or_default();
         if request["verb"] == "checkpoint" {
             return self.checkpoint(stream, &request, process);
+        }
+        #[cfg(feature = "node")]
+        if request["verb"] == "migrate" {
+            self.leave.begin(stream, &request, &self.program, process);
+            return Ok(Next::GoOn);
         }
         let (answer, next) = match self.answer(&request, process) {
             Ok(outcome) => outcome,

@@ -13,6 +13,8 @@
 //! This module knows nothing of the words of a command line.
 
 mod caller;
+#[cfg(feature = "node")]
+mod depart;
 mod listener;
 mod transfer;
 
@@ -22,7 +24,9 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-pub use caller::{CallError, RunningProgram, ask, running};
+pub use caller::{CallError, RunningProgram, ask, follow, running};
+#[cfg(feature = "node")]
+pub use depart::Left;
 pub use listener::{Control, Next};
 pub use transfer::{Fetched, fetch};
 

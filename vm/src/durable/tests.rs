@@ -87,16 +87,18 @@ impl Disk for Faulty {
     }
 }
 
+/// Small, so that there are many writes.
+const PART_BYTES: usize = 512;
+
 const OLD: &[u8] = b"the old file";
 
-/// Many parts, so that there are many writes.
 fn new_bytes(parts: usize) -> Vec<u8> {
-    (0..parts * BUFFER_BYTES + 77).map(|at| (at / 7) as u8).collect()
+    (0..parts * PART_BYTES + 77).map(|at| (at / 7) as u8).collect()
 }
 
 fn replace(disk: &mut Faulty, path: &Path, parts: usize) -> io::Result<()> {
-    replace_on(disk, path, &mut |writer| {
-        new_bytes(parts).chunks(BUFFER_BYTES).try_for_each(|part| writer.write_all(part))
+    replace_on(disk, path, PART_BYTES, &mut |writer| {
+        new_bytes(parts).chunks(PART_BYTES).try_for_each(|part| writer.write_all(part))
     })
 }
 

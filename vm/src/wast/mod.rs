@@ -3,6 +3,7 @@
 //! A script is parsed by the assembler and run on the engine alone: there are no system calls in
 //! it, only the module `spectest` that the specification names.
 
+mod nomad;
 mod runner;
 mod spectest;
 mod value;
@@ -25,6 +26,9 @@ pub enum Mode {
     /// By both in turn: runs stop at random sites, go on in the interpreter, and go back into
     /// compiled code at random calls and loop headers.
     Mixed,
+    /// As bytes in between: runs stop at random sites, are written down with all their store, and go
+    /// on in a new store, in the interpreter and in compiled code by turns.
+    Nomad,
 }
 
 /// What came of a script.
@@ -35,6 +39,8 @@ pub struct Report {
     /// Those that did not.
     /// A directive about a module that has failed is not counted again.
     pub failures: Vec<Failure>,
+    /// How often runs have moved, in mode `nomad`.
+    pub moves: usize,
 }
 
 /// A directive that did not do what it must.
@@ -83,6 +89,7 @@ pub fn run(text: &[u8], features: Features, mode: Mode) -> Report {
             }
         }
     }
+    report.moves = runner.moves_count();
     report
 }
 

@@ -9,6 +9,7 @@ use brant_engine::{
 };
 
 use super::Verdict;
+use super::nomad::Recipe;
 use super::spectest::Spectest;
 use super::value::{HostValues, matches, value};
 use crate::Features;
@@ -17,8 +18,11 @@ use crate::wast::Mode;
 /// The seed of all random choices.
 const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// In mode `mixed` a run stops after at most so many sites.
+/// In modes with stops a run stops after at most so many sites.
 const LONGEST_RUN_SITES: u64 = 40;
+
+/// In mode `nomad` a script moves so often: each time all of its modules are instantiated again.
+const MOST_MOVES: usize = 300;
 
 /// A call is stopped so often, because a stop costs what the depth of the stack is, and some scripts
 /// go as deep as the stack allows.
@@ -28,6 +32,8 @@ const MOST_STOPS: usize = 50;
 pub struct Runner {
     mode: Mode,
     random: u64,
+    recipe: Recipe,
+    moves_count: usize,
     engine: Engine,
     store: Store,
     spectest: Spectest,
@@ -88,7 +94,7 @@ impl Runner {
         match mode {
             Mode::Interp => config.tier = Tier::Interp,
             Mode::Jit => config = crate::with_compiler(Config { tier: Tier::Jit, ..config }),
-            Mode::Mixed => {
+            Mode::Mixed | Mode::Nomad => {
                 let stops = brant_engine::compile::Stops::Every;
                 config = crate::with_compiler(Config { tier: Tier::Jit, stops, ..config });
             }
@@ -99,6 +105,8 @@ impl Runner {
         let mut runner = Runner {
             mode,
             random: SEED,
+            recipe: Recipe::default(),
+            moves_count: 0,
             engine,
             store,
             spectest,
@@ -110,6 +118,8 @@ impl Runner {
         };
         if mode == Mode::Mixed {
             runner.store.mix_tiers(Some(SEED));
+        }
+        if runner.stops_at_sites() {
             runner.plan_a_stop();
         }
         Ok(runner)
@@ -235,14 +245,22 @@ impl Runner {
                 || NoInstance::Link(format!("nothing provides {} {}", import.module, import.name));
             imports.push(found.ok_or_else(missing)?);
         }
-        let instance = match Instance::new(&mut self.store, module, &imports) {
+        let made = Instance::new(&mut self.store, module, &imports);
+        let registered = &self.registered;
+        self.recipe.note(module, made.as_ref().ok().copied(), |name| match registered.get(name) {
+            Some(Outcome::Instance(instance)) => Some(*instance),
+            Some(Outcome::Failed) | None => None,
+        });
+        let mut instance = match made {
             Ok(instance) => instance,
             Err(InstantiateError::Trap(trap)) => return Err(NoInstance::Trap(trap)),
             Err(error) => return Err(NoInstance::Link(error.to_string())),
         };
         if let Some(start) = instance.start(&self.store) {
+            let number = self.recipe.len() - 1;
             match self.run(start, &[]) {
-                Ok(Ended::Values(_)) => {}
+                // It may have moved meanwhile.
+                Ok(Ended::Values(_)) => instance = self.recipe.instance(number).unwrap_or(instance),
                 Ok(Ended::Trap(trap)) => return Err(NoInstance::Trap(trap)),
                 Err(message) => return Err(NoInstance::Other(message)),
             }
@@ -321,15 +339,18 @@ impl Runner {
                 None => thread.trap(&mut self.store, Trap::Deadlock),
             };
         }
-        while self.mode == Mode::Mixed && matches!(stop, Stop::Interrupted) {
+        while self.stops_at_sites() && matches!(stop, Stop::Interrupted) {
             stops_count += 1;
+            if self.mode == Mode::Nomad {
+                thread = self.move_on(thread)?;
+            }
             match stops_count < MOST_STOPS {
                 true => self.plan_a_stop(),
                 false => self.store.stop_at_site(None),
             }
             stop = thread.run(&mut self.store);
         }
-        if self.mode == Mode::Mixed {
+        if self.stops_at_sites() {
             self.plan_a_stop();
         }
         match stop {
@@ -339,7 +360,38 @@ impl Runner {
         }
     }
 
-    /// In mode `mixed`: lets the next run stop after a random number of sites.
+    /// How often runs have moved.
+    pub fn moves_count(&self) -> usize {
+        self.moves_count
+    }
+
+    fn stops_at_sites(&self) -> bool {
+        matches!(self.mode, Mode::Mixed | Mode::Nomad)
+    }
+
+    /// In mode `nomad`: lets a thread that stands go on elsewhere, if it can.
+    fn move_on(&mut self, thread: Thread) -> Result<Thread, String> {
+        if self.moves_count == MOST_MOVES {
+            return Ok(thread);
+        }
+        let tier = if self.moves_count.is_multiple_of(2) { Tier::Interp } else { Tier::Jit };
+        let moved = self.recipe.relocate(&self.engine, &mut self.store, &thread, tier)?;
+        let Some(remade) = moved else { return Ok(thread) };
+        self.moves_count += 1;
+        let outcomes = self.current.iter_mut().chain(self.named.values_mut());
+        for outcome in outcomes.chain(self.registered.values_mut()) {
+            if let Outcome::Instance(instance) = outcome {
+                *instance = self.recipe.successor(&remade, *instance);
+            }
+        }
+        self.recipe.moved_to(&remade);
+        // Nothing in the store refers to what the host had: else it would not have moved.
+        self.host_values = HostValues::default();
+        (self.store, self.spectest) = (remade.store, remade.spectest);
+        Ok(remade.thread)
+    }
+
+    /// In modes with stops: lets the next run stop after a random number of sites.
     fn plan_a_stop(&mut self) {
         // xorshift64: the same stops in every run.
         self.random ^= self.random << 13;

@@ -5,6 +5,7 @@
 //!
 //! - `generate` makes valid modules from bytes.
 //! - `values` has what both sides are asked and answer with.
+//! - `tiers` compares brant's own tiers with each other, frame by frame.
 //! - `ours` and `theirs` are the two sides, with the same methods.
 //!
 //! Brant runs a module in one of several modes, by the seed: interpreted, compiled, or both in turns
@@ -16,12 +17,16 @@
 mod generate;
 mod ours;
 mod theirs;
+mod tiers;
 mod values;
 
 pub use generate::{data, module};
 use ours::Ours;
 use theirs::Theirs;
-use values::{End, Mode, Numbers};
+#[allow(unused_imports, reason = "each user takes what it needs")]
+pub use tiers::{Exchanged, exchange};
+pub use values::Mode;
+use values::{End, Numbers};
 
 /// How far a comparison came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +35,8 @@ pub struct Compared {
     pub calls_count: u64,
     /// How many of those trapped.
     pub traps_count: u64,
+    /// How often brant moved on its way.
+    pub moves_count: u64,
     /// Calls that say nothing: wasmi's fuel or one of the stacks came to its end, or wasmi panicked.
     pub open_count: u64,
 }
@@ -38,6 +45,7 @@ impl std::ops::AddAssign for Compared {
     fn add_assign(&mut self, other: Compared) {
         self.calls_count += other.calls_count;
         self.traps_count += other.traps_count;
+        self.moves_count += other.moves_count;
         self.open_count += other.open_count;
     }
 }
@@ -50,8 +58,16 @@ const CALLS_LIMIT: usize = 40;
 /// # Errors
 /// What differs.
 pub fn compare(bytes: &[u8], seed: u64) -> Result<Compared, String> {
+    let mode = Mode::pick(&mut Numbers::new(seed));
+    compare_in(mode, bytes, seed)
+}
+
+/// As [`compare`], with brant in a mode that somebody has chosen.
+///
+/// # Errors
+/// What differs.
+pub fn compare_in(mode: Mode, bytes: &[u8], seed: u64) -> Result<Compared, String> {
     let mut numbers = Numbers::new(seed);
-    let mode = Mode::pick(&mut numbers);
     let about = |what: String| format!("{mode:?}: {what}");
     let mut compared = Compared::default();
     let Some(loaded) = guarded(|| theirs::load(bytes)) else {
@@ -108,6 +124,7 @@ pub fn compare(bytes: &[u8], seed: u64) -> Result<Compared, String> {
                 break;
             }
             let answered = right.call(name, &arguments);
+            compared.moves_count += right.take_moves();
             if answered.is_open() {
                 compared.open_count += 1;
                 break;

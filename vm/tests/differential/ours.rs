@@ -13,6 +13,9 @@ use brant_engine::{
     ValType,
 };
 
+use brant_kernel::persist::KernelState;
+use brant_mobility::{Contents, ModuleImage, Purpose, ReadLimits, Snapshot, Standing};
+
 use super::values::{End, Kind, Log, Mode, Numbers, Value, global};
 
 /// What wasmi does on its fuel is far less than this.
@@ -26,28 +29,41 @@ pub fn load(bytes: &[u8], mode: Mode) -> Result<Module, ModuleError> {
     let config = Config {
         signal_handlers: mode != Mode::Checked,
         fuel: mode.has_fuel(),
-        max_stack_bytes: 64 << 20,
+        // Frames of compiled code have to fit into the native stack of the thread that calls.
+        max_stack_bytes: if mode.is_compiled() { 1 << 20 } else { 64 << 20 },
         tier: if mode.is_compiled() { Tier::Jit } else { Tier::Interp },
-        stops: if mode == Mode::Mixed { Stops::Every } else { Stops::Usual },
+        stops: if mode.stops_at_sites() { Stops::Every } else { Stops::Usual },
         ..Config::default()
     };
     let config = if mode.is_compiled() { brant::with_compiler(config) } else { config };
     Module::new(&Engine::new(&config).expect("an engine"), bytes.to_vec())
 }
 
-/// A call is taken apart so often; then it runs to its end.
-const MOST_MOVES: u32 = 100;
+/// Exported functions and the kinds of their parameters.
+pub fn functions(module: &Module) -> Vec<(String, Vec<Kind>)> {
+    let exports = module.exports().filter_map(|export| match export.ty {
+        ExternType::Func(ty) => {
+            Some((export.name.to_owned(), ty.params().iter().map(|&ty| kind(ty)).collect()))
+        }
+        _ => None,
+    });
+    exports.collect()
+}
 
 /// A store with one instance.
 pub struct Ours {
     module: Module,
-    store: Store,
+    pub store: Store,
     mode: Mode,
     instance: Option<Instance>,
     log: Arc<Mutex<Log>>,
     numbers: Numbers,
     watch: Watch,
+    moves_count: u64,
 }
+
+/// A call stops so often at most.
+const MOST_STOPS: u64 = 30;
 
 impl Ours {
     pub fn new(module: &Module, mode: Mode, seed: u64) -> Ours {
@@ -58,11 +74,23 @@ impl Ours {
         let watch = Watch::new(store.interrupt_handle());
         let log = Arc::default();
         let numbers = Numbers::new(!seed);
-        Ours { module: module.clone(), store, mode, instance: None, log, numbers, watch }
+        let (module, instance, moves_count) = (module.clone(), None, 0);
+        Ours { module, store, mode, instance, log, numbers, watch, moves_count }
     }
 
     /// Makes the instance and runs its start function.
     pub fn prepare(&mut self) -> End {
+        let instance = match self.instantiate() {
+            Ok(instance) => instance,
+            Err(end) => return end,
+        };
+        match instance.start(&self.store) {
+            Some(start) => self.run(start, &[], FUEL),
+            None => End::Values(Vec::new()),
+        }
+    }
+
+    fn instantiate(&mut self) -> Result<Instance, End> {
         let kinds: Vec<ExternType> = self.module.imports().map(|import| import.ty).collect();
         let (mut imports, mut counts) = (Vec::new(), [0; 4]);
         for kind in &kinds {
@@ -77,17 +105,44 @@ impl Ours {
         }
         let instance = match Instance::new(&mut self.store, &self.module, &imports) {
             Ok(instance) => instance,
-            Err(InstantiateError::Trap(trap)) => return End::Trap(words(trap)),
+            Err(InstantiateError::Trap(trap)) => return Err(End::Trap(words(trap))),
             Err(InstantiateError::Limit(error)) if error.resource == Resource::HostMemory => {
-                return End::Open;
+                return Err(End::Open);
             }
-            Err(error) => return End::Wrong(error.to_string()),
+            Err(error) => return Err(End::Wrong(error.to_string())),
         };
         self.instance = Some(instance);
-        match instance.start(&self.store) {
-            Some(start) => self.run(start, &[], FUEL),
-            None => End::Values(Vec::new()),
-        }
+        Ok(instance)
+    }
+
+    /// How often it moved since somebody asked.
+    pub fn take_moves(&mut self) -> u64 {
+        std::mem::take(&mut self.moves_count)
+    }
+
+    /// Becomes bytes, and goes on from them in a new store, in a tier by chance.
+    fn move_on(&mut self, thread: &Thread) -> Result<Thread, String> {
+        let (hash, bytes) = (self.module.hash(), None);
+        let standing = Standing {
+            modules: vec![ModuleImage { name: String::new(), hash, bytes }],
+            threads: vec![(Purpose::Call, thread)],
+            preparation: Vec::new(),
+            resources: KernelState::default(),
+            generation: [0; 16],
+            contents: Contents::Compressed,
+        };
+        let snapshot = Snapshot::capture(&mut self.store, standing);
+        let bytes = snapshot.map_err(|error| error.to_string())?.to_vec();
+        let snapshot = Snapshot::from_bytes(bytes.into(), &ReadLimits::default());
+        let snapshot = snapshot.map_err(|error| error.to_string())?;
+        self.store = Store::new(self.module.engine(), Box::new(()));
+        self.watch = Watch::new(self.store.interrupt_handle());
+        let tier = if self.numbers.next().is_multiple_of(2) { Tier::Interp } else { Tier::Jit };
+        self.store.set_tier(tier);
+        self.instantiate().map_err(|end| format!("it cannot be made again: {end:?}"))?;
+        let mut restored = snapshot.restore(&mut self.store).map_err(|error| error.to_string())?;
+        self.moves_count += 1;
+        Ok(restored.threads.pop().ok_or("the thread is gone")?.thread)
     }
 
     /// Import `index` among those of its kind.
@@ -133,19 +188,20 @@ impl Ours {
     }
 
     fn call_for(&mut self, name: &str, arguments: &[Value], fuel: u64) -> End {
-        let func = self.export(name).and_then(Extern::func).expect("the function is exported");
+        let func = self.func(name);
         let arguments: Vec<Val> = arguments.iter().copied().map(val).collect();
         self.run(func, &arguments, fuel)
     }
 
     fn run(&mut self, func: Func, arguments: &[Val], mut fuel: u64) -> End {
         let mut thread = Thread::new(&mut self.store, func, arguments);
-        match self.mode {
-            Mode::Guarded | Mode::Jit => self.store.interrupt_handle().interrupt(),
-            Mode::Mixed => self.plan_a_stop(),
-            _ => {}
+        if matches!(self.mode, Mode::Guarded | Mode::Jit) {
+            self.store.interrupt_handle().interrupt();
         }
-        let mut moves = 0;
+        if self.mode.stops_at_sites() {
+            self.plan_a_stop();
+        }
+        let mut stops_count = 0;
         loop {
             match thread.run(&mut self.store) {
                 Stop::Done(values) => return End::Values(values.iter().map(value).collect()),
@@ -154,15 +210,25 @@ impl Ours {
                 Stop::Interrupted if self.watch.is_over() => {
                     return End::Wrong(format!("it does not end in {PATIENCE:?}"));
                 }
-                Stop::Interrupted if self.store.take_site_stop() => {
-                    let frames = thread.frames(&mut self.store).expect("a thread that stands");
-                    thread = match Thread::from_frames(&mut self.store, func, &frames) {
-                        Ok(thread) => thread,
-                        Err(error) => return End::Wrong(format!("{error}: {frames:?}")),
-                    };
-                    moves += 1;
-                    if moves < MOST_MOVES {
+                Stop::Interrupted if self.mode.stops_at_sites() => {
+                    if self.mode == Mode::Mixed {
+                        let frames = thread.frames(&mut self.store).expect("a thread that stands");
+                        thread = match Thread::from_frames(&mut self.store, func, &frames) {
+                            Ok(thread) => thread,
+                            Err(error) => return End::Wrong(format!("{error}: {frames:?}")),
+                        };
+                    }
+                    if self.mode == Mode::Nomad {
+                        thread = match self.move_on(&thread) {
+                            Ok(thread) => thread,
+                            Err(what) => return End::Wrong(format!("it cannot move: {what}")),
+                        };
+                    }
+                    stops_count += 1;
+                    if stops_count < MOST_STOPS {
                         self.plan_a_stop();
+                    } else {
+                        self.store.stop_at_site(None);
                     }
                 }
                 Stop::Interrupted => {}
@@ -207,6 +273,10 @@ impl Ours {
             }
             _ => Vec::new(),
         }
+    }
+
+    pub fn func(&self, name: &str) -> Func {
+        self.export(name).and_then(Extern::func).expect("the function is exported")
     }
 
     fn export(&self, name: &str) -> Option<Extern> {
@@ -272,7 +342,7 @@ fn kind(ty: ValType) -> Kind {
     }
 }
 
-fn value(val: &Val) -> Value {
+pub fn value(val: &Val) -> Value {
     match *val {
         Val::I32(value) => Value::I32(value as u32),
         Val::I64(value) => Value::I64(value as u64),
@@ -284,7 +354,7 @@ fn value(val: &Val) -> Value {
     }
 }
 
-fn val(value: Value) -> Val {
+pub fn val(value: Value) -> Val {
     match value {
         Value::I32(bits) => Val::I32(bits as i32),
         Value::I64(bits) => Val::I64(bits as i64),

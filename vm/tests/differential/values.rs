@@ -77,32 +77,46 @@ pub enum Mode {
     JitSlices,
     /// The tier changes at random, and at random sites the frames are taken apart.
     Mixed,
+    /// As bytes in between: stopped at random sites, written down, restored in a new store.
+    Nomad,
 }
 
 impl Mode {
     pub fn pick(numbers: &mut Numbers) -> Mode {
-        Mode::ALL[(numbers.next() % Mode::ALL.len() as u64) as usize]
+        let all = Mode::ALL;
+        all[(numbers.next() % all.len() as u64) as usize]
     }
 
-    const ALL: [Mode; 10] = [
+    /// All modes. Without a compiler everything is interpreted.
+    pub const ALL: [Mode; 8] = [
         Mode::Guarded,
         Mode::Checked,
         Mode::Fuel,
         Mode::Slices,
         Mode::Jit,
-        Mode::Jit,
         Mode::JitSlices,
         Mode::Mixed,
-        Mode::Mixed,
-        Mode::Mixed,
+        Mode::Nomad,
     ];
 
-    pub fn has_fuel(self) -> bool {
-        matches!(self, Mode::Fuel | Mode::Slices | Mode::JitSlices)
+    /// The mode of this name.
+    #[allow(dead_code, reason = "only those who run modules by hand choose")]
+    pub fn from_name(name: &str) -> Option<Mode> {
+        let is_named = |mode: &&Mode| format!("{mode:?}").eq_ignore_ascii_case(name);
+        Mode::ALL.iter().find(is_named).copied()
+    }
+
+    /// Whether runs stop at random sites.
+    pub fn stops_at_sites(self) -> bool {
+        matches!(self, Mode::Mixed | Mode::Nomad)
     }
 
     pub fn is_compiled(self) -> bool {
-        matches!(self, Mode::Jit | Mode::JitSlices | Mode::Mixed)
+        matches!(self, Mode::Jit | Mode::JitSlices | Mode::Mixed | Mode::Nomad)
+    }
+
+    pub fn has_fuel(self) -> bool {
+        matches!(self, Mode::Fuel | Mode::Slices | Mode::JitSlices)
     }
 }
 

@@ -240,3 +240,76 @@ fn row_9_texts_that_are_none_are_errors_with_a_place() {
         assert!(ended.errors.len() < 10_000, "{what}: {} bytes", ended.errors.len());
     }
 }
+
+/// Bodies that cost a compiler far more than their size says, and whether it has to refuse them. Each
+/// has a number as its parameter.
+fn exploding() -> Vec<(&'static str, bool, Vec<u8>)> {
+    let number = |value: usize| number(value as u32);
+    let get = |local| [vec![0x20], number(local)].concat();
+    // Each block may be where a value of each local comes together with another.
+    let locals = [&[1][..], &number(49_000), &[0x7f]].concat();
+    let merges = (0..4_000).flat_map(|i| {
+        let set = [vec![0x41, 1, 0x21], number(i), vec![0x0b]].concat();
+        [get(i * 7), vec![0x04, 0x40], set].concat()
+    });
+    // Loops in loops, with a call inside: what is live in all of them is kept there.
+    let many = 3_000;
+    let deep = [
+        [&[1][..], &number(2_000), &[0x7e]].concat(),
+        [0x03, 0x40].repeat(many),
+        vec![0x41, 0, 0x04, 0x40, 0x10, 0, 0x0b],
+        vec![0x0b; many],
+        (0..2_000).flat_map(|i| [get(i), vec![0x1a]].concat()).collect(),
+    ];
+    // A megabyte without a branch.
+    let long = [vec![0], [0x20, 0, 0x41, 3, 0x6a, 0x21, 0].repeat(150_000)].concat();
+    // Tables of branches that all go to the same place.
+    let targets = [number(2_000), vec![0; 2_000], vec![0]].concat();
+    let table = [vec![0x02, 0x40, 0x41, 0, 0x0e], targets, vec![0x0b]].concat();
+    vec![
+        ("merges", true, locals.into_iter().chain(merges).collect()),
+        ("deep loops", true, deep.concat()),
+        ("long", true, long),
+        ("tables", false, [vec![0], table.repeat(200)].concat()),
+        ("nested", true, [vec![0], [0x02, 0x40].repeat(300_000), vec![0x0b; 300_000]].concat()),
+    ]
+}
+
+/// A program whose one function has this body, behind a loop that makes it hot.
+fn heated(body: &[u8]) -> Vec<u8> {
+    let start = [&[0, 0x41][..], &signed(20_000_000), &[0x10, 1]].concat();
+    // The locals stand first: no group, or one.
+    let count_bytes = body[1..].iter().take_while(|&&byte| byte >= 0x80).count() + 1;
+    let (locals, code) = body.split_at(if body[0] == 0 { 1 } else { 2 + count_bytes });
+    // do { local 0 -= 1 } while (local 0 != 0)
+    let heat = [0x03, 0x40, 0x20, 0, 0x41, 1, 0x6b, 0x22, 0, 0x0d, 0, 0x0b];
+    let function = [locals, &heat, code].concat();
+    let sized = |body: &[u8]| [number(body.len() as u32 + 1), body.to_vec(), vec![0x0b]].concat();
+    module(&[
+        section(1, &[2, 0x60, 0, 0, 0x60, 1, 0x7f, 0]),
+        section(3, &[2, 0, 1]),
+        section(7, b"\x01\x06_start\0\0"),
+        section(10, &list(2, &[sized(&start), sized(&function)].concat())),
+    ])
+}
+
+#[test]
+fn row_7_bodies_that_explode_in_a_compiler_run_in_every_tier() {
+    for (name, is_refused, body) in exploding() {
+        let module = heated(&body);
+        for tier in ["interp", "auto", "jit"] {
+            let args = ["run", "--stats", "--format", "json", "--tier", tier];
+            let ended = brant(&args, "module.wasm", &module);
+            assert_eq!(ended.code, 0, "{name} in {tier}: {}", ended.errors);
+            let stats = ended.errors.lines().last().expect("statistics");
+            let stats: serde_json::Value = serde_json::from_str(stats).expect("JSON");
+            let figure = |key: &str| stats[key].as_u64().expect("a number");
+            // The guest has no memory: all of it is ours.
+            assert!(figure("peak_bytes") < 300 << 20, "{name} in {tier}: {stats}");
+            if tier == "jit" {
+                // The start, and the function unless it costs too much.
+                assert_eq!(figure("compiled"), 2 - u64::from(is_refused), "{name}: {stats}");
+            }
+        }
+    }
+}

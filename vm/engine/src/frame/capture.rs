@@ -3,6 +3,7 @@
 //! Where values are follows from lowering the function once more, with a recorder that looks for
 //! the record at which the frame stands.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::frame::{FrameState, Slot};
@@ -151,9 +152,11 @@ unsafe fn all(
 ) -> Option<Vec<FrameState>> {
     let mut next = innermost;
     let mut frames = Vec::new();
+    // A recursion stands at one site many times.
+    let mut layouts = Layouts::new();
     while let Some(at) = next {
         // SAFETY: by the contract of `capture`.
-        let (frame, params) = unsafe { frame(store, &at, registers)? };
+        let (frame, params) = unsafe { frame(store, &at, registers, &mut layouts)? };
         frames.push(frame);
         // SAFETY: each frame's header was written by the call that made it.
         next = unsafe { At::below(at.vm, at.fp.add(params)) };
@@ -172,9 +175,12 @@ impl At {
     }
 }
 
+/// Layouts that were made for a walk, by instance and record.
+type Layouts = HashMap<(u32, usize), Layout>;
+
 /// The frame at `at`, and how many slots its parameters take.
 unsafe fn frame(
-    store: &mut StoreInner, at: &At, registers: &Registers,
+    store: &mut StoreInner, at: &At, registers: &Registers, layouts: &mut Layouts,
 ) -> Option<(FrameState, usize)> {
     // SAFETY: blocks of instances live as long as the store.
     let index = unsafe { (*at.vm).instance };
@@ -187,11 +193,39 @@ unsafe fn frame(
             (function, Wanted::Record(bytes / 8, kind))
         }
     };
-    let layout = Layout::new(store, at.vm, &module, function, wanted)?;
+    let key = match at.place {
+        Stands::Record(record, Some(SiteKind::Return)) => Some((index, record.addr())),
+        _ => None,
+    };
+    let known = key.and_then(|key| layouts.get(&key));
+    let made = match known {
+        Some(_) => None,
+        None => Some(Layout::new(store, at.vm, &module, function, wanted)?),
+    };
+    let layout = known.or(made.as_ref())?;
     // SAFETY: by the contract of `capture`.
     let (locals, operands) = unsafe { layout.read(at.fp, registers) };
-    let site = layout.site;
-    Some((FrameState { instance: index, function, site, locals, operands }, layout.param_slots))
+    let (site, param_slots) = (layout.site, layout.param_slots);
+    if let (Some(key), Some(made)) = (key, made) {
+        layouts.insert(key, made);
+    }
+    Some((FrameState { instance: index, function, site, locals, operands }, param_slots))
+}
+
+/// All locals of a frame of a function, wherever it stands behind its entry.
+///
+/// # Safety
+/// `fp` is such a frame.
+pub(crate) unsafe fn locals_of(
+    store: &mut StoreInner, vm: *mut Vm, function: u32, fp: *mut u64,
+) -> Option<Vec<Slot>> {
+    // SAFETY: blocks of instances live as long as the store.
+    let index = unsafe { (*vm).instance };
+    let module = store.instances[index as usize].module.inner().clone();
+    let entry = Wanted::Operator(0, SiteKind::Entry);
+    let state = state_at(&module, vm, function, store, entry)?;
+    // SAFETY: by the contract of this function; each local has one slot for all of its life.
+    Some(state.locals.iter().map(|&(ty, slot)| unsafe { read(fp, slot, ty) }).collect())
 }
 
 /// Where values are at a site, by lowering the function once more.

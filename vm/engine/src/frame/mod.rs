@@ -14,7 +14,7 @@ mod rebuild;
 
 use std::fmt;
 
-pub(crate) use capture::{Layout, Registers, capture, capture_below, entry_frame};
+pub(crate) use capture::{Layout, Registers, capture, capture_below, entry_frame, locals_of};
 pub(crate) use rebuild::{check, rebuild, slots_bytes};
 
 use crate::site::SiteId;

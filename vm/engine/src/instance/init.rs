@@ -15,7 +15,7 @@ use crate::memory::MemoryInner;
 use crate::module::{ConstScope, ElementSegment, Module, ModuleInner, SegmentMode};
 use crate::store::{LimitError, Resource, Stable, StoreInner};
 use crate::table::TableInner;
-use crate::vm::{FuncKind, FuncSlot, Vm};
+use crate::vm::{FuncKind, FuncSlot, Vm, own_type};
 
 /// What initial values can refer to.
 pub(crate) struct Scope<'a> {
@@ -53,7 +53,8 @@ pub fn allocate(
     })?;
 
     let index = store.instances.len() as u32;
-    let block = VmBlock::new(inner.globals.len() - inner.imported.globals as usize);
+    let own_globals = inner.globals.len() - inner.imported.globals as usize;
+    let block = VmBlock::new(own_globals, inner.functions.len());
     let vm = block.vm();
 
     let mut instance = InstanceInner {
@@ -65,6 +66,7 @@ pub fn allocate(
         memory_views: Box::default(),
         cells: Box::default(),
         type_ids: inner.types.iter().map(|ty| store.types.id(ty)).collect(),
+        own_types: Box::default(),
         tables: Box::default(),
         memories: Box::default(),
         globals: Box::default(),
@@ -84,6 +86,8 @@ pub fn allocate(
     });
     instance.elements = passive.collect();
 
+    instance.own_types = instance.type_ids.iter().map(|&ty| own_type(ty, index)).collect();
+
     // SAFETY: the block was just made and is nobody else's.
     let block = unsafe { &mut *vm };
     block.functions = store.functions.as_ptr();
@@ -91,6 +95,7 @@ pub fn allocate(
     block.tables = instance.table_views.as_ptr();
     block.memories = instance.memory_views.as_ptr();
     block.types = instance.type_ids.as_ptr();
+    block.own_types = instance.own_types.as_ptr();
     block.globals = instance.cells.as_ptr();
     block.stop_word = &raw const store.stopper.word;
     block.instance = index;
@@ -146,10 +151,12 @@ fn own_slots(store: &mut StoreInner, module: &ModuleInner, vm: *mut Vm) -> SlotA
     let ids: Vec<u32> = module.types.iter().map(|ty| store.types.id(ty)).collect();
     let own = module.functions.iter().enumerate().skip(module.imported.functions as usize);
     let code = crate::interp::stubs::untranslated();
+    let instance = store.instances.len() as u32;
     let slots = own.zip(first..).map(|((index, &ty), reference)| FuncSlot {
         code,
         vm,
         ty: ids[ty as usize],
+        instance,
         index: index as u32,
         reference,
         frame_bytes: 0,

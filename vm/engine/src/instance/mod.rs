@@ -56,6 +56,8 @@ pub(crate) struct InstanceInner {
     pub cells: Box<[*mut u64]>,
     /// Canonical type ids by type index of the module.
     pub type_ids: Box<[u32]>,
+    /// The same as the slots of its own functions have them.
+    pub own_types: Box<[u64]>,
     /// Indices in the store, by index of the module.
     pub tables: Box<[u32]>,
     pub memories: Box<[u32]>,
@@ -87,9 +89,10 @@ impl InstanceInner {
 pub(crate) struct VmBlock(NonNull<Vm>, Layout);
 
 impl VmBlock {
-    /// A zeroed block with room for so many globals.
-    pub fn new(globals_count: usize) -> Self {
-        let bytes = Vm::GLOBALS_OFFSET + globals_count * Vm::GLOBAL_BYTES;
+    /// A zeroed block with room for so many globals, and for the entries of so many functions, which
+    /// take no memory before they are written.
+    pub fn new(globals_count: usize, functions_count: usize) -> Self {
+        let bytes = Vm::native_offset(globals_count, functions_count);
         let layout =
             Layout::from_size_align(bytes, align_of::<Vm>()).expect("less than 2^63 bytes");
         // SAFETY: the layout is not empty. Zero is a value of all fields of `Vm`.

@@ -16,6 +16,7 @@ use crate::vm::MemoryView;
 
 #[cfg(guard_pages)]
 #[cfg_attr(target_arch = "x86_64", path = "marked_x86_64.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "marked_aarch64.rs")]
 mod marked;
 
 /// Memory 0 behind its guard: no address needs a check.

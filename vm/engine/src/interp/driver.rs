@@ -28,6 +28,7 @@ use crate::interp::stubs;
 use crate::module::{ModuleError, ModuleInner};
 use crate::native::segment::{Entry, Segment};
 use crate::native::tier::{self, LoopCode};
+use crate::profile;
 use crate::store::StoreInner;
 use crate::thread::{Activation, Parked};
 use crate::vm::{FuncKind, FuncSlot, Vm};
@@ -168,6 +169,7 @@ impl Driver<'_> {
         // SAFETY: by the contract of `run`.
         unsafe {
             self.poll()?;
+            profile::sample_interpreter(self.services.parts().0, self.vm);
             let plan = &mut self.services.parts().0.site_plan;
             // Whoever counts looks at every site.
             (*self.vm).budget = if plan.counts() { 0 } else { BUDGET };
@@ -202,6 +204,7 @@ impl Driver<'_> {
                 plan,
                 window,
                 value_top: window.add(used.max(plan.result_slots + HEADER_SLOTS as usize)),
+                header,
                 cells: Some(cells.as_ptr()),
             };
             match Segment::run(self.services, self.vm, &entry) {
@@ -263,7 +266,7 @@ impl Driver<'_> {
             let used = plan.param_slots.max(plan.result_slots) + HEADER_SLOTS as usize;
             let value_top = window.add(used);
             let code = (*slot).native;
-            let entry = Entry { code, plan, window, value_top, cells: None };
+            let entry = Entry { code, plan, window, value_top, header, cells: None };
             match Segment::run(self.services, self.vm, &entry) {
                 None => {
                     self.resume(window, fp, back);

@@ -10,17 +10,22 @@
 //! beyond that fails as the guest's `memory.grow` may.
 
 mod guest;
+mod image;
 mod reservation;
 mod shared;
 mod touched;
+mod tracking;
 pub(crate) mod wait;
 
 use std::sync::Arc;
 
 pub use guest::{GuestMemory, OutOfBounds};
+use image::Backing;
+pub use image::MemoryImage;
 use reservation::{HugePages, address_space_left_bytes};
 pub(crate) use reservation::{Reservation, host_page_bytes};
 pub use shared::SharedMemory;
+pub use tracking::{WriteTracker, WrittenPages, open_pagemap};
 
 use crate::config::Config;
 use crate::store::{Budget, LimitError, Resource, Stable, Store, StoreInner};
@@ -58,18 +63,14 @@ pub struct Memory {
 pub(crate) struct MemoryInner {
     pub view: MemoryView,
     pub ty: MemoryType,
-    area: Area,
+    area: Reservation,
+    backing: Backing,
+    /// The memory itself, if other stores have it too; the area is empty then.
+    shared: Option<Arc<Shared>>,
     /// What the size never exceeds: the type's maximum, the reservation, a fixed maximum.
     max_bytes: u64,
     /// Instances whose memory 0 this is.
     mirrors: Vec<*mut Vm>,
-}
-
-/// Where the content lies.
-enum Area {
-    Own(Reservation),
-    /// Other stores have it too.
-    Shared(Arc<Shared>),
 }
 
 impl MemoryInner {
@@ -82,11 +83,16 @@ impl MemoryInner {
             false => reserve_for(&ty, config).map(|(area, guarded, max_bytes)| {
                 let (base, guarded) = (area.base(), u32::from(guarded));
                 let view = MemoryView { base, len_bytes: min_bytes, guarded };
-                Self { view, ty, area: Area::Own(area), max_bytes, mirrors: Vec::new() }
+                let (backing, mirrors, shared) = (Backing::default(), Vec::new(), None);
+                Self { view, ty, area, backing, shared, max_bytes, mirrors }
             }),
         };
         let mut memory =
             made.inspect_err(|_| budget.give_back(Resource::MemoryBytes, min_bytes))?;
+        if config.copy_on_write && memory.shared.is_none() && !memory.make_shareable() {
+            budget.give_back(Resource::MemoryBytes, min_bytes);
+            return Err(no_room(min_bytes, memory.max_bytes));
+        }
         memory.advise(0);
         Ok(memory)
     }
@@ -94,12 +100,13 @@ impl MemoryInner {
     /// A store's view of a memory that others have too.
     fn from_shared(shared: Arc<Shared>) -> Self {
         let (view, ty, max_bytes) = (shared.view(), shared.ty, shared.max_bytes);
-        Self { view, ty, area: Area::Shared(shared), max_bytes, mirrors: Vec::new() }
+        let (area, backing, shared) = (Reservation::empty(), Backing::default(), Some(shared));
+        Self { view, ty, area, backing, shared, max_bytes, mirrors: Vec::new() }
     }
 
     /// Has the view kept up to date. To be called once it is where it stays.
     pub fn settle(&mut self) {
-        if let Area::Shared(shared) = &self.area {
+        if let Some(shared) = &self.shared {
             // SAFETY: memories of a store never move, and leave when they are dropped.
             unsafe { shared.enter(&raw mut self.view) };
         }
@@ -107,10 +114,7 @@ impl MemoryInner {
 
     /// The memory as other stores can have it.
     pub fn shared(&self) -> Option<SharedMemory> {
-        match &self.area {
-            Area::Own(_) => None,
-            Area::Shared(shared) => Some(SharedMemory(shared.clone())),
-        }
+        self.shared.clone().map(SharedMemory)
     }
 
     /// Whether a memory of this type is guarded where there is enough address space.
@@ -129,21 +133,23 @@ impl MemoryInner {
         let delta_bytes = delta_wasm_pages.checked_mul(WASM_PAGE_BYTES)?;
         let new_bytes = old_bytes.checked_add(delta_bytes).filter(|&n| n <= self.max_bytes)?;
         budget.take(Resource::MemoryBytes, delta_bytes).ok()?;
-        let area = match &mut self.area {
-            Area::Own(area) => area,
-            Area::Shared(shared) => {
-                let grown = shared.grow(delta_bytes);
-                if grown.is_none() {
-                    budget.give_back(Resource::MemoryBytes, delta_bytes);
-                }
-                return Some(grown? / WASM_PAGE_BYTES);
+        if let Some(shared) = &self.shared {
+            let grown = shared.grow(delta_bytes);
+            if grown.is_none() {
+                budget.give_back(Resource::MemoryBytes, delta_bytes);
             }
-        };
-        if !area.commit(old_bytes as usize, new_bytes as usize) {
+            return Some(grown? / WASM_PAGE_BYTES);
+        }
+        if !self.area.commit(old_bytes as usize, new_bytes as usize) {
             budget.give_back(Resource::MemoryBytes, delta_bytes);
             return None;
         }
         self.view.len_bytes = new_bytes;
+        if !self.extend_backing(old_bytes) {
+            self.view.len_bytes = old_bytes;
+            budget.give_back(Resource::MemoryBytes, delta_bytes);
+            return None;
+        }
         self.advise(old_bytes);
         for &vm in &self.mirrors {
             // SAFETY: blocks of instances live as long as the store, which owns this memory too.
@@ -154,18 +160,20 @@ impl MemoryInner {
 
     fn advise(&mut self, old_bytes: u64) {
         let new_bytes = self.view.len_bytes;
-        let Area::Own(area) = &mut self.area else { return };
+        if self.shared.is_some() {
+            return;
+        }
         if new_bytes > HUGE_PAGES_FROM_BYTES {
-            area.advise_huge_pages(new_bytes as usize, HugePages::Yes);
+            self.area.advise_huge_pages(new_bytes as usize, HugePages::Yes);
         } else if new_bytes >= HUGE_PAGE_BYTES && old_bytes < HUGE_PAGE_BYTES {
             let until = HUGE_PAGES_FROM_BYTES.min(self.max_bytes);
-            area.advise_huge_pages(until as usize, HugePages::No);
+            self.area.advise_huge_pages(until as usize, HugePages::No);
         }
     }
 
     /// Shows this memory as memory 0 of the instance whose block is `vm`, now and after each growth.
     pub fn mirror_in(&mut self, vm: *mut Vm) {
-        if let Area::Shared(shared) = &self.area {
+        if let Some(shared) = &self.shared {
             // SAFETY: blocks live as long as the store, whose memories leave before.
             return unsafe { shared.mirror_in(&raw const self.view, vm) };
         }
@@ -192,7 +200,7 @@ impl MemoryInner {
 
 impl Drop for MemoryInner {
     fn drop(&mut self) {
-        if let Area::Shared(shared) = &self.area {
+        if let Some(shared) = &self.shared {
             shared.leave(&raw const self.view);
         }
     }

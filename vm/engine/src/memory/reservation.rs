@@ -1,6 +1,11 @@
 //! Address space for memories and stacks: reserved first, accessible piece by piece.
 
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A private mapping, at first without access.
 #[derive(Debug)]
@@ -23,6 +28,11 @@ impl Reservation {
             return None;
         }
         Some(Self { base: NonNull::new(base.cast())?, len_bytes })
+    }
+
+    /// No bytes at all.
+    pub fn empty() -> Self {
+        Self { base: NonNull::dangling(), len_bytes: 0 }
     }
 
     /// The first byte.
@@ -49,6 +59,86 @@ impl Reservation {
             || unsafe { libc::mprotect(self.base().add(from).cast(), to - from, access) == 0 }
     }
 
+    /// Shows a file, from `offset` on, in a range of bytes that begins and ends at pages.
+    ///
+    /// # Errors
+    /// What the system says; the range is as it was.
+    pub fn map_file(
+        &mut self, range: Range<usize>, file: &File, offset: u64, sharing: Sharing,
+    ) -> io::Result<()> {
+        let flags = match sharing {
+            Sharing::Shared => libc::MAP_SHARED,
+            Sharing::Private => libc::MAP_PRIVATE,
+        };
+        self.map_over(range, flags, file.as_raw_fd(), offset)
+    }
+
+    /// Shows zeros in a range of bytes that begins and ends at pages.
+    ///
+    /// # Errors
+    /// What the system says; the range is as it was.
+    pub fn map_zeros(&mut self, range: Range<usize>) -> io::Result<()> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        self.map_over(range, flags, -1, 0)
+    }
+
+    fn map_over(
+        &mut self, range: Range<usize>, flags: i32, file: i32, offset: u64,
+    ) -> io::Result<()> {
+        assert!(range.end <= self.len_bytes, "a mapping stays inside");
+        let offset = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+        if range.is_empty() {
+            return Ok(());
+        }
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: the range lies in the mapping that this owns, which it replaces; `&mut self` says
+        // that nobody looks at it meanwhile.
+        let mapped = unsafe {
+            let at = self.base().add(range.start).cast();
+            libc::mmap(at, range.len(), access, flags | libc::MAP_FIXED, file, offset)
+        };
+        match mapped == libc::MAP_FAILED {
+            true => Err(io::Error::last_os_error()),
+            false => Ok(()),
+        }
+    }
+
+    /// Shows a file privately in the first `len_bytes`, where it was shown to be changed. What was
+    /// mapped there comes back, because to give it up takes long.
+    ///
+    /// # Errors
+    /// What the system says; the range is as it was.
+    pub fn map_anew(&mut self, len_bytes: usize, file: &File) -> io::Result<Option<Reservation>> {
+        let retired = self.move_away(len_bytes);
+        self.map_file(0..len_bytes, file, 0, Sharing::Private)?;
+        Ok(retired)
+    }
+
+    /// Moves the pages of the first `len_bytes` elsewhere, which is quick: only tables of tables
+    /// change. The range stays mapped, so that nobody else gets its addresses.
+    fn move_away(&mut self, len_bytes: usize) -> Option<Reservation> {
+        #[cfg(target_os = "linux")]
+        {
+            /// Tables of pages move as a whole where both places stand alike to this.
+            const TABLE_BYTES: usize = 2 << 20;
+            let place = Reservation::new(len_bytes + TABLE_BYTES)?;
+            let (from, to) = (self.base().addr(), place.base().addr());
+            let skip = from.wrapping_sub(to) % TABLE_BYTES;
+            let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
+            // SAFETY: both ranges lie in mappings that are owned here, and nobody looks at either.
+            let moved = unsafe {
+                let to = place.base().add(skip);
+                libc::mremap(self.base().cast(), len_bytes, len_bytes, flags, to)
+            };
+            (moved != libc::MAP_FAILED).then_some(place)
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = len_bytes;
+            None
+        }
+    }
+
     /// Tells the kernel whether pages of 2 MiB are wanted in the first `to` bytes.
     pub fn advise_huge_pages(&mut self, to: usize, wanted: HugePages) {
         #[cfg(target_os = "linux")]
@@ -66,6 +156,15 @@ impl Reservation {
     }
 }
 
+/// Who sees what is written to a mapping of a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sharing {
+    /// Everybody who has the file.
+    Shared,
+    /// Nobody else.
+    Private,
+}
+
 /// Whether pages of 2 MiB are wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HugePages {
@@ -77,16 +176,27 @@ pub enum HugePages {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        // SAFETY: the mapping that `new` made; its owner is gone.
-        unsafe { libc::munmap(self.base().cast(), self.len_bytes) };
+        if self.len_bytes > 0 {
+            // SAFETY: the mapping that `new` made; its owner is gone.
+            unsafe { libc::munmap(self.base().cast(), self.len_bytes) };
+        }
     }
 }
 
 /// Size of the host's pages.
 pub fn host_page_bytes() -> usize {
-    // SAFETY: `sysconf` has no preconditions.
-    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    usize::try_from(bytes).unwrap_or(4096)
+    /// Asked for at every entry of compiled code.
+    static KNOWN: AtomicUsize = AtomicUsize::new(0);
+    match KNOWN.load(Ordering::Relaxed) {
+        0 => {
+            // SAFETY: `sysconf` has no preconditions.
+            let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+            let bytes = usize::try_from(bytes).unwrap_or(4096);
+            KNOWN.store(bytes, Ordering::Relaxed);
+            bytes
+        }
+        bytes => bytes,
+    }
 }
 
 /// How much address space a limit of the process leaves; None if there is no limit.

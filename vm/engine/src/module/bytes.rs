@@ -1,24 +1,55 @@
 //! The bytes of a module: owned, shared, or mapped from a file.
 
 use std::fmt;
+use std::fs::File;
+use std::io;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
+
+use super::FileBytes;
 
 /// The bytes of a module. A copy is the same bytes.
 ///
 /// Whoever gives a mapping of a file answers for it that the file does not change meanwhile.
 #[derive(Clone)]
-pub struct ModuleBytes(Arc<dyn AsRef<[u8]> + Send + Sync>);
+pub struct ModuleBytes {
+    holder: Arc<dyn AsRef<[u8]> + Send + Sync>,
+    /// The file whose bytes these are, from its first one on.
+    file: Option<Arc<File>>,
+}
 
 impl ModuleBytes {
     /// Takes whatever holds the bytes.
     pub fn new(holder: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(holder))
+        Self { holder: Arc::new(holder), file: None }
+    }
+
+    /// Takes the bytes of a file of at most `limit_bytes`, and keeps it open if it is mapped, so
+    /// that parts of it can be mapped once more.
+    ///
+    /// # Errors
+    /// What the system says; [`io::ErrorKind::FileTooLarge`].
+    pub fn of_file(path: &Path, limit_bytes: usize) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let bytes = FileBytes::of(&file, limit_bytes)?;
+        let file = bytes.is_mapped().then(|| Arc::new(file));
+        Ok(Self { holder: Arc::new(bytes), file })
     }
 
     /// All bytes.
     pub fn as_slice(&self) -> &[u8] {
-        (*self.0).as_ref()
+        (*self.holder).as_ref()
+    }
+
+    /// Whether these are the bytes of a file that can be mapped.
+    pub fn can_be_mapped(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// The file whose bytes these are, if it is mapped.
+    pub(crate) fn file(&self) -> Option<&File> {
+        self.file.as_deref()
     }
 
     /// A part of the bytes, none if it does not lie inside. Nothing is copied.

@@ -56,17 +56,27 @@ impl FileBytes {
     /// What the system says; [`io::ErrorKind::FileTooLarge`] for more than a module may have.
     pub fn open(path: &Path) -> io::Result<FileBytes> {
         let file = File::open(path)?;
+        FileBytes::of(&file, MAX_MODULE_BYTES)?.known(path, &file)
+    }
+
+    /// As [`FileBytes::open`], of a file that is open, and not larger than somebody says.
+    pub(super) fn of(file: &File, limit_bytes: usize) -> io::Result<FileBytes> {
         let found = file.metadata()?;
-        if found.is_file() && (MAP_FROM_BYTES..=MAX_MODULE_BYTES as u64).contains(&found.len()) {
-            let holder = Mapping::new(&file, found.len() as usize).map(Holder::Mapped)?;
-            return Ok(FileBytes { holder, identity: identity(path, &found) });
+        if found.is_file() && (MAP_FROM_BYTES..=limit_bytes as u64).contains(&found.len()) {
+            let holder = Mapping::new(file, found.len() as usize).map(Holder::Mapped)?;
+            return Ok(FileBytes { holder, identity: None });
         }
-        FileBytes::read_all(file, path, &found)
+        FileBytes::read_all(file)
     }
 
     /// What tells the file from others, if it is one that stays as it is.
     pub fn identity(&self) -> Option<Identity> {
         self.identity.clone()
+    }
+
+    /// Whether the bytes are those of the file, and not a copy.
+    pub(super) fn is_mapped(&self) -> bool {
+        matches!(self.holder, Holder::Mapped(_))
     }
 
     /// Reads a file, however large: the bytes are the caller's alone.
@@ -75,20 +85,25 @@ impl FileBytes {
     /// As [`FileBytes::open`].
     pub fn read(path: &Path) -> io::Result<FileBytes> {
         let file = File::open(path)?;
+        FileBytes::read_all(&file)?.known(path, &file)
+    }
+
+    /// The bytes, with what tells their file from others.
+    fn known(self, path: &Path, file: &File) -> io::Result<FileBytes> {
         let found = file.metadata()?;
-        FileBytes::read_all(file, path, &found)
+        let is_whole = self.as_ref().len() as u64 == found.len();
+        Ok(FileBytes { identity: identity(path, &found).filter(|_| is_whole), ..self })
     }
 
     /// A pipe or a device may never end, so the limit is on what is read.
-    fn read_all(mut file: File, path: &Path, found: &Metadata) -> io::Result<FileBytes> {
+    fn read_all(file: &File) -> io::Result<FileBytes> {
         let mut bytes = Vec::new();
         let limit_bytes = MAX_MODULE_BYTES as u64 + 1;
-        Read::by_ref(&mut file).take(limit_bytes).read_to_end(&mut bytes)?;
+        file.take(limit_bytes).read_to_end(&mut bytes)?;
         if bytes.len() > MAX_MODULE_BYTES {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        let identity = identity(path, found).filter(|_| bytes.len() as u64 == found.len());
-        Ok(FileBytes { holder: Holder::Read(bytes), identity })
+        Ok(FileBytes { holder: Holder::Read(bytes), identity: None })
     }
 }
 

@@ -24,6 +24,16 @@ impl Module {
         self.0.imported.globals
     }
 
+    /// How many globals the module has, imported ones included.
+    pub fn global_count(&self) -> usize {
+        self.0.globals.len()
+    }
+
+    /// How many tables are imported.
+    pub fn imported_tables(&self) -> u32 {
+        self.0.imported.tables
+    }
+
     /// The type of global `index`.
     pub fn global_type(&self, index: u32) -> Option<GlobalType> {
         self.0.globals.get(index as usize).map(|global| global.ty)

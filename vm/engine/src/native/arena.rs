@@ -71,6 +71,11 @@ impl CodeChunk {
             return Some(Self { base: NonNull::new(base.cast())?, len_bytes });
         }
         // A file system from which nothing is executed.
+        Self::copy_of_file(file, len_bytes)
+    }
+
+    /// A copy of the first bytes of a file. None if the host refuses.
+    pub fn copy_of_file(file: &File, len_bytes: usize) -> Option<Self> {
         let mut bytes = vec![0; len_bytes];
         file.read_exact_at(&mut bytes, 0).ok()?;
         Self::new(&[&bytes]).map(|(chunk, _)| chunk)
@@ -101,20 +106,36 @@ impl Drop for CodeChunk {
 /// Makes what was written visible to the instruction fetch, where the processor does not.
 #[cfg(target_arch = "aarch64")]
 fn clear_instruction_cache(start: *mut u8, len_bytes: usize) {
-    const LINE_BYTES: usize = 16;
-    let lines = (0..len_bytes).step_by(LINE_BYTES);
-    // SAFETY: cache maintenance by address on a mapping of ours changes no content.
+    let kinds: usize;
+    // SAFETY: the register can be read by everybody; it holds the logarithms of the smallest lines
+    // of the two caches, in words of four bytes.
+    unsafe { std::arch::asm!("mrs {}, ctr_el0", out(reg) kinds, options(nomem, nostack)) };
+    let data_line = 4usize << (kinds >> 16 & 15);
+    let code_line = 4usize << (kinds & 15);
+    // SAFETY: cache maintenance by address on a mapping of ours changes no content. It begins at a
+    // page.
     unsafe {
-        for offset in lines.clone() {
-            std::arch::asm!("dc cvau, {}", in(reg) start.add(offset));
+        for offset in (0..len_bytes).step_by(data_line) {
+            std::arch::asm!("dc cvau, {}", in(reg) start.add(offset), options(nostack));
         }
-        std::arch::asm!("dsb ish");
-        for offset in lines {
-            std::arch::asm!("ic ivau, {}", in(reg) start.add(offset));
+        std::arch::asm!("dsb ish", options(nostack));
+        for offset in (0..len_bytes).step_by(code_line) {
+            std::arch::asm!("ic ivau, {}", in(reg) start.add(offset), options(nostack));
         }
-        std::arch::asm!("dsb ish", "isb");
+        std::arch::asm!("dsb ish", options(nostack));
     }
+    forget_fetched();
 }
 
 #[cfg(not(target_arch = "aarch64"))]
 fn clear_instruction_cache(_: *mut u8, _: usize) {}
+
+/// Makes this thread fetch anew: before it runs code that another thread has written for the first
+/// time.
+pub fn forget_fetched() {
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: the instruction changes nothing that a program can see.
+    unsafe {
+        std::arch::asm!("isb", options(nostack));
+    }
+}

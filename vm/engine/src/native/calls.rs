@@ -35,10 +35,12 @@ pub unsafe extern "C" fn called_out(saved: *mut CalledOut) {
             return leave(segment, saved, End::Trap(Trap::CallStackExhausted));
         }
         store_arguments(plan, window, &*saved);
+        segment.called = saved;
         let failed = match (*callee.slot).kind {
             FuncKind::Host => host(segment, callee, plan, window),
             FuncKind::Guest => guest(segment, callee.slot, window),
         };
+        segment.called = std::ptr::null_mut();
         match failed {
             None => load_results(plan, window, &mut *saved, (*segment.vm).results),
             Some((end, innermost)) => stop(segment, saved, end, innermost),
@@ -215,7 +217,8 @@ unsafe fn leave(segment: &mut Segment<'static>, saved: *mut CalledOut, end: End)
     }
 }
 
-fn walk(saved: *mut CalledOut) -> Walk {
+/// The frames that wait for what `saved` belongs to.
+pub fn walk(saved: *mut CalledOut) -> Walk {
     // SAFETY: `call_out` and `call_operate` made it.
     unsafe {
         Walk { slot: &raw mut (*saved).return_address, frame_pointer: (*saved).frame_pointer }

@@ -12,6 +12,7 @@ use crate::native::code::{Landing, NativeCode};
 use crate::native::packed::CallRow;
 use crate::native::segment::{Segment, current};
 use crate::native::stubs::{Polled, leave_entry, trampoline};
+use crate::profile;
 use crate::site::{Shape, SiteId, SiteKind};
 
 /// What the trampoline needs for one frame: its record and its pad.
@@ -85,6 +86,9 @@ pub unsafe extern "C" fn polled(saved: *mut Polled) {
     // SAFETY: a poll runs in compiled code, and so in a segment, which is only used from here.
     unsafe {
         let segment = &mut *current();
+        if segment.services.parts().0.stopper.take_sample() {
+            sample(segment, &*saved);
+        }
         (*segment.vm).arm(segment.native_limit);
         let mut is_stopped = (*segment.vm).is_stopped();
         let address = (*saved).return_address;
@@ -114,6 +118,26 @@ pub unsafe extern "C" fn polled(saved: *mut Polled) {
         begin(segment, end, Innermost::Polled, walk, Some(address));
         let record = segment.capture.as_mut().map(|capture| capture.words.as_mut_ptr());
         (*vm).record = record.unwrap_or(std::ptr::null_mut());
+    }
+}
+
+/// Notes where a polled frame and all that wait for it are.
+unsafe fn sample(segment: &mut Segment<'static>, saved: &Polled) {
+    let (address, frame_pointer) = (saved.return_address, saved.frame_pointer);
+    // SAFETY: by the contract of `polled`; an entry has no frame of its own yet.
+    unsafe {
+        let (function, walk) = match segment.code().landing(address) {
+            Some(Landing::Start(code)) => {
+                let slot = (&raw const *saved).add(1).cast::<usize>().cast_mut();
+                (code.function, Walk { slot, frame_pointer })
+            }
+            Some(Landing::Call(code, _)) => {
+                let outer = *frame_pointer as *mut usize;
+                (code.function, Walk { slot: frame_pointer.add(1), frame_pointer: outer })
+            }
+            None => return,
+        };
+        profile::sample_compiled(segment, function, walk);
     }
 }
 

@@ -104,12 +104,14 @@ pub struct CodeMap {
 }
 
 impl CodeMap {
-    /// Takes code in.
-    pub fn add(&mut self, code: Arc<NativeCode>) {
+    /// Takes code in; false if it is there.
+    pub fn add(&mut self, code: Arc<NativeCode>) -> bool {
         let at = self.list.partition_point(|other| other.start < code.start);
-        if self.list.get(at).is_none_or(|other| other.start != code.start) {
+        let is_new = self.list.get(at).is_none_or(|other| other.start != code.start);
+        if is_new {
             self.list.insert(at, code);
         }
+        is_new
     }
 
     /// The function whose code `pc` lies in. Takes no lock and allocates nothing.

@@ -196,11 +196,13 @@ impl<'a> Packed<'a> {
         self.code_bytes
     }
 
-    fn traps_count(&self) -> usize {
+    /// How many instructions can trap.
+    pub fn traps_count(&self) -> usize {
         (self.calls_at - self.traps_at) / TRAP_BYTES
     }
 
-    fn calls_count(&self) -> usize {
+    /// How many calls there are.
+    pub fn calls_count(&self) -> usize {
         (self.slots_at - self.calls_at) / CALL_BYTES
     }
 

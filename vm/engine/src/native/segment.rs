@@ -9,7 +9,8 @@ use crate::interp::driver::{End, Services};
 use crate::memory::{Reservation, host_page_bytes};
 use crate::native::abi::{CallPlan, FLOAT_REGISTERS, INT_REGISTERS, ParamPlace, ResultPlace};
 use crate::native::capture::Capture;
-use crate::native::{code::CodeMap, stubs};
+use crate::native::code::CodeMap;
+use crate::native::stubs::{self, CalledOut};
 use crate::trap::Place;
 use crate::vm::Vm;
 
@@ -99,6 +100,10 @@ pub struct Segment<'a> {
     /// Why it ends, if not by returning.
     pub end: Option<End>,
     pub capture: Option<Capture>,
+    /// The header of the interpreter's frame that it has in the place of.
+    pub header: *mut u64,
+    /// What it has called and waits for; null while its own code runs.
+    pub called: *mut CalledOut,
     outer: *mut Segment<'static>,
 }
 
@@ -122,6 +127,8 @@ pub struct Entry<'a> {
     pub window: *mut u64,
     /// Behind everything that waiting frames use on the value stack.
     pub value_top: *mut u64,
+    /// The header of the frame that the interpreter has made for the call.
+    pub header: *mut u64,
     /// A parameter in place of all others: the address of the values at a loop header.
     pub cells: Option<*const u128>,
 }
@@ -173,6 +180,8 @@ impl<'a> Segment<'a> {
             native_limit: limit,
             end: None,
             capture: None,
+            header: entry.header,
+            called: ptr::null_mut(),
             outer: CURRENT.get(),
         };
         // SAFETY: by the contract of this function; the segment outlives the run.
@@ -205,6 +214,11 @@ impl<'a> Segment<'a> {
                 vm.arm(self.native_limit);
             }
         }
+    }
+
+    /// The segment around this one, null if there is none.
+    pub fn outer(&self) -> *mut Segment<'static> {
+        self.outer
     }
 
     /// The code that the store's instances may run.

@@ -10,7 +10,7 @@ use crate::config::CodeCounts;
 use crate::module::{Module, ModuleInner};
 use crate::native::code::NativeCode;
 use crate::native::packed;
-use crate::stored::{BatchWriter, Found, Library};
+use crate::stored::{Found, Library};
 
 /// Something to be compiled.
 #[derive(Debug)]
@@ -151,9 +151,7 @@ pub fn compiled(compiler: &dyn Compiler, request: &Request<'_>) -> Option<Arc<Na
     }
     let packed = compile(compiler, request);
     if let Some(library) = &library {
-        let mut batch = BatchWriter::new(library.key);
-        batch.push(function, entry, packed.as_deref().unwrap_or_default());
-        library.add(batch);
+        library.add_one(function, entry, packed.as_deref());
     }
     let code = NativeCode::place(vec![(function, entry, packed?)])?.pop()?;
     inner.native_code().insert((function, entry, options), code.clone());

@@ -19,6 +19,7 @@ use crate::interp::exit::Exit;
 use crate::interp::stubs as records;
 use crate::module::Module;
 use crate::native::ahead::{self, Keep, Task};
+use crate::native::arena;
 use crate::native::code::NativeCode;
 use crate::native::service::{self, Done, Job, News};
 use crate::native::stubs;
@@ -39,9 +40,12 @@ const ENTRIES_PER_LOOK: u32 = 16;
 const COMPILE_NS: u64 = 100_000;
 const COMPILE_BYTE_NS: u64 = 1_000;
 
+/// Code that is stored pays for itself in so many runs.
+const STORED_RUNS: u64 = 4;
+
 /// Of smaller modules nothing is looked for in the store before something is hot: the look would take
 /// as long as they run.
-const LOOK_AT_ONCE_BYTES: usize = 256 << 10;
+const LOOK_AT_ONCE_BYTES: usize = 8 << 10;
 
 /// Ticks that one run of a loop has to take before the loop is entered in its midst.
 const LOOP_TICKS: u32 = 2;
@@ -66,8 +70,8 @@ impl Default for Compiling {
 /// What an instance has of compiled code.
 #[derive(Default)]
 pub struct NativeInstance {
-    /// Entries by function index; empty until there is a compiled function.
-    entries: Box<[*const u8]>,
+    /// Whether the block has entries of functions, and what else compiled code looks for.
+    is_prepared: bool,
     /// Loops that can be entered, by the address of their header's record.
     loops: HashMap<usize, Arc<LoopCode>>,
     /// Code of loops whose header is not known as a record yet.
@@ -89,6 +93,9 @@ struct Profile {
     asked: HashSet<(u32, Entry)>,
     /// The headers of loops that code was asked for.
     headers: HashMap<(u32, Entry), usize>,
+    /// Addresses of the headers at which that was done: to find a loop's values is a walk over the
+    /// whole body, and a function without code comes by again and again.
+    tried: HashSet<usize>,
     /// The frame and header of the last tick, and how often in a row.
     last: (usize, usize, u32),
 }
@@ -178,7 +185,9 @@ pub fn change(store: &mut StoreInner, tier: Tier) {
 fn take_out(instance: &mut InstanceInner) {
     instance.native.loops.clear();
     let call_out = stubs::call_out as *const u8;
-    instance.native.entries.fill(call_out);
+    for entry in entries(instance).iter_mut().filter(|entry| !entry.is_null()) {
+        *entry = call_out;
+    }
     let imported = instance.module.inner().imported.functions as usize;
     for &slot in &instance.functions[imported..] {
         // SAFETY: slots live as long as the store, and no guest runs.
@@ -196,12 +205,17 @@ fn install(store: &mut StoreInner, index: u32, code: Arc<NativeCode>) {
     if store.tier == Tier::Interp {
         return;
     }
-    store.code.add(code.clone());
+    arena::forget_fetched();
+    if store.code.add(code.clone())
+        && let Some(map) = &store.engine.config().perf_map
+    {
+        map.note(store.instances[index as usize].module.inner(), &code);
+    }
     prepare(store, index);
     let instance = &mut store.instances[index as usize];
     match code.entry {
         Entry::Start => {
-            instance.native.entries[code.function as usize] = code.start();
+            entries(instance)[code.function as usize] = code.start();
             // SAFETY: slots live as long as the store, and no guest runs.
             unsafe {
                 let slot = instance.functions[code.function as usize];
@@ -220,20 +234,34 @@ fn install(store: &mut StoreInner, index: u32, code: Arc<NativeCode>) {
     }
 }
 
+/// What compiled code of an instance calls, by function index.
+fn entries(instance: &mut InstanceInner) -> &mut [*const u8] {
+    let module = instance.module.inner();
+    let own_globals = module.globals.len() - module.imported.globals as usize;
+    let offset = Vm::native_offset(own_globals, 0);
+    // SAFETY: the block has an entry for each function; no guest runs, so nothing else uses them.
+    unsafe {
+        let first = instance.vm().byte_add(offset).cast::<*const u8>();
+        std::slice::from_raw_parts_mut(first, module.functions.len())
+    }
+}
+
 /// Gives an instance what compiled code looks for in its block.
 fn prepare(store: &mut StoreInner, index: u32) {
     let instance = &mut store.instances[index as usize];
-    if !instance.native.entries.is_empty() {
+    if instance.native.is_prepared {
         return;
     }
+    instance.native.is_prepared = true;
     let call_out = stubs::call_out as *const u8;
-    instance.native.entries = vec![call_out; instance.functions.len()].into();
+    entries(instance).fill(call_out);
     // SAFETY: the block lives as long as the store, and no guest runs.
     let vm = unsafe { &mut *instance.vm() };
-    vm.native_functions = instance.native.entries.as_ptr();
     vm.poll = stubs::poll as *const u8;
     vm.operate = stubs::call_operate as *const u8;
     vm.call_out = call_out;
+    vm.copy = libc::memmove as *const u8;
+    vm.fill = libc::memset as *const u8;
     store.stopper.add(instance.block());
 }
 
@@ -270,7 +298,8 @@ pub fn tick(store: &mut StoreInner, vm: *mut Vm) -> Option<Arc<LoopCode>> {
     let turns = last.2;
     let (function, _) = store.instances[index as usize].icode.find(ip as *const u8)?;
     let is_hot = credit(store, index, function, TICK_NS);
-    if is_hot && turns >= LOOP_TICKS {
+    let native = &mut store.instances[index as usize].native;
+    if is_hot && turns >= LOOP_TICKS && native.profile.tried.insert(ip) {
         // The header's record is found again when the code is there.
         let layout = Layout::of_loop(store, vm, ip as *const u8)?;
         let entry = Entry::Loop(layout.site);
@@ -284,6 +313,9 @@ pub fn tick(store: &mut StoreInner, vm: *mut Vm) -> Option<Arc<LoopCode>> {
 /// Compiles the loop whose header is at `ip` at once, for engines that interpret only what they must.
 fn loop_now(store: &mut StoreInner, vm: *mut Vm, index: u32, ip: usize) -> Option<Arc<LoopCode>> {
     let compiler = store.engine.config().compiler.clone()?;
+    if !store.instances[index as usize].native.profile.tried.insert(ip) {
+        return None;
+    }
     let layout = Layout::of_loop(store, vm, ip as *const u8)?;
     let entry = Entry::Loop(layout.site);
     let options = options(store, index);
@@ -331,7 +363,10 @@ pub fn called(store: &mut StoreInner, index: u32, function: u32) {
 fn credit(store: &mut StoreInner, index: u32, function: u32, won_ns: u64) -> bool {
     let instance = &mut store.instances[index as usize];
     let Some(body) = instance.module.inner().body_span(function) else { return false };
-    let cost_ns = COMPILE_NS + COMPILE_BYTE_NS * body.len_bytes() as u64;
+    let mut cost_ns = COMPILE_NS + COMPILE_BYTE_NS * body.len_bytes() as u64;
+    if store.engine.config().code_store.is_some() {
+        cost_ns /= STORED_RUNS;
+    }
     let total_ns = instance.native.profile.credit_ns.entry(function).or_default();
     *total_ns += won_ns;
     let total_ns = *total_ns;

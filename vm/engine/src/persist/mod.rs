@@ -8,17 +8,21 @@
 //! reference.rs  functions by instance and index
 //! base.rs       what the data segments alone make of a memory
 //! pages.rs      the pages that differ from it
+//! post_mortem.rs  what is left of a thread that has trapped
 //! ```
 //!
 //! Whatever a state says is checked before it is used: it may come from an enemy.
 
 mod base;
 mod pages;
+mod post_mortem;
 mod reference;
 
 use std::fmt;
 
 pub use pages::PAGE_BYTES;
+pub(crate) use post_mortem::TrapKeeper;
+pub use post_mortem::{TrapFrame, TrapState, Trapped};
 pub use reference::FuncRef;
 pub(crate) use reference::References;
 

@@ -2,7 +2,7 @@
 
 use super::PersistError;
 use super::base::BaseImage;
-use crate::store::Store;
+use crate::store::{Store, StoreInner};
 
 /// Size of a page in snapshots and on the wire; pages of WebAssembly are 16 of them.
 pub const PAGE_BYTES: usize = 4096;
@@ -18,13 +18,23 @@ impl Store {
     ///
     /// # Panics
     /// The store has no such memory.
-    pub fn changed_pages(&self, index: u32, mut visit: impl FnMut(u64, Option<&[u8; PAGE_BYTES]>)) {
+    pub fn changed_pages(&self, index: u32, visit: impl FnMut(u64, Option<&[u8; PAGE_BYTES]>)) {
+        self.changed_pages_from(index, 0, visit);
+    }
+
+    /// As [`Store::changed_pages`], from a page on.
+    ///
+    /// # Panics
+    /// The store has no such memory.
+    pub fn changed_pages_from(
+        &self, index: u32, first: u64, mut visit: impl FnMut(u64, Option<&[u8; PAGE_BYTES]>),
+    ) {
         let inner = self.inner();
         let memory = &inner.memories[index as usize];
         let touched = memory.touched_pages();
         let mut base = BaseImage::of(inner, index);
         let (pages, _) = memory.bytes().as_chunks::<PAGE_BYTES>();
-        for (number, page) in (0u64..).zip(pages) {
+        for (number, page) in (0u64..).zip(pages).skip(first as usize) {
             if touched.as_ref().is_some_and(|touched| !touched.contains(number)) {
                 continue;
             }
@@ -68,6 +78,23 @@ impl Store {
         for (page, content) in changed.into_iter().zip(contents) {
             pages[page as usize] = content.unwrap_or(ZERO);
         }
+    }
+
+    /// Grows memory `index` to a size, or leaves it as it is if it has that already.
+    ///
+    /// # Errors
+    /// There is no such memory, it is larger, or a limit does not allow it.
+    pub fn grow_memory_to(&mut self, index: u32, wasm_pages: u64) -> Result<(), PersistError> {
+        let StoreInner { memories, budget, .. } = self.inner_mut();
+        let memory = memories.get_mut(index as usize).ok_or(PersistError::Count("memories"))?;
+        let delta = wasm_pages.checked_sub(memory.wasm_pages());
+        let grown = delta.and_then(|delta| memory.grow(delta, budget));
+        grown.map(|_| ()).ok_or(PersistError::Size("memory"))
+    }
+
+    /// The sizes of all memories.
+    pub fn memory_sizes_wasm_pages(&self) -> Vec<u64> {
+        self.inner().memories.iter().map(|memory| memory.wasm_pages()).collect()
     }
 
     /// How many memories there are.

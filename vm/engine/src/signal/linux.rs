@@ -15,6 +15,7 @@ use crate::memory::{RESERVED_32_BYTES, Reservation};
 use crate::vm::Vm;
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 mod machine;
 
 pub use machine::Interrupted;

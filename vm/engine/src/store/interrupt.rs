@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::instance::VmBlock;
-use crate::vm::{COUNT, STOP, STOP_LIMIT};
+use crate::vm::{COUNT, SAMPLE, STOP, STOP_LIMIT, WAKE};
 
 /// The request of a store, and the blocks whose compiled code has to be woken.
 #[derive(Debug, Default)]
 pub struct Stopper {
-    /// [`STOP`] when the store's guests shall stop, [`COUNT`] when they count their sites.
+    /// [`STOP`] when the store's guests shall stop, [`COUNT`] when they count their sites, [`SAMPLE`]
+    /// when somebody wants to know where they are.
     pub word: AtomicU32,
     /// A list that only grows, so that a signal handler can go through it.
     blocks: AtomicPtr<Node>,
@@ -62,16 +63,27 @@ impl Stopper {
         };
     }
 
+    /// Takes the wish for a sample, if there is one.
+    pub fn take_sample(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & SAMPLE != 0
+            && self.word.fetch_and(!SAMPLE, Ordering::Acquire) & SAMPLE != 0
+    }
+
     /// Asks for a stop. Safe in a signal handler.
     pub fn ask(&self) {
-        self.word.fetch_or(STOP, Ordering::SeqCst);
+        self.wake(STOP);
+    }
+
+    /// Sets a bit of the word and has compiled code come and look.
+    fn wake(&self, bit: u32) {
+        self.word.fetch_or(bit, Ordering::SeqCst);
         let mut node = self.blocks.load(Ordering::Acquire);
         while !node.is_null() {
             // SAFETY: nodes are freed with the list, which `self` keeps; so are their blocks.
             unsafe {
                 let vm = (*node).block.vm();
                 (*vm).native_limit.store(STOP_LIMIT, Ordering::SeqCst);
-                (*vm).wake.store(1, Ordering::SeqCst);
+                (*vm).wake.store(WAKE, Ordering::SeqCst);
                 node = (*node).next;
             }
         }
@@ -100,5 +112,10 @@ impl Interrupt {
     /// a signal handler.
     pub fn interrupt(&self) {
         self.0.ask();
+    }
+
+    /// Asks the running guest to say where it is, at its next site: see [`Store::keep_samples`](crate::Store::keep_samples).
+    pub fn sample(&self) {
+        self.0.wake(SAMPLE);
     }
 }

@@ -33,6 +33,8 @@ use crate::memory::wait::Wake;
 use crate::native::calls::CallTargets;
 use crate::native::code::CodeMap;
 use crate::native::tier::Compiling;
+use crate::persist::TrapKeeper;
+use crate::profile::Samples;
 use crate::table::TableInner;
 use crate::types::TypeIds;
 
@@ -72,6 +74,10 @@ pub(crate) struct StoreInner {
     pub tier: Tier,
     pub call_targets: CallTargets,
     pub site_plan: SitePlan,
+    /// Where its guests were seen, if somebody wants to know.
+    pub samples: Option<Samples>,
+    /// What is left of a thread that has trapped.
+    pub trapped: TrapKeeper,
     /// How many runs stand on the native stack.
     pub activations: u32,
     /// Called when a thread of this store that waits at an address is woken.
@@ -107,6 +113,8 @@ impl Store {
             tier: engine.config().tier,
             call_targets: CallTargets::default(),
             site_plan: SitePlan::default(),
+            samples: None,
+            trapped: TrapKeeper::default(),
             activations: 0,
             wake: None,
         });

@@ -71,6 +71,14 @@ fn checksum(key: &Key, parts: &[&[u8]]) -> Checksum {
     short
 }
 
+/// Tells entries of a function apart.
+pub fn entry_number(entry: Entry) -> u32 {
+    match entry {
+        Entry::Start => AT_START,
+        Entry::Loop(SiteId(site)) => site,
+    }
+}
+
 /// What a file under this key begins with.
 pub fn header(key: &Key) -> [u8; HEADER_BYTES] {
     let mut bytes = [0; HEADER_BYTES];
@@ -204,11 +212,8 @@ impl BatchWriter {
     }
 
     /// Adds a function; `packed` is empty if it was refused.
-    pub(crate) fn push(&mut self, function: u32, entry: Entry, packed: &[u8]) {
-        let entry = match entry {
-            Entry::Start => AT_START,
-            Entry::Loop(SiteId(site)) => site,
-        };
+    pub fn push(&mut self, function: u32, entry: Entry, packed: &[u8]) {
+        let entry = entry_number(entry);
         self.offsets.push(self.functions.len());
         for word in [function, entry, 0, packed.len() as u32] {
             self.rows.extend(word.to_le_bytes());

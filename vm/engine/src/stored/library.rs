@@ -38,8 +38,8 @@ pub enum Found {
 
 impl Library {
     /// Opens what is stored under a key for a module of so many functions.
-    pub fn open(store: Arc<dyn CodeStore>, key: Key, function_count: usize) -> Self {
-        let chunk = store.get(&key).and_then(|file| map(&file));
+    pub fn open(store: Arc<dyn CodeStore>, key: Key, function_count: usize, form: Form) -> Self {
+        let chunk = store.get(&key).and_then(|file| map(&file, form));
         let bytes = chunk.as_ref().and_then(|(chunk, len_bytes)| chunk.bytes(0..*len_bytes));
         let rows = bytes.and_then(|bytes| format::rows(&key, bytes)).unwrap_or_default();
         let mut starts = Box::default();
@@ -89,6 +89,13 @@ impl Library {
         NativeCode::at(function, entry, chunk.clone(), range).map(Arc::new).map(Found::Code)
     }
 
+    /// Adds a function, or that there is no code of it, to the file; this library does not see it.
+    pub fn add_one(&self, function: u32, entry: Entry, packed: Option<&[u8]>) {
+        let mut batch = format::BatchWriter::new(self.key);
+        batch.push(function, entry, packed.unwrap_or_default());
+        self.add(batch);
+    }
+
     /// Adds a batch to the file; this library does not see it.
     pub fn add(&self, batch: format::BatchWriter) {
         if let Some(bytes) = batch.finish() {
@@ -97,14 +104,25 @@ impl Library {
     }
 }
 
-/// Maps a file, and says how long it is.
-fn map(file: &File) -> Option<(CodeChunk, usize)> {
+/// How code gets from a file into memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    Mapped,
+    Copied,
+}
+
+/// The content of a file, and how long it is.
+fn map(file: &File, form: Form) -> Option<(CodeChunk, usize)> {
     let len_bytes = file.metadata().ok()?.len();
     if !(HEADER_BYTES as u64..=MAX_FILE_BYTES).contains(&len_bytes) {
         return None;
     }
     let len_bytes = usize::try_from(len_bytes).ok()?;
-    Some((CodeChunk::of_file(file, len_bytes)?, len_bytes))
+    let chunk = match form {
+        Form::Mapped => CodeChunk::of_file(file, len_bytes)?,
+        Form::Copied => CodeChunk::copy_of_file(file, len_bytes)?,
+    };
+    Some((chunk, len_bytes))
 }
 
 /// The libraries of a module that were opened so far: one for each set of options.
@@ -123,7 +141,12 @@ impl Libraries {
             return Some(library.clone());
         }
         let key = Key::new(&module.code_hash(), &compiler.fingerprint(), options);
-        let library = Arc::new(Library::open(store, key, inner.functions.len()));
+        let form = match config.perf_map {
+            // What is mapped from a file is looked up in the file by its readers.
+            Some(_) => Form::Copied,
+            None => Form::Mapped,
+        };
+        let library = Arc::new(Library::open(store, key, inner.functions.len(), form));
         list.push((options, library.clone()));
         Some(library)
     }

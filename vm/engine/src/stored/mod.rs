@@ -10,14 +10,15 @@
 
 mod format;
 mod library;
+mod survey;
 
 use std::fmt;
 use std::fs::File;
 use std::path::PathBuf;
 
-pub(crate) use format::BatchWriter;
-pub use format::{HEADER_BYTES, header, header_key, valid_bytes};
+pub use format::{BatchWriter, HEADER_BYTES, header, header_key, valid_bytes};
 pub(crate) use library::{Found, Libraries, Library};
+pub use survey::{Survey, survey};
 
 use crate::compile::{Options, Stops};
 

@@ -2,7 +2,8 @@
 
 use super::dwarf::SourceMap;
 use super::{FrameInfo, MAX_FRAMES};
-use crate::module::ModuleInner;
+use crate::module::{Module, ModuleInner};
+use crate::site::{SiteId, SiteKind};
 use crate::store::StoreInner;
 
 /// Where a frame stands.
@@ -53,5 +54,30 @@ fn frame(
         name: module.function_name(place.function).map(str::to_owned),
         offset: place.offset,
         source: source.unwrap_or_default(),
+    }
+}
+
+impl Module {
+    /// What there is to say about frames of this module's functions, given by depth, function and
+    /// offset in the module's bytes.
+    ///
+    /// # Panics
+    /// The module has no such function.
+    pub fn describe_frames(&self, frames: &[(usize, u32, Option<u64>)]) -> Vec<FrameInfo> {
+        let module = self.inner();
+        let map = SourceMap::new(module);
+        let describe = |&(depth, function, offset): &(usize, u32, Option<u64>)| {
+            assert!((function as usize) < self.function_count(), "function {function}");
+            frame(module, depth, &Place { instance: 0, function, offset }, map.as_ref())
+        };
+        frames.iter().map(describe).collect()
+    }
+
+    /// What a site is, and where it is in the module's bytes; none if there is no such site.
+    pub fn site(&self, function: u32, site: SiteId) -> Option<(SiteKind, u64)> {
+        let module = self.inner();
+        let found = module.sites(function)?.get(site)?;
+        let body = module.body_span(function)?;
+        Some((found.kind, u64::from(body.start) + u64::from(found.offset)))
     }
 }

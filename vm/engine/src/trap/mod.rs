@@ -59,6 +59,11 @@ pub struct SourceFrame {
     pub column: Option<u32>,
 }
 
+/// A name of a module for people: demangled, and without what would harm a terminal.
+pub(crate) fn readable_name(name: &str) -> String {
+    Escaped(&format!("{:#}", rustc_demangle::demangle(name))).to_string()
+}
+
 impl TrapReport {
     /// The report of a trap that came when no guest was running.
     pub(crate) fn without_frames(code: Trap) -> Self {
@@ -96,10 +101,7 @@ impl fmt::Display for FrameInfo {
         let module = self.module.as_deref().unwrap_or("<unknown>");
         write!(f, "{}!", Escaped(module))?;
         match &self.name {
-            Some(name) => {
-                let readable = rustc_demangle::demangle(name);
-                write!(f, "{}", Escaped(&format!("{readable:#}")))?;
-            }
+            Some(name) => f.write_str(&readable_name(name))?,
             None => write!(f, "<function {}>", self.function)?,
         }
         for source in &self.source {

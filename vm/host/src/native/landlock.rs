@@ -96,8 +96,9 @@ impl From<RulesetError> for LandlockError {
 /// Restricts the calling thread, and every thread that it starts later, to the files of `grants`.
 ///
 /// Descriptors that are open already keep working.
-/// TCP connections and binds, abstract Unix sockets and signals to processes outside are refused
-/// too where the kernel knows them: a guest's listeners are bound before.
+/// TCP binds, abstract Unix sockets and signals to processes outside are refused too where the
+/// kernel knows them: a guest's listeners are bound before. TCP connections are not: the terminal of
+/// a program that has moved away must be able to reach it again.
 /// A kernel without Landlock is no error: the answer says so.
 ///
 /// # Errors
@@ -106,7 +107,7 @@ pub fn landlock(grants: &[Grant]) -> Result<Wall, LandlockError> {
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(NEWEST))?
-        .handle_access(AccessNet::from_all(NEWEST))?
+        .handle_access(AccessNet::BindTcp)?
         .scope(Scope::from_all(NEWEST))?
         .create()?;
     for grant in grants {

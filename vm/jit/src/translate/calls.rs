@@ -2,10 +2,12 @@
 
 use brant_engine::compile::{CallKind, CompileError};
 use brant_engine::site::SiteKind;
+use brant_engine::vm::Vm;
 use brant_isa::Trap;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, Value, types};
+use cranelift_codegen::ir::{BlockArg, InstBuilder, Value, types};
 
+use super::exits::Target;
 use super::{Translator, invalid};
 use crate::abi::{ResultPlace, clif, result_places, slot, trap_code, vm};
 
@@ -16,11 +18,20 @@ impl Translator<'_, '_> {
         let type_index = self.module.function_types().get(function as usize).copied();
         let type_index = type_index.ok_or_else(|| invalid("no such function"))?;
         self.stop_between(SiteKind::Call)?;
-        let list = self.load_fixed(self.vm, vm::NATIVE_FUNCTIONS);
+        if function == self.function && self.own_code && self.tuning.self_calls {
+            let ty = super::type_of(self.module, function)?;
+            let own = self.signatures.own(self.b.func, type_index, ty);
+            self.call_of_type(type_index, Target::Own(own))?;
+            // It has a call, so its entry looks.
+            self.note_look();
+            return Ok(());
+        }
+        let own_globals = self.module.global_count() - self.module.imported_globals() as usize;
+        let offset = Vm::native_offset(own_globals, function as usize);
+        let offset = i32::try_from(offset).map_err(|_| CompileError::TooLarge)?;
         // What stands there changes when the function is compiled.
-        let flags = self.regions.vm();
-        let target = self.b.ins().load(types::I64, flags, list, entry_of(function)?);
-        self.call_of_type(type_index, target)
+        let target = self.load_vm(offset);
+        self.call_of_type(type_index, Target::Address(target))
     }
 
     /// `call_indirect`.
@@ -31,16 +42,51 @@ impl Translator<'_, '_> {
         let index = self.pop()?;
         let reference = self.table_element(table, index, Trap::UndefinedElement)?;
         let callee = self.slot_of(reference);
-        self.check_type(callee, reference, type_index)?;
-        let flags = self.regions.vm();
         // The engine finds the callee by its index, where it has to.
+        let flags = self.regions.call();
         self.b.ins().store(flags, index, self.vm, vm::INDIRECT_INDEX);
-        let native = self.b.ins().load(types::I64, flags, callee, slot::NATIVE);
+        let target = match self.tuning.own_calls {
+            true => self.own_or_other(callee, reference, type_index)?,
+            false => {
+                self.check_type(callee, reference, type_index)?;
+                let flags = self.regions.vm();
+                let native = self.b.ins().load(types::I64, flags, callee, slot::NATIVE);
+                let call_out = self.load_fixed(self.vm, vm::CALL_OUT);
+                let owner = self.load_fixed(callee, slot::VM);
+                let is_own = self.b.ins().icmp(IntCC::Equal, owner, self.vm);
+                self.b.ins().select(is_own, native, call_out)
+            }
+        };
+        self.call_of_type(type_index, Target::Address(target))
+    }
+
+    /// What to call for a function by reference. That it has the right type and is of this instance
+    /// is one comparison; if not, it has at least to have the type.
+    fn own_or_other(
+        &mut self, callee: Value, reference: Value, type_index: u32,
+    ) -> Result<Value, CompileError> {
+        let flags = self.regions.fixed();
+        let types = self.load_fixed(self.vm, vm::OWN_TYPES);
+        let expected = self.b.ins().load(types::I64, flags, types, entry_of(type_index)?);
+        let is = self.b.ins().load(types::I64, flags, callee, slot::TY);
+        let is_own = self.b.ins().icmp(IntCC::Equal, is, expected);
+        let [own, other, call] = [(); 3].map(|()| self.b.create_block());
+        let target = self.b.append_block_param(call, types::I64);
+        self.b.ins().brif(is_own, own, &[], other, &[]);
+        self.b.set_cold_block(other);
+        self.go_on_in(other);
+        self.check_type(callee, reference, type_index)?;
+        if let Some(block) = self.b.current_block() {
+            self.b.set_cold_block(block);
+        }
         let call_out = self.load_fixed(self.vm, vm::CALL_OUT);
-        let owner = self.load_fixed(callee, slot::VM);
-        let is_own = self.b.ins().icmp(IntCC::Equal, owner, self.vm);
-        let target = self.b.ins().select(is_own, native, call_out);
-        self.call_of_type(type_index, target)
+        self.b.ins().jump(call, &[BlockArg::Value(call_out)]);
+        self.go_on_in(own);
+        let flags = self.regions.vm();
+        let native = self.b.ins().load(types::I64, flags, callee, slot::NATIVE);
+        self.b.ins().jump(call, &[BlockArg::Value(native)]);
+        self.go_on_in(call);
+        Ok(target)
     }
 
     /// The slot of a reference; that of null has a type which no call has.
@@ -74,7 +120,7 @@ impl Translator<'_, '_> {
     }
 
     /// Calls `target` with the arguments on the stack, and pushes its results.
-    fn call_of_type(&mut self, type_index: u32, target: Value) -> Result<(), CompileError> {
+    fn call_of_type(&mut self, type_index: u32, target: Target) -> Result<(), CompileError> {
         let module = self.module;
         let ty = module.types().get(type_index as usize).ok_or_else(|| invalid("a type"))?;
         let mut args = vec![self.vm];

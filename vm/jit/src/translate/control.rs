@@ -8,7 +8,9 @@ use cranelift_codegen::ir::{Block, BlockArg, BlockCall, InstBuilder, JumpTableDa
 
 use brant_engine::FuncType;
 
+use super::polled::Ways;
 use super::start::clif_types;
+use super::unroll::Copies;
 use super::{Translator, bits, invalid};
 use crate::abi::{ResultPlace, clif, result_places, trap_code, vm};
 
@@ -26,11 +28,11 @@ enum Opened {
 }
 
 /// An open block.
-pub struct Frame {
+pub struct Frame<'a> {
     opened: Opened,
     /// Operands below its parameters.
     pub height: usize,
-    params: Vec<Type>,
+    pub params: Vec<Type>,
     results: Vec<Type>,
     /// Where forward branches go, once there is one.
     end: Option<Block>,
@@ -38,6 +40,10 @@ pub struct Frame {
     saved: Vec<Value>,
     /// Whether operands below it are variables too.
     pub kept: bool,
+    /// Copies of a small loop, for `unroll.rs`.
+    pub copies: Option<Copies<'a>>,
+    /// Which ways lead back or out, for `polled.rs`.
+    pub ways: Ways,
 }
 
 impl<'a> Translator<'a, '_> {
@@ -51,6 +57,8 @@ impl<'a> Translator<'a, '_> {
             end: None,
             saved: Vec::new(),
             kept: false,
+            copies: None,
+            ways: Ways::default(),
         });
     }
 
@@ -84,7 +92,9 @@ impl<'a> Translator<'a, '_> {
             Opened::If(_) => self.operands[height..].to_vec(),
             _ => Vec::new(),
         };
-        self.frames.push(Frame { opened, height, params, results, end: None, saved, kept });
+        let ways = self.ways(matches!(opened, Opened::Loop(_)));
+        let (end, copies) = (None, None);
+        self.frames.push(Frame { opened, height, params, results, end, saved, kept, copies, ways });
     }
 
     /// Operands below the parameters of a block that begins.
@@ -106,6 +116,7 @@ impl<'a> Translator<'a, '_> {
     /// `loop`.
     pub(super) fn open_loop(&mut self) -> Result<(), CompileError> {
         let (params, results) = self.block_type()?;
+        let copies = self.copies()?;
         let height = self.height_below(&params)?;
         let args = self.carry(params.len())?;
         let kept = self.keep_operands(height);
@@ -120,7 +131,11 @@ impl<'a> Translator<'a, '_> {
         self.open(Opened::Loop(header), kept, params, results);
         self.refresh_kept();
         self.is_leaf = false;
-        self.look_at_header(header, &values)?;
+        let look = self.look_at_header(header, &values)?;
+        if let Some(frame) = self.frames.last_mut() {
+            frame.ways.look = look;
+            frame.copies = copies;
+        }
         if let Some(inner) = inner {
             self.b.ins().jump(inner, &frame_args(&values));
             self.go_on_in(inner);
@@ -134,7 +149,7 @@ impl<'a> Translator<'a, '_> {
     }
 
     /// Takes the parameters of a loop from those of `block`.
-    fn loop_operands(&mut self, block: Block, height: usize) -> Vec<Value> {
+    pub(super) fn loop_operands(&mut self, block: Block, height: usize) -> Vec<Value> {
         let values = self.b.block_params(block).to_vec();
         self.operands.truncate(height);
         self.operands.extend_from_slice(&values);
@@ -142,7 +157,7 @@ impl<'a> Translator<'a, '_> {
     }
 
     /// Operands below the innermost block from their variables again.
-    fn refresh_kept(&mut self) {
+    pub(super) fn refresh_kept(&mut self) {
         if let Some(frame) = self.frames.pop() {
             self.take_kept(&frame);
             self.frames.push(frame);
@@ -176,6 +191,7 @@ impl<'a> Translator<'a, '_> {
         self.b.switch_to_block(otherwise);
         frame.opened = Opened::Block;
         self.operands.truncate(frame.height);
+        self.back_to_begin(frame.ways.begin());
         self.take_kept(&frame);
         self.operands.append(&mut frame.saved);
         self.frames.push(frame);
@@ -188,6 +204,7 @@ impl<'a> Translator<'a, '_> {
         let count = self.frames[depth].results.len();
         let args = self.carry(count)?;
         let end = self.end_of(depth);
+        self.note_end(depth);
         self.b.ins().jump(end, &args);
         Ok(())
     }
@@ -204,14 +221,21 @@ impl<'a> Translator<'a, '_> {
         if opened == Opened::Function {
             return self.close_function(reachable);
         }
-        let joins = frame.end.is_some() || matches!(opened, Opened::If(_));
+        let is_copied = frame.copies.is_some();
+        let joins = frame.end.is_some() || matches!(opened, Opened::If(_)) || is_copied;
         if joins && reachable {
             self.leave_to_end()?;
+        }
+        if is_copied && self.begin_copy() {
+            return Ok(());
         }
         if let Opened::If(otherwise) = opened {
             // Without an `else` parameters and results are the same.
             let args: Vec<_> = frame_args(&self.frames[self.frames.len() - 1].saved);
             let end = self.end_of(self.frames.len() - 1);
+            let begin = self.frames[self.frames.len() - 1].ways.begin();
+            self.back_to_begin(begin);
+            self.note_end(self.frames.len() - 1);
             self.b.switch_to_block(otherwise);
             self.b.ins().jump(end, &args);
         }
@@ -222,7 +246,8 @@ impl<'a> Translator<'a, '_> {
             let end = self.end_of(self.frames.len() - 1);
             self.go_on_in(end);
         }
-        let frame = self.frames.pop().ok_or_else(|| invalid("an end"))?;
+        let mut frame = self.frames.pop().ok_or_else(|| invalid("an end"))?;
+        self.end_ways(std::mem::take(&mut frame.ways), reachable && !joins);
         if let Some(end) = frame.end {
             self.operands.truncate(frame.height);
             self.operands.extend_from_slice(self.b.block_params(end));
@@ -259,7 +284,7 @@ impl<'a> Translator<'a, '_> {
     }
 
     /// A block with parameters of these types.
-    fn block_with(&mut self, types: &[Type]) -> Block {
+    pub(super) fn block_with(&mut self, types: &[Type]) -> Block {
         let block = self.b.create_block();
         for &ty in types {
             self.b.append_block_param(block, ty);
@@ -281,8 +306,9 @@ impl<'a> Translator<'a, '_> {
 
     /// Where branches to a frame go.
     fn target(&mut self, depth: usize) -> Block {
+        self.note_way(depth);
         match self.frames[depth].opened {
-            Opened::Loop(header) => header,
+            Opened::Loop(header) => self.next_copy(depth).unwrap_or(header),
             _ => self.end_of(depth),
         }
     }

@@ -5,12 +5,14 @@
 
 use brant_engine::compile::{CallKind, CompileError, NativeCall, SlotOf, Stops};
 use brant_engine::site::{SiteId, SiteKind};
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    Block, BlockArg, BlockCall, ExceptionTableData, ExceptionTableItem, ExceptionTag, Inst,
-    InstBuilder, SigRef, SourceLoc, Type, Value, types,
+    Block, BlockArg, BlockCall, ExceptionTableData, ExceptionTableItem, ExceptionTag, ExtFuncData,
+    ExternalName, FuncRef, Inst, InstBuilder, SigRef, SourceLoc, Type, UserExternalName, Value,
+    types,
 };
 
-use super::{FIRST_CALL_LOCATION, Translator};
+use super::{FIRST_CALL_LOCATION, HOST_CALL_LOCATION, Translator};
 use crate::abi::{self, vm};
 
 impl Translator<'_, '_> {
@@ -31,38 +33,44 @@ impl Translator<'_, '_> {
     /// out of the rest of the loop.
     pub(super) fn look_at_header(
         &mut self, header: Block, params: &[Value],
-    ) -> Result<(), CompileError> {
-        match self.options.stops {
-            Stops::Never => return Ok(()),
-            // Whoever counts would count a header again that is gone back to.
-            Stops::Every => return self.poll_here(SiteKind::Loop),
-            Stops::Usual => {}
-        }
+    ) -> Result<Option<Look>, CompileError> {
         let site = self.site(SiteKind::Loop)?;
-        let back: Vec<_> = params.iter().map(|&value| BlockArg::Value(value)).collect();
-        self.poll(site, Some((header, &back)))
+        self.budget.spend_header(self.sites.live(site).iter().count())?;
+        match self.options.stops {
+            Stops::Never => Ok(None),
+            // Whoever counts would count a header again that is gone back to.
+            Stops::Every => self.poll(site, None).map(Some),
+            Stops::Usual => {
+                let back: Vec<_> = params.iter().map(|&value| BlockArg::Value(value)).collect();
+                self.poll(site, Some((header, &back))).map(Some)
+            }
+        }
     }
 
     /// Looks whether to stop at a site that is no loop header.
     pub(super) fn poll_here(&mut self, kind: SiteKind) -> Result<(), CompileError> {
         let site = self.site(kind)?;
-        self.poll(site, None)
+        self.poll(site, None).map(drop)
     }
 
     /// Looks whether to stop; if not, or not for long, goes on here or at a header.
     fn poll(
         &mut self, site: SiteId, header: Option<(Block, &[BlockArg])>,
-    ) -> Result<(), CompileError> {
+    ) -> Result<Look, CompileError> {
         let (cold, body) = (self.b.create_block(), self.b.create_block());
         let flags = self.regions.vm();
-        let wake = self.b.ins().load(types::I32, flags, self.vm, vm::WAKE);
-        self.b.ins().brif(wake, cold, &[], body, &[]);
+        // One comparison with memory: nothing is as large as what asks for a stop, and what is compared
+        // is at hand.
+        let wake = self.b.ins().load(types::I64, flags, self.vm, vm::WAKE);
+        let asked = self.b.func.dfg.value_def(wake).inst();
+        let is_called = self.b.ins().icmp(IntCC::UnsignedLessThan, self.vm, wake);
+        let branch = self.b.ins().brif(is_called, cold, &[], body, &[]);
         self.b.set_cold_block(cold);
         self.go_on_in(cold);
         let (back, args) = header.unwrap_or((body, &[]));
         self.ask(CallKind::Poll, site, back, args)?;
         self.go_on_in(body);
-        Ok(())
+        Ok(Look { asked, branch, on: body })
     }
 
     /// In a cold block: calls `poll`, and gives up the state or goes on at `back`.
@@ -87,6 +95,13 @@ impl Translator<'_, '_> {
         self.b.set_srcloc(SourceLoc::new(location));
     }
 
+    /// A call of the host beneath which nothing stops and nothing traps.
+    pub(super) fn call_host(&mut self, signature: SigRef, target: Value, args: &[Value]) {
+        self.b.set_srcloc(SourceLoc::new(HOST_CALL_LOCATION));
+        self.b.ins().call_indirect(signature, target, args);
+        self.unmark_call();
+    }
+
     fn unmark_call(&mut self) {
         self.b.set_srcloc(SourceLoc::new(self.offset));
     }
@@ -94,13 +109,16 @@ impl Translator<'_, '_> {
     /// A call beneath which the thread may stop at `site`; the operands are those that it leaves.
     /// Gives its results that are in registers.
     pub(super) fn call_out(
-        &mut self, kind: CallKind, site: SiteId, signature: SigRef, target: Value, args: &[Value],
+        &mut self, kind: CallKind, site: SiteId, signature: SigRef, target: Target, args: &[Value],
     ) -> Result<Vec<Value>, CompileError> {
         self.is_leaf = false;
         self.budget.spend(args.len())?;
         if self.options.stops == Stops::Never {
             self.mark_call();
-            let call = self.b.ins().call_indirect(signature, target, args);
+            let call = match target {
+                Target::Address(address) => self.b.ins().call_indirect(signature, address, args),
+                Target::Own(function) => self.b.ins().call(function, args),
+            };
             self.unmark_call();
             self.calls.push(self.described(kind, site));
             return Ok(self.b.inst_results(call).to_vec());
@@ -121,7 +139,10 @@ impl Translator<'_, '_> {
         let items = [ExceptionTableItem::Tag(tag, pad_call)];
         let table = ExceptionTableData::new(signature, normal_call, items);
         let table = dfg.exception_tables.push(table);
-        let from = self.b.ins().try_call_indirect(target, args, table);
+        let from = match target {
+            Target::Address(address) => self.b.ins().try_call_indirect(address, args, table),
+            Target::Own(function) => self.b.ins().try_call(function, args, table),
+        };
         self.give_up(kind, site, from, live)?;
         self.go_on_in(normal);
         Ok(results)
@@ -163,6 +184,26 @@ impl Translator<'_, '_> {
     }
 }
 
+/// A place that looks whether to stop.
+#[derive(Clone, Copy)]
+pub struct Look {
+    /// What loads the answer.
+    pub asked: Option<Inst>,
+    /// The branch on it.
+    pub branch: Inst,
+    /// Where it goes without a stop.
+    pub on: Block,
+}
+
+/// What a call goes to.
+#[derive(Clone, Copy)]
+pub enum Target {
+    /// What stands at an address.
+    Address(Value),
+    /// The code that is being made.
+    Own(FuncRef),
+}
+
 /// What is live somewhere.
 struct Live(Vec<(SlotOf, Value)>);
 
@@ -172,6 +213,9 @@ pub struct Signatures {
     functions: std::collections::HashMap<u32, SigRef>,
     operate: Option<SigRef>,
     poll: Option<SigRef>,
+    copy: Option<SigRef>,
+    fill: Option<SigRef>,
+    own: Option<FuncRef>,
 }
 
 impl Signatures {
@@ -182,6 +226,30 @@ impl Signatures {
     ) -> SigRef {
         let declare = || function.import_signature(abi::signature(ty));
         *self.functions.entry(index).or_insert_with(declare)
+    }
+    /// The function that is being made, of type `index`.
+    pub fn own(
+        &mut self, function: &mut cranelift_codegen::ir::Function, index: u32,
+        ty: &brant_engine::FuncType,
+    ) -> FuncRef {
+        if let Some(own) = self.own {
+            return own;
+        }
+        let signature = self.of_type(function, index, ty);
+        let name = UserExternalName::new(0, 0);
+        let name = ExternalName::user(function.declare_imported_user_function(name));
+        let data = ExtFuncData { name, signature, colocated: true, patchable: false };
+        *self.own.insert(function.import_function(data))
+    }
+    /// Of `Vm::copy`.
+    pub fn copy(&mut self, function: &mut cranelift_codegen::ir::Function) -> SigRef {
+        let declare = || function.import_signature(abi::bytes_signature(types::I64));
+        *self.copy.get_or_insert_with(declare)
+    }
+    /// Of `Vm::fill`.
+    pub fn fill(&mut self, function: &mut cranelift_codegen::ir::Function) -> SigRef {
+        let declare = || function.import_signature(abi::bytes_signature(types::I32));
+        *self.fill.get_or_insert_with(declare)
     }
     /// Of `Vm::operate`.
     pub fn operate(&mut self, function: &mut cranelift_codegen::ir::Function) -> SigRef {

@@ -7,6 +7,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 
 use super::calls::entry_of;
+use super::exits::Target;
 use super::{Translator, invalid};
 use crate::abi::{memory, table, vm};
 
@@ -30,12 +31,25 @@ fn operation(opcode: Opcode) -> Option<(Operation, usize, bool)> {
     })
 }
 
+/// Whether `Vm::operate` is asked for it.
+pub fn is_operation(opcode: Opcode) -> bool {
+    operation(opcode).is_some()
+}
+
 impl Translator<'_, '_> {
     /// An operation of the engine. Its operands go along as 64-bit numbers, so that the frame gives
     /// up only those below them: the engine has the rest.
     pub(super) fn operation(&mut self, opcode: Opcode) -> Result<(), CompileError> {
-        let (operation, count, has_result) =
-            operation(opcode).ok_or_else(|| invalid("an operation"))?;
+        let immediates = self.operation_immediates(opcode)?;
+        self.stop_between(SiteKind::Operation)?;
+        let (_, count, _) = operation(opcode).ok_or_else(|| invalid("an operation"))?;
+        let operands = self.pop_many(count)?;
+        self.operate(opcode, immediates, &operands)
+    }
+
+    pub(super) fn operation_immediates(
+        &mut self, opcode: Opcode,
+    ) -> Result<[u32; 2], CompileError> {
         let mut immediates = [0; 2];
         for (i, immediate) in opcode.row().immediates.iter().enumerate() {
             match immediate.kind {
@@ -46,8 +60,15 @@ impl Translator<'_, '_> {
                 _ => immediates[i] = self.index()?,
             }
         }
-        self.stop_between(SiteKind::Operation)?;
-        let operands = self.pop_many(count)?;
+        Ok(immediates)
+    }
+
+    /// Has the engine do an operation.
+    pub(super) fn operate(
+        &mut self, opcode: Opcode, immediates: [u32; 2], operands: &[Value],
+    ) -> Result<(), CompileError> {
+        let (operation, _, has_result) =
+            operation(opcode).ok_or_else(|| invalid("an operation"))?;
         let code = self.b.ins().iconst(types::I32, i64::from(operation as u16));
         let mut args = vec![self.vm, code];
         for immediate in immediates {
@@ -63,6 +84,7 @@ impl Translator<'_, '_> {
         let site = self.site(SiteKind::Operation)?;
         let signature = self.signatures.operate(self.b.func);
         let target = self.load_vm(vm::OPERATE);
+        let target = Target::Address(target);
         let results = self.call_out(CallKind::Operation, site, signature, target, &args)?;
         if has_result {
             let result = self.b.ins().ireduce(types::I32, results[0]);
@@ -95,18 +117,32 @@ impl Translator<'_, '_> {
         Ok(())
     }
 
-    /// The view of a table.
-    fn table_view(&mut self, index: u32) -> Result<Value, CompileError> {
+    /// How many elements a table has, and where they are.
+    fn table_view(&mut self, index: u32) -> Result<(Value, Value), CompileError> {
         let list = self.load_fixed(self.vm, vm::TABLES);
-        Ok(self.load_fixed(list, entry_of(index)?))
+        let view = self.load_fixed(list, entry_of(index)?);
+        if let Some(len) = self.fixed_len(index) {
+            let len = self.b.ins().iconst(types::I32, i64::from(len));
+            return Ok((len, self.load_fixed(view, table::ELEMENTS)));
+        }
+        let flags = self.regions.vm();
+        let len = self.b.ins().load(types::I32, flags, view, table::LEN);
+        Ok((len, self.b.ins().load(types::I64, flags, view, table::ELEMENTS)))
+    }
+
+    /// The size of a table that has no other one, and so never moves. Of an imported table only its
+    /// bounds are known, and may be wider than its own.
+    fn fixed_len(&self, index: u32) -> Option<u32> {
+        let ty = self.module.table_type(index)?;
+        let is_own = index >= self.module.imported_tables();
+        let is_fixed = is_own && ty.maximum == Some(ty.minimum) && self.tuning.fixed_tables;
+        u32::try_from(ty.minimum).ok().filter(|_| is_fixed)
     }
 
     /// `table.size`.
     pub(super) fn table_size(&mut self) -> Result<(), CompileError> {
         let index = self.index()?;
-        let view = self.table_view(index)?;
-        let flags = self.regions.vm();
-        let len = self.b.ins().load(types::I32, flags, view, table::LEN);
+        let (len, _) = self.table_view(index)?;
         self.push(len);
         Ok(())
     }
@@ -114,10 +150,7 @@ impl Translator<'_, '_> {
     /// Where element `index` is; address 0 behind the end, even if the processor guessed that it is
     /// none.
     fn table_place(&mut self, table: u32, index: Value) -> Result<Value, CompileError> {
-        let view = self.table_view(table)?;
-        let flags = self.regions.vm();
-        let len = self.b.ins().load(types::I32, flags, view, table::LEN);
-        let elements = self.b.ins().load(types::I64, flags, view, table::ELEMENTS);
+        let (len, elements) = self.table_view(table)?;
         let outside = self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, index, len);
         let wide = self.b.ins().uextend(types::I64, index);
         let offset = self.b.ins().ishl_imm_u(wide, 2);

@@ -8,12 +8,15 @@
 
 mod calls;
 mod control;
+mod copies;
 mod exits;
 mod fuel;
 mod immediates;
 mod memories;
+mod polled;
 mod records;
 mod start;
+mod unroll;
 mod values;
 
 use brant_engine::compile::{CompileError, Entry, NativeCall, Options, Request};
@@ -32,10 +35,12 @@ use crate::abi::{self, Regions};
 use crate::budget::{Budget, MAX_BODY_BYTES, MAX_MERGES};
 use crate::emit::{Emit, MemoryAt, emit, lane_order};
 use crate::target::Target;
+use crate::tuning::Tuning;
 
 use control::Frame;
 use exits::Signatures;
 use fuel::Price;
+use polled::Polled;
 use records::Exit;
 use start::LateStart;
 
@@ -43,12 +48,19 @@ use start::LateStart;
 /// offsets of operators.
 pub const FIRST_CALL_LOCATION: u32 = 1 << 31;
 
+/// The source location of calls of the host that no table knows. Cranelift keeps locations as
+/// distances from the first one, and takes that of -1 for none.
+pub const HOST_CALL_LOCATION: u32 = u32::MAX - 1;
+
 /// The state of the pass.
 struct Translator<'a, 'f> {
     b: FunctionBuilder<'f>,
     module: &'a Module,
     function: u32,
     options: Options,
+    tuning: Tuning,
+    /// Whether the code begins at the start of the function, so that a call of it can go there.
+    own_code: bool,
     sites: &'a Sites,
     reader: BinaryReader<'a>,
     /// Where the operator at hand begins.
@@ -59,7 +71,7 @@ struct Translator<'a, 'f> {
     memory: MemoryAt,
     locals: Vec<Variable>,
     operands: Vec<Value>,
-    frames: Vec<Frame>,
+    frames: Vec<Frame<'a>>,
     /// Calls so far; code offsets are filled in later.
     calls: Vec<NativeCall>,
     signatures: Signatures,
@@ -70,6 +82,8 @@ struct Translator<'a, 'f> {
     price: Option<Price>,
     /// Where the code begins, if not at the start.
     late: Option<LateStart>,
+    /// Which loops have had calls that look whether to stop.
+    polled: Polled,
     /// Whether something in the body may run long or deep, so that its entry has to check.
     is_leaf: bool,
 }
@@ -92,12 +106,13 @@ pub fn translate(
         Entry::Loop(_) => abi::loop_signature(ty),
     };
     let b = FunctionBuilder::new(function, &mut scratch.builder);
-    let made = Translator::start(b, request, &sites, body).and_then(|mut translator| {
-        translator.body()?;
-        let Translator { b, calls, .. } = translator;
-        b.finalize(target.isa().frontend_config());
-        Ok(calls)
-    });
+    let made =
+        Translator::start(b, request, target.tuning, &sites, body).and_then(|mut translator| {
+            translator.body()?;
+            let Translator { b, calls, .. } = translator;
+            b.finalize(target.isa().frontend_config());
+            Ok(calls)
+        });
     if made.is_err() {
         // What was left half built must not meet the next function.
         scratch.builder = FunctionBuilderContext::new();
@@ -178,10 +193,9 @@ impl<'a> Translator<'a, '_> {
             Opcode::TableSize => self.table_size(),
             Opcode::TableGet => self.table_get(),
             Opcode::TableSet => self.table_set(),
+            Opcode::MemoryCopy | Opcode::MemoryFill => self.copy_or_fill(opcode),
             Opcode::MemoryGrow
             | Opcode::MemoryInit
-            | Opcode::MemoryCopy
-            | Opcode::MemoryFill
             | Opcode::DataDrop
             | Opcode::TableInit
             | Opcode::TableCopy

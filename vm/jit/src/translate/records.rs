@@ -159,7 +159,7 @@ impl Translator<'_, '_> {
             self.b.switch_to_block(block);
             record = param;
         }
-        self.return_dummy()?;
+        self.return_dummy(record)?;
         Ok(first)
     }
 
@@ -179,12 +179,17 @@ impl Translator<'_, '_> {
         self.b.ins().store(flags, value, record, offset);
     }
 
-    fn return_dummy(&mut self) -> Result<(), CompileError> {
+    /// Returns what nobody looks at: what is at hand, and needs no register of its own.
+    fn return_dummy(&mut self, record: Value) -> Result<(), CompileError> {
         let ty = type_of(self.module, self.function)?;
         let mut dummies = Vec::new();
         for (&ty, place) in ty.results().iter().zip(result_places(ty.results())) {
             if let ResultPlace::Register(_) = place {
-                dummies.push(self.zero(clif(ty)));
+                dummies.push(match clif(ty) {
+                    types::I64 => record,
+                    types::I32 => self.b.ins().ireduce(types::I32, record),
+                    ty => self.zero(ty),
+                });
             }
         }
         self.b.ins().return_(&dummies);

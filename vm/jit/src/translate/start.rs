@@ -21,6 +21,7 @@ use super::{Translator, invalid, type_of};
 use crate::abi::{self, Regions, clif};
 use crate::budget::Budget;
 use crate::emit::MemoryAt;
+use crate::tuning::Tuning;
 
 /// A start at a loop.
 pub struct LateStart {
@@ -46,7 +47,8 @@ const CELL_BYTES: i32 = 16;
 impl<'a, 'f> Translator<'a, 'f> {
     /// Everything in front of the first operator.
     pub fn start(
-        mut b: FunctionBuilder<'f>, request: &Request<'a>, sites: &'a Sites, body: &'a [u8],
+        mut b: FunctionBuilder<'f>, request: &Request<'a>, tuning: Tuning, sites: &'a Sites,
+        body: &'a [u8],
     ) -> Result<Self, CompileError> {
         let module = request.module;
         let ty = type_of(module, request.function)?;
@@ -68,6 +70,8 @@ impl<'a, 'f> Translator<'a, 'f> {
             module,
             function: request.function,
             options: request.options,
+            tuning,
+            own_code: request.entry == Entry::Start,
             sites,
             reader,
             offset: 0,
@@ -84,6 +88,7 @@ impl<'a, 'f> Translator<'a, 'f> {
             exits: Vec::new(),
             price: None,
             late: None,
+            polled: Default::default(),
             is_leaf: true,
         };
         translator.budget.spend(sites.locals().len())?;
@@ -154,7 +159,7 @@ impl<'a, 'f> Translator<'a, 'f> {
     }
 
     /// Takes the operands below a block from their variables again.
-    pub fn take_kept(&mut self, frame: &Frame) {
+    pub fn take_kept(&mut self, frame: &Frame<'_>) {
         let Some(late) = &self.late else { return };
         if !frame.kept {
             return;

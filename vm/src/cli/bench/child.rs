@@ -116,10 +116,7 @@ impl Runner {
         let mut command = Command::new("/proc/self/exe");
         command.arg0("brant").args(["run", "--tier", report::name(tier)]);
         // Every run compiles what it needs, or the first one would be slower than the others.
-        if !self.words.iter().any(|word| word == "--no-cache") {
-            command.arg("--no-cache");
-        }
-        command.arg("--report-to").arg(&self.stats.path);
+        command.args(["--no-cache", "--report-to"]).arg(&self.stats.path);
         command.args(&self.words).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let start = Instant::now();
         let mut child = command.spawn()?;

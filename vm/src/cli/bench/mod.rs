@@ -40,6 +40,7 @@ pub struct BenchOptions {
 pub const AFTER_HELP: &str = "\
 Every option of `brant run` that grants, limits or repeats is taken, and holds in each run.
 Standard input is read once and given to each run from its start; output is compared and not shown.
+The cache of compiled code is left alone (`--no-cache`): each run compiles what it needs.
 
 What the rows mean (medians of all runs of a tier):
   time            from the start of the process to its end
@@ -59,8 +60,7 @@ What the rows mean (medians of all runs of a tier):
                   before, `-` where compiled code is not clearly faster: by a tenth, and each run
 
 The exit code is that of the program if it fails, and 70 if tiers differ in what they print or how
-they end: that is a bug of brant. Only the depth at which a stack overflows may differ; it is the
-same in all tiers with `--deterministic`.";
+they end: that is a bug of brant. Only the depth at which a stack overflows may differ.";
 
 /// The tiers that this build has.
 const TIERS: &[Tier] = match cfg!(feature = "jit") {
@@ -151,6 +151,8 @@ fn refuse(run: &RunOptions) -> Result<(), Failure> {
 /// The words of a command line that are for each run: all but the verb and what is for `bench`.
 fn passed_on(words: &[OsString], program: &[OsString]) -> Vec<OsString> {
     const OWN: [&[u8]; 2] = [b"--runs", b"--format"];
+    // Each run has it anyway, and it can be given once.
+    const SET: &[u8] = b"--no-cache";
     let end = words.len() - program.len();
     let mut kept = Vec::new();
     let mut options = words[..end].iter().skip(2);
@@ -160,6 +162,7 @@ fn passed_on(words: &[OsString], program: &[OsString]) -> Vec<OsString> {
         match OWN.contains(&name) {
             true if name == bytes => drop(options.next()),
             true => {}
+            false if bytes == SET => {}
             false => kept.push(word.clone()),
         }
     }
@@ -241,6 +244,7 @@ mod tests {
         check("brant bench a.wasm", 1, "a.wasm");
         check("brant bench --runs 3 --dir x a.wasm --runs 4", 3, "--dir x a.wasm --runs 4");
         check("brant bench --runs=3 --format=json --fuel 9 -- a.wasm", 1, "--fuel 9 -- a.wasm");
+        check("brant bench --no-cache a.wasm --no-cache", 2, "a.wasm --no-cache");
         check("brant bench --format json --env A=--runs a.wasm", 1, "--env A=--runs a.wasm");
     }
 

@@ -1,10 +1,12 @@
-//! `brant inspect`: what is in a module.
+//! `brant inspect`: what is in a module or a snapshot.
 
 #[cfg_attr(not(feature = "jit"), path = "without_compiler.rs")]
 mod compiled;
+mod difference;
 mod functions;
 mod icode;
 mod sites;
+mod snapshot;
 mod survey;
 
 use std::io::Write;
@@ -13,22 +15,28 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use wasmparser::BinaryReaderError;
 
-use super::check;
 use super::exit::{Failure, LOAD};
-use super::input::{Input, argument};
+use super::input::{Input, argument, name};
 use super::options::Format;
 use super::table::{Table, printable};
 use super::units::show_bytes;
-use compiled::View;
+use super::{check, restore};
+use difference::Difference;
 use functions::Functions;
+use snapshot::View;
 use survey::Survey;
 
-/// Says what is in a module: imports, exports, sections, features.
+/// Says what is in a module: imports, exports, sections, features; or in a snapshot: threads, memory,
+/// descriptors.
 #[derive(clap::Args)]
 pub struct InspectOptions {
-    /// Text or bytecode; `-` is standard input.
+    /// Text, bytecode or a snapshot; `-` is standard input (not for snapshots).
     #[arg(value_name = "FILE")]
     file: PathBuf,
+
+    /// A second snapshot: shows what changed from the first one to it.
+    #[arg(value_name = "SNAPSHOT")]
+    other: Option<PathBuf>,
 
     /// Show where a function can stop, and what its state is there; FUNCTION is an index, a name or
     /// an export, and without it all are shown.
@@ -66,6 +74,10 @@ pub struct InspectOptions {
 
 /// Runs the verb.
 pub fn inspect(options: &InspectOptions) -> Result<u8, Failure> {
+    if let Some(report) = snapshots(options)? {
+        std::io::stdout().write_all(report.as_bytes())?;
+        return Ok(0);
+    }
     let mut input = Input::read(&options.file)?;
     if !input.is_bytecode() {
         input.bytes = check::assemble(&input, options.format)?;
@@ -78,10 +90,15 @@ pub fn inspect(options: &InspectOptions) -> Result<u8, Failure> {
         return icode::icode(&Functions::new(&input)?, wanted, format);
     }
     if let Some(wanted) = &options.clif {
-        return compiled::compiled(&Functions::new(&input)?, wanted, View::Clif, format);
+        return compiled::compiled(&Functions::new(&input)?, wanted, compiled::View::Clif, format);
     }
     if let Some(wanted) = &options.native {
-        return compiled::compiled(&Functions::new(&input)?, wanted, View::Native, format);
+        return compiled::compiled(
+            &Functions::new(&input)?,
+            wanted,
+            compiled::View::Native,
+            format,
+        );
     }
     let survey = Survey::new(&input.bytes)
         .map_err(|error| malformed(&input.name, &error, options.format))?;
@@ -91,6 +108,27 @@ pub fn inspect(options: &InspectOptions) -> Result<u8, Failure> {
     };
     std::io::stdout().write_all(report.as_bytes())?;
     Ok(0)
+}
+
+/// The report about a snapshot, or about two; none if the first file is none.
+fn snapshots(options: &InspectOptions) -> Result<Option<String>, Failure> {
+    if !restore::is_snapshot_file(options.file.as_os_str()) {
+        return match &options.other {
+            None => Ok(None),
+            Some(_) => Err(Failure::usage(format!("`{}` is no snapshot", name(&options.file)))
+                .with_help("two files are compared if both are snapshots")),
+        };
+    }
+    let view = View::open(&options.file)?;
+    let is_text = options.format == Format::Text;
+    let Some(other) = &options.other else {
+        let report = if is_text { view.text() } else { format!("{}\n", view.json()) };
+        return Ok(Some(report));
+    };
+    let other = View::open(other)?;
+    let difference = Difference::new(&view, &other)?;
+    let report = if is_text { difference.text() } else { format!("{}\n", difference.json()) };
+    Ok(Some(report))
 }
 
 fn malformed(name: &str, error: &BinaryReaderError, format: Format) -> Failure {

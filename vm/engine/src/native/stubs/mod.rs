@@ -4,6 +4,7 @@
 //! compiled code.
 
 #[cfg_attr(all(native_code, target_arch = "x86_64"), path = "x86_64.rs")]
+#[cfg_attr(all(native_code, target_arch = "aarch64"), path = "aarch64.rs")]
 #[cfg_attr(not(native_code), path = "without.rs")]
 mod host;
 

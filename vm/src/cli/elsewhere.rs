@@ -1,0 +1,100 @@
+//! The terminal of a program that has left: it shows what the program writes, brings it what is
+//! typed, passes signals on, and ends as the program ends.
+
+use std::io::{IsTerminal, Read, Write};
+use std::sync::mpsc::channel;
+
+use brant::Process;
+use brant::control::Left;
+use brant::node::{Copy, Ended, NodeError, Peer, Position, Terminal, Whereabouts, relay};
+
+use super::exit::{Failure, MOVED};
+use super::terminal::FilteredOutput;
+
+/// Whether control sequences reach the terminal as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// They do.
+    Full,
+    /// Those that only draw do.
+    Drawing,
+}
+
+/// Stays as the terminal of a program that has left, or lets it go.
+pub fn stay(left: Left, mut process: Process, trust: Trust) -> Failure {
+    let Left { mut departed, route, position, lets_go } = left;
+    if lets_go {
+        departed.wait_until_durable(&mut process, &route);
+        return Failure::quiet(MOVED);
+    }
+    let at = Whereabouts {
+        id: departed.id(),
+        address: route.address.clone(),
+        credentials: route.credentials.clone(),
+        goes_on: true,
+    };
+    let peer = departed.take_peer();
+    let mut copy = Some((process, departed));
+    let outcome = be_terminal(peer, at, position, trust, &mut |what| match (what, &mut copy) {
+        (Copy::Wanted(peer), Some((process, departed))) => departed.send_again(process, peer),
+        (Copy::Wanted(_), None) => Err(NodeError::refused("the node has lost the program", "")),
+        (Copy::Needless, kept) => {
+            if let Some((process, mut departed)) = kept.take() {
+                departed.say_durable();
+                // Its mappings go with this process: one by one they would only take time.
+                std::mem::forget(process);
+            }
+            Ok(())
+        }
+    });
+    // As a run does: the system takes everything back at once.
+    std::mem::forget(copy);
+    outcome
+}
+
+/// Is the terminal of a program until it ends, and ends as it does.
+pub fn be_terminal(
+    peer: Option<Peer>, at: Whereabouts, start: Position, trust: Trust, copy: brant::node::Keep<'_>,
+) -> Failure {
+    let terminal = match terminal(trust) {
+        Ok(terminal) => terminal,
+        Err(error) => return Failure::load(format!("no terminal can be attached: {error}")),
+    };
+    match relay(peer, at, start, terminal, copy) {
+        Ok(Ended { code, text, .. }) if text.is_empty() => Failure::quiet(code),
+        Ok(Ended { code, text, .. }) => Failure { code, ..Failure::load(text) },
+        Err(error) => failure(&error),
+    }
+}
+
+/// What a node says, as a failure of the command.
+pub fn failure(error: &NodeError) -> Failure {
+    let failure = Failure::load(super::table::printable(&error.to_string()));
+    match error.remedy() {
+        Some(remedy) => failure.with_help(super::table::printable(remedy)),
+        None => failure,
+    }
+}
+
+/// The terminal of this process.
+fn terminal(trust: Trust) -> std::io::Result<Terminal> {
+    let output = |is_terminal: bool, stream: Box<dyn Write + Send>| -> Box<dyn Write + Send> {
+        match is_terminal && trust == Trust::Drawing {
+            true => Box::new(FilteredOutput::new(stream)),
+            false => stream,
+        }
+    };
+    let outputs = [
+        output(std::io::stdout().is_terminal(), Box::new(std::io::stdout())),
+        output(std::io::stderr().is_terminal(), Box::new(std::io::stderr())),
+    ];
+    let (mut reader, writer) = std::io::pipe()?;
+    brant_engine::pass_termination_to(writer.into());
+    let (sender, signals) = channel();
+    let pass_on = move || {
+        let mut number = [0];
+        while reader.read_exact(&mut number).is_ok() && sender.send(number[0]).is_ok() {}
+    };
+    std::thread::Builder::new().name("brant-pipe".to_owned()).spawn(pass_on)?;
+    Ok(Terminal { outputs, input: Some(Box::new(std::io::stdin())), signals: Some(signals) })
+}

@@ -1,0 +1,416 @@
+//! A program leaves: the side of the host that it leaves, be that a `brant run` or a node.
+//!
+//! A thread of its own connects, offers, and sends rounds of pages while the guest runs. Then it asks
+//! the guest's thread to stand, which sends the rest and settles who owns the process:
+//!
+//! ```text
+//! mover's thread   connect, Offer, Accept, code, rounds .... asks ..
+//! guest's thread   runs .........................................  stands: rest, Commit, Owned
+//! ```
+//!
+//! Until the guest stands nothing has happened to it, whatever goes wrong on the way.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use brant_engine::{ModuleBytes, WriteTracker};
+use brant_mobility::migration::{
+    Message, Mode, Offer, ProcessId, Progress, Source, SourceDoes, SourceHears, Stage,
+};
+
+use super::peer::{NodeError, Peer, unexpected};
+use super::send::{
+    self, hear, propose, send_again, send_changed, send_code, send_rounds, send_state, send_written,
+};
+use super::{Address, Credentials};
+use crate::remote::Piece;
+use crate::{Interrupt, Process};
+
+/// The guest is asked again after this time: a request that came while it was asked something else
+/// may have been taken for that.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Where a process goes, and how.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The node that takes it.
+    pub address: Address,
+    /// Who we are, for nodes that are called over the network.
+    pub credentials: Option<Credentials>,
+    /// How its memory moves.
+    pub mode: Mode,
+}
+
+/// Which process moves.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Its name.
+    pub id: ProcessId,
+    /// The epoch that it has here.
+    pub epoch: u64,
+    /// The name of its program.
+    pub name: String,
+}
+
+/// Hears how far a move has come, and in the end why it failed or that it is done.
+pub type Report = Box<dyn FnMut(Result<Progress, &NodeError>) + Send>;
+
+/// A process that is about to leave.
+pub struct Departing {
+    meeting: Arc<Meeting>,
+    identity: Identity,
+    route: Route,
+}
+
+/// Where the mover's thread and the guest's meet.
+#[derive(Default)]
+struct Meeting {
+    place: Mutex<Place>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+enum Place {
+    /// The mover is still busy.
+    #[default]
+    Empty,
+    /// The guest shall stand.
+    Due(Box<Sending>),
+    /// The guest has taken over, or it came to nothing.
+    Over,
+}
+
+/// A move that is under way.
+struct Sending {
+    ahead: Ahead,
+    report: Report,
+}
+
+/// What could be done while the guest ran.
+struct Ahead {
+    peer: Peer,
+    offer: Offer,
+    source: Source,
+    progress: Progress,
+    began: Instant,
+    tracker: Option<WriteTracker>,
+}
+
+/// What came of a guest that stood.
+pub enum Stood {
+    /// It goes on here.
+    GoesOn,
+    /// It is elsewhere.
+    Departed(Box<Departed>),
+}
+
+/// A process that is elsewhere now.
+pub struct Departed {
+    /// The connection on which it went, until its terminal takes it.
+    peer: Option<Peer>,
+    /// Whether the destination could start it again by itself.
+    pub is_durable: bool,
+    /// What it was offered as, to be offered once more.
+    offer: Offer,
+    /// Output that nobody had seen.
+    kept: Vec<Piece>,
+    progress: Progress,
+    began: Instant,
+    report: Report,
+}
+
+impl Meeting {
+    fn lock(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Departing {
+    /// Begins to move a process that stands; it can go on at once.
+    ///
+    /// # Errors
+    /// It holds what cannot be moved.
+    pub fn begin(
+        process: &mut Process, identity: Identity, route: Route, mut report: Report,
+    ) -> Result<Departing, NodeError> {
+        let offer = send::offer(process, &identity)?;
+        let code: Vec<ModuleBytes> = process
+            .modules
+            .iter()
+            .map(|(_, module)| module.engine_module().shared_bytes())
+            .collect();
+        let meeting = Arc::new(Meeting::default());
+        let interrupt = process.interrupt_handle();
+        let (ours, its_route) = (meeting.clone(), route.clone());
+        // Whatever is written from here on is noticed. Where that cannot be had the guest stands
+        // while everything is sent.
+        let tracker = match route.mode {
+            Mode::Live => process.store.track_writes().ok(),
+            Mode::Cold => None,
+        };
+        let move_it = move || match Ahead::go(offer, &code, tracker, &its_route, &mut report) {
+            Ok(ahead) => ours.ask(Sending { ahead, report }, &interrupt),
+            Err(error) => {
+                report(Err(&error));
+                *ours.lock() = Place::Over;
+            }
+        };
+        std::thread::Builder::new().name("brant-move".to_owned()).spawn(move_it)?;
+        Ok(Departing { meeting, identity, route })
+    }
+
+    /// Whether the guest is asked to stand.
+    pub fn is_due(&self) -> bool {
+        matches!(*self.meeting.lock(), Place::Due(_))
+    }
+
+    /// Whether the move came to nothing before the guest had to stand.
+    pub fn is_over(&self) -> bool {
+        matches!(*self.meeting.lock(), Place::Over)
+    }
+
+    /// Sends the rest of a process that stands, and settles whose it is. `fence` brings to the disk
+    /// that it was given up; `kept` is output that nobody has seen yet.
+    pub fn stand(
+        self, process: &mut Process, kept: &[Piece], mut fence: impl FnMut(u64) -> io::Result<()>,
+    ) -> Stood {
+        let place = std::mem::replace(&mut *self.meeting.lock(), Place::Over);
+        self.meeting.changed.notify_all();
+        let Place::Due(sending) = place else { return Stood::GoesOn };
+        let Sending { ahead, report } = *sending;
+        let Ahead { mut peer, offer, mut source, progress, began, tracker } = ahead;
+        let stood = Instant::now();
+        let mut leaving = Leaving { process, kept, offer, progress, report, tracker };
+        // From `Accept` on.
+        let mut does = SourceDoes::Send;
+        let mut is_durable = false;
+        loop {
+            let heard = match does {
+                SourceDoes::Send if source == Source::Sends => leaving.send_rest(&mut peer),
+                SourceDoes::Send => leaving.send_all(&mut peer),
+                SourceDoes::Commit => leaving.commit(&mut peer),
+                SourceDoes::Settle => {
+                    std::thread::sleep(Duration::from_millis(100));
+                    leaving.settle(&mut peer, &self.route)
+                }
+                SourceDoes::Keep | SourceDoes::Release => break,
+                SourceDoes::GoOn => return Stood::GoesOn,
+                SourceDoes::Offer => Err(unexpected("an offer")),
+            };
+            // It is given up on the disk before anybody hears of it.
+            let heard = match heard {
+                Ok(SourceHears::Prepared) if source.may_run() => {
+                    let fenced = fence(leaving.offer.epoch);
+                    fenced.map(|()| SourceHears::Prepared).map_err(NodeError::from)
+                }
+                other => other,
+            };
+            let hears = match &heard {
+                Ok(hears) => *hears,
+                // Whatever went wrong before the process was given up, it goes on.
+                Err(error) if source.may_run() => {
+                    (leaving.report)(Err(error));
+                    SourceHears::Refuse
+                }
+                Err(_) => SourceHears::Cut,
+            };
+            if let SourceHears::Owned { is_durable: durable } = hears {
+                is_durable = durable;
+            }
+            does = source.hears(hears);
+            if does == SourceDoes::GoOn && heard.is_ok() {
+                let lost = NodeError::refused("the node has not kept the program", "try again");
+                (leaving.report)(Err(&lost));
+            }
+        }
+        let Leaving { mut progress, mut report, offer, .. } = leaving;
+        progress.stage = Stage::Moved;
+        progress.downtime_ns = stood.elapsed().as_nanos() as u64;
+        progress.ns = began.elapsed().as_nanos() as u64;
+        progress.bytes = peer.sender.bytes;
+        report(Ok(progress));
+        let kept = kept.to_vec();
+        let peer = Some(peer);
+        let departed = Departed { peer, is_durable, offer, kept, progress, began, report };
+        Stood::Departed(Box::new(departed))
+    }
+
+    /// Which process it is, and where it goes.
+    pub fn what(&self) -> (&Identity, &Route) {
+        (&self.identity, &self.route)
+    }
+}
+
+impl Drop for Departing {
+    fn drop(&mut self) {
+        // The mover need not ask for ever.
+        *self.meeting.lock() = Place::Over;
+        self.meeting.changed.notify_all();
+    }
+}
+
+impl Meeting {
+    /// Asks the guest to stand until it does.
+    fn ask(&self, sending: Sending, interrupt: &Interrupt) {
+        let mut place = self.lock();
+        *place = Place::Due(Box::new(sending));
+        while matches!(*place, Place::Due(_)) {
+            interrupt.interrupt();
+            let waited = self.changed.wait_timeout(place, ASK_AGAIN);
+            place = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Ahead {
+    /// Does what can be done while the guest runs.
+    fn go(
+        offer: Offer, code: &[ModuleBytes], mut tracker: Option<WriteTracker>, route: &Route,
+        report: &mut Report,
+    ) -> Result<Ahead, NodeError> {
+        let began = Instant::now();
+        let mut peer = Peer::connect(&route.address, route.credentials.as_ref())?;
+        let mut source = Source::Owns;
+        source.hears(SourceHears::Move);
+        let wanted = propose(&mut peer, &offer)?;
+        source.hears(SourceHears::Accept);
+        send_code(&mut peer, code, &wanted)?;
+        let mut progress = Progress {
+            stage: Stage::Accepted,
+            round: 0,
+            pages: 0,
+            bytes: peer.sender.bytes,
+            ns: began.elapsed().as_nanos() as u64,
+            downtime_ns: 0,
+        };
+        report(Ok(progress));
+        if let Some(tracker) = &mut tracker {
+            let sent = send_rounds(tracker, &mut peer, report);
+            progress.pages = sent.map_err(|error| why(error, &mut peer))?;
+        }
+        Ok(Ahead { peer, offer, source, progress, began, tracker })
+    }
+}
+
+/// A process that stands and is sent.
+struct Leaving<'a> {
+    process: &'a mut Process,
+    kept: &'a [Piece],
+    offer: Offer,
+    progress: Progress,
+    report: Report,
+    tracker: Option<WriteTracker>,
+}
+
+/// Why a destination does not take any more: it may have said so before it closed the connection.
+fn why(error: NodeError, peer: &mut Peer) -> NodeError {
+    match error.is_cut().then(|| hear(peer)) {
+        Some(Err(refused @ NodeError::Refused { .. })) => refused,
+        _ => error,
+    }
+}
+
+impl Leaving<'_> {
+    /// What was not sent while the guest ran.
+    fn send_rest(&mut self, peer: &mut Peer) -> Result<SourceHears, NodeError> {
+        let memories = self.process.store.memory_sizes_wasm_pages();
+        peer.send(&Message::Sizes { memories })?;
+        self.progress.pages += match &mut self.tracker {
+            Some(tracker) => {
+                let written = send_written(tracker, &mut peer.sender)?;
+                let tracked = |memory| tracker.tracked_pages(memory);
+                written + send_changed(self.process, tracked, &mut peer.sender)?
+            }
+            None => send_changed(self.process, |_| 0, &mut peer.sender)?,
+        };
+        send_state(self.process, self.kept, &mut peer.sender)?;
+        hear(peer)
+    }
+
+    /// Everything once more, from the offer on.
+    fn send_all(&mut self, peer: &mut Peer) -> Result<SourceHears, NodeError> {
+        send_again(self.process, &self.offer, self.kept, peer)
+    }
+
+    fn commit(&mut self, peer: &mut Peer) -> Result<SourceHears, NodeError> {
+        let Offer { id, epoch, .. } = self.offer;
+        peer.send(&Message::Commit { id, epoch })?;
+        hear(peer)
+    }
+
+    /// Asks what became of a process that was given up.
+    fn settle(&mut self, peer: &mut Peer, route: &Route) -> Result<SourceHears, NodeError> {
+        *peer = Peer::connect(&route.address, route.credentials.as_ref())?;
+        let Offer { id, epoch, .. } = self.offer;
+        peer.send(&Message::Settle { id, epoch })?;
+        hear(peer)
+    }
+}
+
+impl Departed {
+    /// Sends the process once more, to a destination that owns it and has lost its state.
+    ///
+    /// # Errors
+    /// The connection breaks, or the destination cannot take it now.
+    pub fn send_again(&self, process: &mut Process, peer: &mut Peer) -> Result<(), NodeError> {
+        match send_again(process, &self.offer, &self.kept, peer)? {
+            SourceHears::Prepared => {}
+            _ => return Err(unexpected("no answer")),
+        }
+        let Offer { id, epoch, .. } = self.offer;
+        peer.send(&Message::Commit { id, epoch })?;
+        match hear(peer)? {
+            SourceHears::Owned { .. } => Ok(()),
+            _ => Err(unexpected("no answer")),
+        }
+    }
+
+    /// Waits until the destination could start the process again by itself.
+    pub fn wait_until_durable(&mut self, process: &mut Process, route: &Route) {
+        while !self.is_durable {
+            std::thread::sleep(Duration::from_millis(10));
+            if self.ask_whether_durable(process, route).is_err() {
+                self.peer = None;
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        }
+        self.say_durable();
+    }
+
+    fn ask_whether_durable(
+        &mut self, process: &mut Process, route: &Route,
+    ) -> Result<(), NodeError> {
+        let mut peer = match self.peer.take() {
+            Some(peer) => peer,
+            None => Peer::connect(&route.address, route.credentials.as_ref())?,
+        };
+        let Offer { id, epoch, .. } = self.offer;
+        peer.send(&Message::Settle { id, epoch })?;
+        match hear(&mut peer)? {
+            SourceHears::Owned { is_durable } => self.is_durable = is_durable,
+            SourceHears::Wanted => self.send_again(process, &mut peer)?,
+            _ => return Err(unexpected("no answer")),
+        }
+        self.peer = Some(peer);
+        Ok(())
+    }
+
+    /// The connection on which it went, for its terminal.
+    pub fn take_peer(&mut self) -> Option<Peer> {
+        self.peer.take()
+    }
+
+    /// Tells whoever asked for the move that the destination could start the process again.
+    pub fn say_durable(&mut self) {
+        self.progress.stage = Stage::Durable;
+        self.progress.ns = self.began.elapsed().as_nanos() as u64;
+        let progress = self.progress;
+        (self.report)(Ok(progress));
+    }
+
+    /// The name of the process.
+    pub fn id(&self) -> ProcessId {
+        self.offer.id
+    }
+}

@@ -1,0 +1,237 @@
+//! A program comes: the side of the node, from the offer to the record on the disk.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Instant;
+
+use brant_mobility::migration::{
+    Destination, DestinationDoes, DestinationHears, Held, Message, Offer, ProcessId, Refusal,
+};
+
+use super::arrive::{Came, Coming};
+use super::daemon::{Entry, Shared};
+use super::hosted::Hosted;
+use super::keep::NodeKeeper;
+use super::peer::{Incoming, NodeError, Peer, Sender};
+
+/// The frames of a process that has come, in a file that is not on the disk yet.
+pub(super) struct Kept {
+    pub name: String,
+    pub file: File,
+}
+
+/// A process is offered: takes it in up to where it is prepared.
+pub(super) fn offered(
+    shared: &Arc<Shared>, peer: &mut Peer, offer: Offer,
+) -> Result<(), NodeError> {
+    let (id, epoch) = (offer.id, offer.epoch);
+    let attempt = {
+        let mut table = shared.table();
+        let entry = table.entry(id).or_default();
+        match entry.ownership.hears(DestinationHears::Offer { epoch }) {
+            DestinationDoes::Accept => {
+                entry.attempt += 1;
+                entry.prepared = None;
+                entry.attempt
+            }
+            _ => {
+                let refusal = Refusal {
+                    what: "the process".to_owned(),
+                    why: "is here already, or has been since".to_owned(),
+                    remedy: "look for it: `brant ps NODE`".to_owned(),
+                    ..Refusal::default()
+                };
+                return Ok(peer.send(&Message::Refuse { refusal })?);
+            }
+        }
+    };
+    let came = receive(shared, peer, offer, attempt);
+    match came {
+        Ok((came, kept)) => {
+            let mut table = shared.table();
+            let entry = table.entry(id).or_default();
+            // Somebody else has begun to bring it meanwhile.
+            let is_last = entry.attempt == attempt;
+            if is_last
+                && entry.ownership.hears(DestinationHears::Complete) == DestinationDoes::SayPrepared
+            {
+                entry.prepared = Some((came, kept));
+                entry.prepared_at = Some(Instant::now());
+                drop(table);
+                return Ok(peer.send(&Message::Prepared {})?);
+            }
+            drop(table);
+            let why = "the process came on another connection".to_owned();
+            Err(NodeError::Peer(why))
+        }
+        Err(error) => {
+            forget(shared, id, attempt);
+            let refusal = match &error {
+                NodeError::Io(_) => return Err(error),
+                NodeError::Refused { .. } => return Ok(()),
+                other => Refusal {
+                    what: "the process".to_owned(),
+                    why: format!("cannot go on here: {other}"),
+                    ..Refusal::default()
+                },
+            };
+            peer.send(&Message::Refuse { refusal })?;
+            // What is left of it is still on its way: the connection is of no use any more.
+            Err(error)
+        }
+    }
+}
+
+/// Lets go of an attempt that came to nothing.
+fn forget(shared: &Shared, id: ProcessId, attempt: u64) {
+    let mut table = shared.table();
+    let Some(entry) = table.get_mut(&id).filter(|entry| entry.attempt == attempt) else { return };
+    entry.ownership.hears(DestinationHears::Cut);
+    // Nobody shall fill the table with names.
+    if entry.ownership == Destination::Nothing {
+        table.remove(&id);
+        drop(table);
+        shared.folder.forget(id);
+    }
+}
+
+fn receive(
+    shared: &Shared, peer: &mut Peer, offer: Offer, attempt: u64,
+) -> Result<(Came, Kept), NodeError> {
+    let (id, epoch) = (offer.id, offer.epoch);
+    let grant = shared.config.grants.of(&offer.name);
+    let (mut coming, wanted) = match Coming::new(offer, grant, &shared.folder) {
+        Ok(coming) => coming,
+        Err(refusal) => {
+            let error = NodeError::refused(refusal.why.clone(), refusal.remedy.clone());
+            peer.send(&Message::Refuse { refusal })?;
+            return Err(error);
+        }
+    };
+    shared.folder.prepare(id)?;
+    let name = format!("came-{epoch}-{attempt}");
+    let mut kept = Sender::to_file(shared.folder.new_frames(id, &name)?);
+    kept.send(&Message::Offered { offer: Box::new(coming.offer.clone()) })?;
+    peer.receiver.keep(kept);
+    peer.send(&Message::Accept { wanted })?;
+    loop {
+        match peer.receiver.receive_frame()? {
+            Incoming::Message(Message::Ping {}) => peer.sender.send(&Message::Pong {})?,
+            incoming => {
+                if coming.take(incoming, &shared.folder)? {
+                    break;
+                }
+            }
+        }
+    }
+    let cannot = |why: String| NodeError::Peer(format!("the node cannot keep it: {why}"));
+    let kept = peer.receiver.take_kept().ok_or_else(|| cannot("no frames were kept".to_owned()))?;
+    let file = kept.into_file().map_err(|error| cannot(error.to_string()))?;
+    Ok((coming.finish()?, Kept { name, file }))
+}
+
+/// The source has given a process up, or asks what became of it.
+pub(super) fn settled(
+    shared: &Arc<Shared>, id: ProcessId, hears: DestinationHears,
+) -> Result<Message, NodeError> {
+    let mut table = shared.table();
+    let Some(entry) = table.get_mut(&id) else { return Ok(Message::Lost {}) };
+    let before = entry.ownership;
+    match entry.ownership.hears(hears) {
+        DestinationDoes::Own => {
+            let owned = own(shared, id, entry);
+            if owned.is_err() {
+                // Nothing was promised: the source asks again.
+                entry.ownership = before;
+            }
+            owned.map(|()| Message::Owned { is_durable: false })
+        }
+        DestinationDoes::SayOwned { is_durable } => Ok(Message::Owned { is_durable }),
+        DestinationDoes::SayWanted => Ok(Message::Wanted {}),
+        _ => {
+            entry.prepared = None;
+            if entry.ownership == Destination::Nothing {
+                table.remove(&id);
+            }
+            Ok(Message::Lost {})
+        }
+    }
+}
+
+/// Brings to the disk that a process is owned here, and runs it.
+fn own(shared: &Arc<Shared>, id: ProcessId, entry: &mut Entry) -> Result<(), NodeError> {
+    let Some((came, kept)) = entry.prepared.take() else {
+        return Err(NodeError::Peer("nothing was prepared".to_owned()));
+    };
+    let (left, ended) = (entry.left.take(), entry.ended.take());
+    entry.name.clone_from(&came.offer.name);
+    (entry.has_moved, entry.is_settled, entry.is_buried) = (false, false, false);
+    (entry.checkpoint, entry.is_let_go) = (None, false);
+    if let Err(error) = shared.folder.put(id, &entry.record()) {
+        (entry.prepared, entry.left, entry.ended) = (Some((came, kept)), left, ended);
+        return Err(error.into());
+    }
+    let Came { process, remote, offer } = came;
+    entry.durable_input = offer.resources.stream_bytes[0];
+    let keeper = NodeKeeper::new(shared.clone(), id, remote.clone());
+    entry.hosted = Some(Hosted::start(id, process, remote, keeper)?);
+    let shared = shared.clone();
+    let sync = move || {
+        let Kept { name, file } = kept;
+        if let Err(error) = file.sync_data() {
+            // The next checkpoint may fare better.
+            return eprintln!("brant: process {id} is not on the disk: {error}");
+        }
+        made_durable(&shared, id, name, None);
+    };
+    std::thread::Builder::new().name("brant-sync".to_owned()).spawn(sync)?;
+    Ok(())
+}
+
+/// The frames in this file are on the disk: the process starts again from them.
+pub(super) fn made_durable(shared: &Shared, id: ProcessId, name: String, input: Option<u64>) {
+    let mut table = shared.table();
+    let Some(entry) = table.get_mut(&id) else { return };
+    if !entry.ownership.runs() {
+        return;
+    }
+    let old = entry.checkpoint.replace(name);
+    if let Err(error) = shared.folder.put(id, &entry.record()) {
+        eprintln!("brant: process {id}: {error}");
+        entry.checkpoint = old;
+        return;
+    }
+    if let Some(input) = input {
+        entry.durable_input = input;
+    }
+    entry.ownership.hears(DestinationHears::Durable);
+    let checkpoint = entry.checkpoint.clone();
+    let hosted = entry.hosted.clone();
+    drop(table);
+    shared.folder.tidy(id, checkpoint.as_deref());
+    shared.changed.notify_all();
+    hosted.inspect(|hosted| hosted.remote.has_news());
+}
+
+/// Whether a process of this node could be started again by itself.
+pub(super) fn is_durable(entry: &Entry) -> bool {
+    matches!(entry.ownership, Destination::Owns { held: Held::Durable, .. })
+}
+
+/// When a process came that does not run yet.
+pub(super) type Prepared = (Came, Kept);
+
+/// Prepared processes are let go of after a while: their sources ask before they give up.
+pub(super) fn sweep(shared: &Shared, now: Instant) {
+    let mut table = shared.table();
+    table.retain(|_, entry| {
+        let is_old = entry.prepared_at.is_some_and(|at| now.duration_since(at) > PREPARED_FOR);
+        if is_old && matches!(entry.ownership, Destination::Prepared { .. }) {
+            (entry.prepared, entry.prepared_at) = (None, None);
+            entry.ownership = entry.ownership.restarted();
+        }
+        entry.ownership != Destination::Nothing
+    });
+}
+
+const PREPARED_FOR: std::time::Duration = std::time::Duration::from_secs(60);

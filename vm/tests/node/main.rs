@@ -1,0 +1,8 @@
+//! Nodes: programs that leave a terminal, come to a node, move on, and end; with real processes, real
+//! sockets and SIGKILL.
+
+mod bed;
+mod hostile;
+mod moves;
+mod rows;
+mod survival;

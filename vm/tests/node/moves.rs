@@ -1,0 +1,243 @@
+//! A program goes on elsewhere, and its terminal does not notice.
+
+use std::io::{Read, Write};
+use std::process::Stdio;
+
+use crate::bed::{Bed, Running, counted, program};
+
+#[test]
+fn a_program_counts_on_through_two_nodes_without_gap_or_repeat() {
+    let bed = Bed::new();
+    let (_one, _two) = (bed.node("one", &[]), bed.node("two", &[]));
+    let mut run = bed.run("run", &[&program("counter.wat"), "14"]);
+    bed.until_line("run", "2");
+    bed.migrate(&run, "one", &["--cold"]);
+    bed.until_line("run", "5");
+    let id = bed.only_id("one");
+    let (one, two) = (bed.address("one"), bed.address("two"));
+    bed.does(&["migrate", &id, &two, "--from", &one]);
+    assert_eq!(bed.only_id("two"), id);
+    assert!(bed.list(&one).is_empty(), "it is at one place only");
+    assert_eq!(run.code(), 0);
+    assert_eq!(bed.output("run"), counted(14));
+    assert_eq!(bed.errors("run"), "");
+}
+
+#[test]
+fn a_program_moves_over_the_network_and_strangers_do_not_get_in() {
+    let bed = Bed::new();
+    bed.does(&["node", "init", "tls"]);
+    bed.does(&["node", "init", "others"]);
+    // The port is the system's choice.
+    let state = bed.path("state");
+    let mut command = bed.brant(&["node", "--listen", "127.0.0.1:0", "--state"]);
+    let mut node =
+        Running(command.arg(&state).stdout(Stdio::piped()).spawn().expect("brant starts"));
+    let mut line = String::new();
+    let out = node.0.stdout.as_mut().expect("a pipe");
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).expect("a line");
+    let address = line.trim().strip_prefix("listening on ").expect("an address").to_owned();
+    let mut run = bed.run("run", &[&program("counter.wat"), "8"]);
+    bed.until_line("run", "2");
+    let told = bed.does(&["migrate", &run.id().to_string(), &address, "--format", "json"]);
+    assert!(told.lines().any(|line| line.contains("\"stage\":\"moved\"")), "{told}");
+    let others = bed.path("others");
+    let stranger = bed.brant(&["ps", &address]).env("BRANT_TLS", others).output();
+    assert!(!stranger.expect("brant starts").status.success());
+    let keyless = bed.brant(&["ps", &address]).env("BRANT_TLS", bed.path("none")).output();
+    assert!(!keyless.expect("brant starts").status.success());
+    assert_eq!(run.code(), 0);
+    assert_eq!(bed.output("run"), counted(8));
+}
+
+#[test]
+fn a_client_cannot_pass_for_a_node() {
+    let bed = Bed::new();
+    bed.does(&["node", "init", "tls"]);
+    for kind in ["pem", "key"] {
+        let (from, to) = (bed.path(&format!("tls/client.{kind}")), format!("tls/node.{kind}"));
+        std::fs::copy(from, bed.path(&to)).expect("a copy");
+    }
+    let mut command = bed.brant(&["node", "--listen", "127.0.0.1:0", "--state", "state"]);
+    let mut node = Running(command.stdout(Stdio::piped()).spawn().expect("brant starts"));
+    let mut line = String::new();
+    let out = node.0.stdout.as_mut().expect("a pipe");
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).expect("a line");
+    let address = line.trim().strip_prefix("listening on ").expect("an address");
+    let answer = bed.ask(&["ps", address]);
+    assert_eq!(answer.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&answer.stderr).contains("certificate"));
+}
+
+#[test]
+fn input_signals_and_the_exit_code_find_their_way() {
+    let bed = Bed::new();
+    let _node = bed.node("node", &[]);
+    let mut calc = bed.run("calc", &[&program("bin/calc.wasm")]);
+    let mut input = calc.0.stdin.take().expect("a pipe");
+    input.write_all(b"6 * 7\n").expect("a pipe");
+    bed.until_line("calc", "42");
+    bed.migrate(&calc, "node", &[]);
+    input.write_all(b"x = 2 ^ 10\n").expect("a pipe");
+    bed.until_line("calc", "1024");
+    input.write_all(b"x / 4\n").expect("a pipe");
+    drop(input);
+    assert_eq!(calc.code(), 0);
+    assert_eq!(bed.output("calc"), "42\n1024\n256\n");
+
+    let mut counter = bed.run("counter", &[&program("counter.wat")]);
+    bed.until_line("counter", "2");
+    bed.migrate(&counter, "node", &[]);
+    bed.until_line("counter", "5");
+    counter.signal("INT");
+    assert_eq!(counter.code(), 130);
+    let address = bed.address("node");
+    bed.until("it is gone", |bed| bed.list(&address).is_empty());
+}
+
+#[test]
+fn a_program_that_is_let_go_can_be_picked_up_again() {
+    let bed = Bed::new();
+    let _node = bed.node("node", &[]);
+    let mut run = bed.run("run", &[&program("counter.wat"), "20"]);
+    bed.until_line("run", "2");
+    bed.migrate(&run, "node", &["--detach"]);
+    assert_eq!(run.code(), 75);
+    let seen = bed.output("run").lines().count();
+    let id = bed.only_id("node");
+    let output = bed.ask(&["attach", &bed.address("node"), &id[..6]]);
+    assert_eq!(output.status.code(), Some(0));
+    let rest: String = (seen + 1..=20).map(|n| format!("{n}\n")).collect();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), rest);
+}
+
+#[test]
+fn a_pushed_program_starts_there_and_its_code_is_sent_once() {
+    let bed = Bed::new();
+    let _node = bed.node("node", &[]);
+    let address = bed.address("node");
+    let push = |count: &str| {
+        let counter = program("counter.wat");
+        let told = bed.does(&["push", "--format", "json", &counter, &address, count]);
+        serde_json::from_str::<serde_json::Value>(&told).expect("JSON")
+    };
+    let (first, second) = (push("6"), push("100"));
+    assert_eq!((&first["code_was_sent"], &second["code_was_sent"]), (&true.into(), &false.into()));
+    let id = second["id"].as_str().expect("an id");
+    bed.does(&["pause", id, "--node", &address]);
+    bed.until("it is paused", |bed| bed.list(&address).iter().any(|p| p["state"] == "paused"));
+    bed.does(&["resume", id, "--node", &address]);
+    bed.does(&["kill", id, "--node", &address]);
+    bed.until("both are gone", |bed| bed.list(&address).is_empty());
+    let attached = bed.ask(&["attach", &address, id]);
+    assert_eq!(attached.status.code(), Some(137));
+}
+
+#[test]
+fn standard_error_goes_its_own_way() {
+    let bed = Bed::new();
+    let _node = bed.node("node", &[]);
+    // Says `b` on standard error once a line has come, and traps.
+    let text = r#"(module
+        (import "wasi_snapshot_preview1" "fd_write"
+            (func $write (param i32 i32 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_read"
+            (func $read (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 0) "\20\00\00\00\01\00\00\00ab")
+        (func (export "_start")
+            (i32.store8 (i32.const 32) (i32.const 97))
+            (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16)))
+            (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 16)))
+            (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 16)))
+            unreachable))"#;
+    let path = bed.write("both.wat", text);
+    let mut run = bed.run("run", &[&path]);
+    bed.until("it waits", |bed| bed.output("run") == "a");
+    bed.migrate(&run, "node", &[]);
+    run.0.stdin.take().expect("a pipe").write_all(b"b").expect("a pipe");
+    assert_eq!(run.code(), 134);
+    assert_eq!(bed.output("run"), "a");
+    let errors = bed.errors("run");
+    assert!(errors.starts_with('b') && errors.contains("unreachable"), "{errors}");
+}
+
+/// A guest that writes to memory all the time moves while it runs, and what it wrote is there.
+#[test]
+fn memory_that_is_written_while_it_moves_is_whole_at_the_end() {
+    let bed = Bed::new();
+    let _node = bed.node("node", &[]);
+    // Adds 1 to each of 4096 pages in turn until somebody types something, then checks that no two
+    // of them differ by more than 1, and that those that were written last come first.
+    let text = r#"(module
+        (import "wasi_snapshot_preview1" "fd_write"
+            (func $write (param i32 i32 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "poll_oneoff"
+            (func $poll (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 300)
+        ;; A subscription to standard input and one to a clock that has come already.
+        (data (i32.const 64) "\00\00\00\00\00\00\00\00\01\00\00\00\00\00\00\00\00\00\00\00")
+        (data (i32.const 112) "\01\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\01\00\00\00")
+        (data (i32.const 0) "\20\00\00\00\02\00\00\00")
+        (data (i32.const 32) "g\n")
+        (global $at (mut i32) (i32.const 0))
+        (func $page (param i32) (result i32)
+            (i32.add (i32.const 65536) (i32.shl (local.get 0) (i32.const 12))))
+        (func $say (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16))))
+        (func $more (local $n i32)
+            (loop $next
+                (i32.store (call $page (global.get $at))
+                    (i32.add (i32.load (call $page (global.get $at))) (i32.const 1)))
+                (global.set $at
+                    (i32.and (i32.add (global.get $at) (i32.const 1)) (i32.const 4095)))
+                (br_if $next (i32.lt_u
+                    (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 1000)))))
+        (func $check (local $n i32) (local $first i32)
+            (local.set $first (i32.load (call $page (i32.const 0))))
+            (loop $next
+                (if (i32.ne (i32.load (call $page (local.get $n)))
+                        (i32.sub (local.get $first)
+                            (i32.ge_u (local.get $n) (select (i32.const 4096) (global.get $at)
+                                (i32.eqz (global.get $at))))))
+                    (then unreachable))
+                (br_if $next (i32.lt_u
+                    (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 4096)))))
+        (func (export "_start")
+            (call $say)
+            (loop $go
+                (call $more)
+                (drop (call $poll (i32.const 64) (i32.const 256) (i32.const 2) (i32.const 20)))
+                ;; The clock is always there; input makes two events.
+                (br_if $go (i32.eq (i32.load (i32.const 20)) (i32.const 1))))
+            (call $check)
+            (call $say)))"#;
+    let path = bed.write("writer.wat", text);
+    let mut run = bed.run("run", &["--tier", "interp", &path]);
+    bed.until_line("run", "g");
+    let told = bed.migrate(&run, "node", &["--live", "--format", "json"]);
+    let moved = told.lines().last().expect("a line");
+    let moved: serde_json::Value = serde_json::from_str(moved).expect("JSON");
+    assert!(moved["pages"].as_u64().is_some_and(|pages| pages >= 4096), "{told}");
+    run.0.stdin.take().expect("a pipe").write_all(b"x").expect("a pipe");
+    assert_eq!(run.code(), 0, "{}", bed.errors("run"));
+    assert_eq!(bed.output("run"), "g\ng\n");
+}
+
+#[test]
+fn a_move_that_cannot_begin_says_why() {
+    let bed = Bed::new();
+    let _node = bed.node("node", &[]);
+    let run = bed.run("run", &[&program("counter.wat"), "30"]);
+    bed.until_line("run", "1");
+    let id = run.id().to_string();
+    let nobody = bed.ask(&["migrate", &id, &bed.address("nobody")]);
+    assert_eq!(nobody.status.code(), Some(1));
+    let none = bed.ask(&["migrate", "1", &bed.address("node")]);
+    assert!(String::from_utf8_lossy(&none.stderr).contains("no program of this user"));
+    // It goes on as if nothing had happened.
+    let seen = bed.output("run").lines().count();
+    bed.until("it counts on", |bed| bed.output("run").lines().count() > seen + 1);
+    let mut text = String::new();
+    std::fs::File::open(bed.path("run.err")).and_then(|mut f| f.read_to_string(&mut text)).ok();
+    assert_eq!(text, "");
+}

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use brant::{CodeCache, CodeCounts, Config, Engine, Error, Module, Process, Tier, Val};
+use brant::mobility::Contents;
+use brant::{CodeCache, CodeCounts, Config, Engine, Error, Module, Process, Stopped, Tier, Val};
 use brant_engine::compile::{CompileError, Compiler, NativeFunction, Request};
 use tempfile::TempDir;
 
@@ -127,6 +128,36 @@ fn what_was_compiled_ahead_is_all_that_a_run_needs() {
     let (seen, counts) = run(&engine(Tier::Jit, &path));
     assert_eq!(seen, expected());
     assert_eq!(counts.compiled, 0, "{counts:?}");
+}
+
+#[test]
+fn a_stop_in_stored_code_gives_the_frames_of_code_made_just_now() {
+    let (_folder, path) = place();
+    let stopped = |tier: Tier, is_stored: bool, site: u64| {
+        let store: Arc<CodeCache> = Arc::new(cache(&path));
+        let stops = brant_engine::compile::Stops::Every;
+        let config = Config { tier, stops, ..Config::default() };
+        let config = Config { code_store: is_stored.then_some(store as _), ..config };
+        let engine = Engine::new(&brant::with_compiler(config)).expect("a configuration");
+        let module = Module::new(&engine, bytes()).expect("a module");
+        let mut process = Process::builder(&module).build().expect("it is linked");
+        process.stop_after_sites(site);
+        match process.call("run", &[Val::I32(50)]) {
+            Err(Error::Stopped(Stopped::AtSite)) => {}
+            other => panic!("{tier:?} at site {site}: {other:?}"),
+        }
+        let snapshot = process.checkpoint_as(Contents::Plain).expect("it stands at a site");
+        let end = format!("{:?}", process.resume_call());
+        (snapshot.execution, end, engine.code_counts())
+    };
+    stopped(Tier::Jit, true, 1);
+    for site in [1, 2, 3, 4, 5, 20, 77, 101] {
+        let (execution, end, counts) = stopped(Tier::Jit, true, site);
+        assert!(counts.compiled == 0 && counts.stored > 0, "{counts:?}");
+        let (expected, expected_end, _) = stopped(Tier::Jit, false, site);
+        assert_eq!(execution, expected, "site {site}");
+        assert_eq!(end, expected_end, "site {site}");
+    }
 }
 
 #[test]

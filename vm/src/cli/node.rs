@@ -8,8 +8,8 @@ use std::time::Duration;
 use brant::control::{self, CallError};
 use brant::is_bytecode;
 use brant::node::{
-    Address, Client, Credentials, Grants, Mode, Node, NodeConfig, Position, Progress, Stage,
-    Whereabouts, make_certificates,
+    Address, Client, Copy, Credentials, Grants, Mode, Node, NodeConfig, NodeError, Position,
+    Progress, Stage, Whereabouts, make_certificates,
 };
 use serde_json::{Value, json};
 
@@ -335,7 +335,14 @@ pub fn attach(options: &AttachOptions) -> Result<u8, Failure> {
     };
     let trust = if options.trust_terminal { Trust::Full } else { Trust::Drawing };
     let peer = Some(client.into_peer());
-    Err(elsewhere::be_terminal(peer, at, Position::default(), trust, &mut |_| Ok(())))
+    let mut copy = |what: Copy<'_>| match what {
+        Copy::Wanted(_) => Err(NodeError::refused(
+            "the node was killed before it had brought the program to its disk",
+            "where it came from it is kept: it goes on when that can be reached",
+        )),
+        Copy::Needless => Ok(()),
+    };
+    Err(elsewhere::be_terminal(peer, at, Position::default(), trust, &mut copy))
 }
 
 /// Runs `brant migrate`.

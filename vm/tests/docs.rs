@@ -27,6 +27,7 @@ macro_rules! pages {
 }
 
 pages! {
+    mobility "docs/MOBILITY.md"
     readme "README.md"
     tour "docs/TOUR.md"
 }

@@ -30,6 +30,7 @@ sessions! {
     inspect
     limits
     man
+    node
     repeat
     run
     snapshots

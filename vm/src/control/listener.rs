@@ -132,7 +132,11 @@ impl Control {
         let request: Value = serde_json::from_slice(&line).unwrap_or_default();
         #[cfg(feature = "node")]
         if request["verb"] == "migrate" {
-            self.leave.begin(stream.try_clone()?, &request, &self.program, process);
+            let stream = stream.try_clone()?;
+            match self.is_paused {
+                true => self.leave.refuse_paused(stream),
+                false => self.leave.begin(stream, &request, &self.program, process),
+            }
             return Ok(Next::GoOn);
         }
         let (answer, next) = match self.answer(&request, process) {

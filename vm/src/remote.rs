@@ -99,6 +99,11 @@ impl Remote {
         remote
     }
 
+    /// Whether these are the same streams.
+    pub fn is(&self, other: &Remote) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // The state is whole after every call, so a panic elsewhere does not spoil it.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -6,7 +6,8 @@
 //! single bytes. After each move exactly one node runs the program.
 //!
 //! A slice runs with the other tests; `BRANT_CHAOS_MOVES=1000 cargo test -p brant --test chaos --
-//! --nocapture` runs the whole and prints the counts. `BRANT_CHAOS_SEED` chooses another history.
+//! --nocapture` runs the whole and prints the counts. `BRANT_CHAOS_SEED` chooses another history,
+//! `BRANT_CHAOS_BINARY` another binary.
 
 #![cfg(feature = "node")]
 
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use brant::node::{Address, Client, Mode, Position, ProcessId, Terminal, Whereabouts, relay};
+use brant::node::{Address, Client, Copy, Mode, Position, ProcessId, Terminal, Whereabouts, relay};
 
 /// Moves of the slice.
 const SLICE: u32 = 15;
@@ -140,7 +141,9 @@ impl Place {
     }
 
     fn start(&mut self) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_brant"));
+        // A long history goes on while the binary is built anew.
+        let binary = std::env::var_os("BRANT_CHAOS_BINARY");
+        let mut command = Command::new(binary.unwrap_or(env!("CARGO_BIN_EXE_brant").into()));
         command.args(["node", "--checkpoint-every", "150ms", "--listen"]);
         command.arg(format!("unix:{}", self.real.display())).arg("--state").arg(&self.state);
         self.child = Some(command.stdout(Stdio::null()).spawn().expect("brant starts"));
@@ -301,7 +304,12 @@ fn a_program_moves_among_three_nodes_whatever_breaks() {
     let is_over = Arc::new(AtomicBool::new(false));
     let over = is_over.clone();
     let watcher = std::thread::spawn(move || {
-        let ended = relay(None, at, Position::default(), terminal, &mut |_| Ok(()));
+        // A node that wants the program once more gets it from where it came, in a while.
+        let mut wait = |_: Copy<'_>| {
+            std::thread::sleep(Duration::from_millis(20));
+            Ok(())
+        };
+        let ended = relay(None, at, Position::default(), terminal, &mut wait);
         over.store(true, Ordering::Release);
         ended
     });

@@ -32,6 +32,7 @@ sessions! {
     inspect
     limits
     man
+    node
     repeat
     run
     snapshots

@@ -27,6 +27,7 @@ macro_rules! pages {
 }
 
 pages! {
+    mobility "docs/MOBILITY.md"
     readme "README.md"
     tiers "docs/TIERS.md"
     snapshot "docs/SNAPSHOT.md"

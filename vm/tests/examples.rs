@@ -44,7 +44,7 @@ fn run(name: &str, args: &[&str]) -> String {
 }
 
 /// What an example prints, where that is all it does.
-const PRINTED: [(&str, &str); 6] = [
+const PRINTED: [(&str, &str); 7] = [
     ("checkpoint_and_restore", "interrupted\nended with exit code 0\n1\n2\n3\n4\n"),
     ("hello", "hello\n"),
     ("host_functions", "the guest says: twice\nresult: 42\nsum: 42\n"),
@@ -56,6 +56,7 @@ const PRINTED: [(&str, &str); 6] = [
          greedy   trapped: unreachable\n\
          curious  refused: nothing provides `host` `secrets` (function [] -> [])\n",
     ),
+    ("supervisor", "programs: 2 and 0\nprograms: 1 and 1\n"),
     ("reading_guest_memory", "A GOOSE CROSSES AN OCEAN\nan address far outside is refused: true\n"),
     (
         "stopping_a_guest",

@@ -1,15 +1,16 @@
 //! `brant node`: a daemon that takes programs in; and the commands that talk to one.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use brant::control::{self, CallError};
 use brant::is_bytecode;
 use brant::node::{
-    Address, Client, Credentials, Grants, Mode, Node, NodeConfig, Position, Progress, Stage,
-    Whereabouts, make_certificates,
+    Address, Client, Copy, Credentials, Grants, Mode, Node, NodeConfig, NodeError, Position,
+    Progress, Stage, Whereabouts, make_certificates,
 };
 use serde_json::{Value, json};
 
@@ -19,6 +20,9 @@ use super::input::Input;
 use super::options::Format;
 use super::table::{Table, printable};
 use super::units::{self, show_bytes};
+
+/// A node that is ended waits so long for its disk.
+const END_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Options of `brant node`.
 #[derive(clap::Args)]
@@ -193,12 +197,10 @@ fn init(folder: &Path) -> Result<u8, Failure> {
 fn connect(address: &Address) -> Result<Client, Failure> {
     let credentials = credentials(address, Who::Client, None)?;
     Client::connect(address, credentials.as_ref()).map_err(|error| {
-        let failure = failure(&error);
-        match error.is_cut() {
-            true => Failure::load(format!("the node at {address} cannot be reached: {error}"))
-                .with_help("is `brant node` running there?"),
-            false => failure,
-        }
+        let NodeError::Io(cause) = &error else { return failure(&error) };
+        let cause = super::input::cause(cause);
+        Failure::load(format!("the node at {address} cannot be reached: {cause}"))
+            .with_help("is `brant node` running there?")
     })
 }
 
@@ -219,7 +221,8 @@ pub fn node(options: &NodeOptions) -> Result<u8, Failure> {
     };
     let cannot = |error: std::io::Error| Failure::load(format!("the node cannot start: {error}"));
     brant_engine::exit_on_termination();
-    let node = Node::open(config).map_err(cannot)?;
+    let node = Arc::new(Node::open(config).map_err(cannot)?);
+    end_in_order(node.clone()).map_err(cannot)?;
     let ready = |address: &str| {
         println!("listening on {address}");
         // Whoever started it may not want to know.
@@ -227,6 +230,20 @@ pub fn node(options: &NodeOptions) -> Result<u8, Failure> {
     };
     node.listen(listen, ready).map_err(cannot)?;
     Ok(0)
+}
+
+/// Brings the programs to the disk when a signal ends the node.
+fn end_in_order(node: Arc<Node>) -> std::io::Result<()> {
+    let (mut signals, pipe) = std::io::pipe()?;
+    brant_engine::pass_termination_to(pipe.into());
+    let end = move || {
+        let mut number = [0];
+        if signals.read_exact(&mut number).is_ok() {
+            node.checkpoint_all(END_PATIENCE);
+            std::process::exit(128 + i32::from(number[0]));
+        }
+    };
+    std::thread::Builder::new().name("brant-end".to_owned()).spawn(end).map(drop)
 }
 
 fn grants(list: &[String]) -> Result<Grants, String> {
@@ -335,7 +352,14 @@ pub fn attach(options: &AttachOptions) -> Result<u8, Failure> {
     };
     let trust = if options.trust_terminal { Trust::Full } else { Trust::Drawing };
     let peer = Some(client.into_peer());
-    Err(elsewhere::be_terminal(peer, at, Position::default(), trust, &mut |_| Ok(())))
+    let mut copy = |what: Copy<'_>| match what {
+        Copy::Wanted(_) => Err(NodeError::refused(
+            "the node was killed before it had brought the program to its disk",
+            "where it came from it is kept: it goes on when that can be reached",
+        )),
+        Copy::Needless => Ok(()),
+    };
+    Err(elsewhere::be_terminal(peer, at, Position::default(), trust, &mut copy))
 }
 
 /// Runs `brant migrate`.

@@ -62,6 +62,12 @@ impl Leave {
         }
     }
 
+    /// A program that stands by somebody's wish does not leave behind his back.
+    pub fn refuse_paused(&self, stream: UnixStream) {
+        let error = NodeError::refused("the program is paused", "`brant resume ID` first");
+        say_error(&Mutex::new(stream), &error);
+    }
+
     fn try_begin(
         &mut self, stream: &Arc<Mutex<UnixStream>>, request: &Value, program: &str,
         process: &mut Process,

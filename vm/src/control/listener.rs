@@ -138,7 +138,10 @@ impl Control {
         }
         #[cfg(feature = "node")]
         if request["verb"] == "migrate" {
-            self.leave.begin(stream, &request, &self.program, process);
+            match self.is_paused {
+                true => self.leave.refuse_paused(stream),
+                false => self.leave.begin(stream, &request, &self.program, process),
+            }
             return Ok(Next::GoOn);
         }
         let (answer, next) = match self.answer(&request, process) {

@@ -18,7 +18,7 @@ use brant_kernel::host::MountAccess;
 use brant_kernel::{Manifest, Mount};
 use brant_mobility::migration::{Destination, Held, ProcessId};
 
-use super::hosted::Hosted;
+use super::hosted::{Command, Hosted};
 use super::peer::{NodeError, Socket};
 use super::record::{Record, StateFolder, Whose};
 use super::take_in::Prepared;
@@ -277,6 +277,27 @@ impl Node {
             }
         }
         Ok(())
+    }
+
+    /// Brings all programs to the disk, as far as that is done in this time.
+    pub fn checkpoint_all(&self, patience: Duration) {
+        let table = self.shared.table();
+        let running = table.iter().filter(|(_, entry)| entry.ended.is_none());
+        let before: Vec<_> = running
+            .filter_map(|(id, entry)| Some((*id, entry.hosted.clone()?, entry.checkpoint.clone())))
+            .collect();
+        drop(table);
+        before.iter().for_each(|(_, hosted, _)| hosted.ask(Command::Checkpoint));
+        let is_open = |table: &mut HashMap<ProcessId, Entry>| {
+            before.iter().any(|(id, _, old)| {
+                table.get(id).is_some_and(|entry| {
+                    entry.ended.is_none() && entry.left.is_none() && entry.checkpoint == *old
+                })
+            })
+        };
+        // Whatever is not there in time goes on from the checkpoint before.
+        let waited = self.shared.changed.wait_timeout_while(self.shared.table(), patience, is_open);
+        drop(waited);
     }
 
     fn take(&self, socket: Socket) {

@@ -1,6 +1,7 @@
 //! What a node does for its programs: checkpoints, moves, ends; and what it does for those that it
 //! finds on its disk when it starts.
 
+use std::fs::File;
 use std::io::BufReader;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +17,7 @@ use super::depart::{Departing, Identity, Stood};
 use super::hosted::{Command, End, Hosted, Keeper};
 use super::peer::{Incoming, NodeError, Peer, Sender, incoming, unexpected};
 use super::send::{hear, write_frames};
-use super::take_in::{made_durable, sweep};
+use super::take_in::{OnDisk, made_durable, sweep};
 use crate::Process;
 use crate::remote::Remote;
 
@@ -58,13 +59,13 @@ impl Keeper for NodeKeeper {
             let every = self.shared.config.checkpoint_every.max(pause * CHECKPOINT_SHARE);
             entry.next_checkpoint = Some(began + every);
         });
-        let (name, file) =
+        let (name, epoch, file) =
             written.inspect_err(|_| self.is_syncing.store(false, Ordering::Release))?;
         let (input, _) = self.remote.input_position();
         let (shared, id, is_syncing) = (self.shared.clone(), self.id, self.is_syncing.clone());
         let sync = move || {
             match file.into_file().and_then(|file| file.sync_data()) {
-                Ok(()) => made_durable(&shared, id, name, Some(input)),
+                Ok(()) => made_durable(&shared, id, OnDisk { name, epoch, input: Some(input) }),
                 Err(error) => eprintln!("brant: process {id} is not on the disk: {error}"),
             }
             is_syncing.store(false, Ordering::Release);
@@ -100,17 +101,22 @@ impl Keeper for NodeKeeper {
                 Stood::GoesOn
             }
             Stood::Departed(mut departed) => {
-                self.with_entry(|entry| entry.has_moved = true);
+                self.with_entry(|entry| entry.has_moved = entry.left.is_some());
                 self.remote.has_news();
                 departed.wait_until_durable(process, &route);
                 self.with_entry(|entry| {
+                    // It may have come back meanwhile.
+                    if entry.left.is_none() {
+                        return;
+                    }
                     entry.is_settled = true;
-                    entry.checkpoint = None;
-                    if let Err(error) = self.shared.folder.put(id, &entry.record()) {
-                        eprintln!("brant: process {id}: {error}");
+                    let old = entry.checkpoint.take();
+                    match (self.shared.folder.put(id, &entry.record()), old) {
+                        (Ok(()), Some(old)) => self.shared.folder.remove_frames(id, &old),
+                        (Ok(()), None) => {}
+                        (Err(error), _) => eprintln!("brant: process {id}: {error}"),
                     }
                 });
-                self.shared.folder.tidy(id, None);
                 Stood::Departed(departed)
             }
         }
@@ -133,9 +139,7 @@ impl Keeper for NodeKeeper {
 }
 
 impl NodeKeeper {
-    fn write(
-        &mut self, process: &mut Process,
-    ) -> Result<(String, Sender<std::fs::File>), NodeError> {
+    fn write(&mut self, process: &mut Process) -> Result<(String, u64, Sender<File>), NodeError> {
         let asked = self.with_entry(|entry| {
             let epoch = entry.epoch();
             (
@@ -149,7 +153,7 @@ impl NodeKeeper {
         let name = format!("check-{epoch}-{}-{time}", self.count);
         let mut file = Sender::to_file(self.shared.folder.new_frames(self.id, &name)?);
         write_frames(process, &identity, &self.remote.kept(), &mut file)?;
-        Ok((name, file))
+        Ok((name, epoch, file))
     }
 
     /// The process did not move after all.
@@ -175,10 +179,12 @@ pub(super) fn bury(shared: &Shared, id: ProcessId, entry: &mut Entry) {
     }
     let epoch = entry.epoch();
     entry.ownership.hears(DestinationHears::Ended { epoch });
-    (entry.is_buried, entry.checkpoint) = (true, None);
-    match shared.folder.put(id, &entry.record()) {
-        Ok(()) => shared.folder.tidy(id, None),
-        Err(error) => eprintln!("brant: process {id}: {error}"),
+    entry.is_buried = true;
+    let old = entry.checkpoint.take();
+    match (shared.folder.put(id, &entry.record()), old) {
+        (Ok(()), Some(old)) => shared.folder.remove_frames(id, &old),
+        (Ok(()), None) => {}
+        (Err(error), _) => eprintln!("brant: process {id}: {error}"),
     }
 }
 
@@ -275,9 +281,12 @@ fn settle_once(shared: &Arc<Shared>, id: ProcessId) -> Result<bool, NodeError> {
         SourceHears::Owned { is_durable } => {
             entry.has_moved = true;
             if is_durable {
-                (entry.is_settled, entry.checkpoint) = (true, None);
+                entry.is_settled = true;
+                let old = entry.checkpoint.take();
                 shared.folder.put(id, &entry.record())?;
-                shared.folder.tidy(id, None);
+                if let Some(old) = old {
+                    shared.folder.remove_frames(id, &old);
+                }
             }
             Ok(is_durable)
         }

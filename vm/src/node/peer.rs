@@ -360,8 +360,9 @@ impl<W: Write> Sender<W> {
 
     /// Sends pages; they leave with the next message at the latest.
     pub fn send_pages(&mut self, frame: &mut PagesFrame) -> io::Result<()> {
-        let (runs, contents) = frame.take();
-        self.frame(PAGES, &[&runs, &contents])
+        self.frame(PAGES, &[&frame.runs(), frame.contents()])?;
+        frame.clear();
+        Ok(())
     }
 
     /// Sends a frame as it was read.

@@ -17,6 +17,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use brant_engine::{FileBytes, ModuleBytes};
 use brant_mobility::migration::ProcessId;
@@ -54,6 +55,9 @@ pub(super) enum Whose {
     /// Nobody's: it has ended.
     Ended { code: u8, text: String },
 }
+
+/// The folder of a node is waited for that long.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
 /// A place for a record: a block of any disk. Names are short, and texts are cut.
 const PLACE_BYTES: usize = 4096;
@@ -142,9 +146,15 @@ impl StateFolder {
         fs::create_dir_all(path.join("modules"))?;
         fs::create_dir_all(path.join("processes"))?;
         let lock = File::create(path.join("lock"))?;
-        lock.try_lock().map_err(|_| {
-            io::Error::new(io::ErrorKind::AddrInUse, "another node uses this folder")
-        })?;
+        // One that was killed a moment ago may still be on its way out.
+        let until = Instant::now() + LOCK_PATIENCE;
+        while lock.try_lock().is_err() {
+            if Instant::now() >= until {
+                let text = "another node uses this folder";
+                return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
         Ok(StateFolder { path: path.to_owned(), _lock: lock })
     }
 
@@ -213,8 +223,14 @@ impl StateFolder {
         Ok(all)
     }
 
-    /// Removes what is left over in the folder of a process.
-    pub fn tidy(&self, id: ProcessId, checkpoint: Option<&str>) {
+    /// Removes a file of frames from which nothing starts any more.
+    pub fn remove_frames(&self, id: ProcessId, name: &str) {
+        // What cannot be removed now is so when the node starts again.
+        let _ = fs::remove_file(self.folder(id).join(name));
+    }
+
+    /// Removes what is left over in the folder of a process; nobody writes there yet.
+    fn tidy(&self, id: ProcessId, checkpoint: Option<&str>) {
         let Ok(entries) = fs::read_dir(self.folder(id)) else { return };
         for entry in entries.flatten() {
             let name = entry.file_name();

@@ -15,7 +15,8 @@ use super::daemon::{Entry, Shared};
 use super::depart::{Identity, Report, Route};
 use super::hosted::{Command, Hosted};
 use super::keep::NodeKeeper;
-use super::peer::{NodeError, Peer, Socket, name, unexpected};
+use super::peer::{NodeError, Peer, Sender, Socket, name, unexpected};
+use super::send::write_frames;
 use super::session::{self, Attach};
 use super::take_in;
 use crate::remote::Remote;
@@ -168,18 +169,23 @@ fn push(shared: &Arc<Shared>, peer: &mut Peer, pushed: Pushed) -> Result<Message
         .stdin(Input::Remote(remote.clone()))
         .stdout(Output::Remote(remote.clone()))
         .stderr(Output::Remote(remote.clone()));
-    let process = builder.build()?;
+    let mut process = builder.build()?;
     let token = NativeHost::new().token();
     let id = ProcessId(token.map_err(|errno| std::io::Error::other(errno.name()))?);
+    // From here on it starts again by itself, whatever happens: nobody else has it.
+    shared.folder.prepare(id)?;
+    let frames = "pushed".to_owned();
+    let mut file = Sender::to_file(shared.folder.new_frames(id, &frames)?);
+    let identity = Identity { id, epoch: 0, name: name.clone() };
+    write_frames(&mut process, &identity, &[], &mut file)?;
+    file.into_file()?.sync_all()?;
     let mut entry = Entry { name, is_let_go: true, ..Entry::default() };
-    entry.ownership = Destination::Owns { epoch: 1, held: Held::Running };
+    entry.ownership = Destination::Owns { epoch: 1, held: Held::Durable };
+    entry.checkpoint = Some(frames);
     shared.folder.put(id, &entry.record())?;
     let mut table = shared.table();
     let keeper = NodeKeeper::new(shared.clone(), id, remote.clone());
-    let hosted = Hosted::start(id, process, remote, keeper)?;
-    // From here on it starts again by itself.
-    hosted.ask(Command::Checkpoint);
-    entry.hosted = Some(hosted);
+    entry.hosted = Some(Hosted::start(id, process, remote, keeper)?);
     table.insert(id, entry);
     Ok(Message::Started { id })
 }

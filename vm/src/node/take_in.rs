@@ -65,6 +65,7 @@ pub(super) fn offered(
             Err(NodeError::Peer(why))
         }
         Err(error) => {
+            shared.folder.remove_frames(id, &file_name(epoch, attempt));
             forget(shared, id, attempt);
             let refusal = match &error {
                 NodeError::Io(_) => return Err(error),
@@ -80,6 +81,11 @@ pub(super) fn offered(
             Err(error)
         }
     }
+}
+
+/// The file of frames of a process that comes.
+fn file_name(epoch: u64, attempt: u64) -> String {
+    format!("came-{epoch}-{attempt}")
 }
 
 /// Lets go of an attempt that came to nothing.
@@ -109,7 +115,7 @@ fn receive(
         }
     };
     shared.folder.prepare(id)?;
-    let name = format!("came-{epoch}-{attempt}");
+    let name = file_name(epoch, attempt);
     let mut kept = Sender::to_file(shared.folder.new_frames(id, &name)?);
     kept.send(&Message::Offered { offer: Box::new(coming.offer.clone()) })?;
     peer.receiver.keep(kept);
@@ -173,6 +179,7 @@ fn own(shared: &Arc<Shared>, id: ProcessId, entry: &mut Entry) -> Result<(), Nod
     }
     let Came { process, remote, offer } = came;
     entry.durable_input = offer.resources.stream_bytes[0];
+    let epoch = entry.epoch();
     let keeper = NodeKeeper::new(shared.clone(), id, remote.clone());
     entry.hosted = Some(Hosted::start(id, process, remote, keeper)?);
     let shared = shared.clone();
@@ -182,21 +189,35 @@ fn own(shared: &Arc<Shared>, id: ProcessId, entry: &mut Entry) -> Result<(), Nod
             // The next checkpoint may fare better.
             return eprintln!("brant: process {id} is not on the disk: {error}");
         }
-        made_durable(&shared, id, name, None);
+        made_durable(&shared, id, OnDisk { name, epoch, input: None });
     };
     std::thread::Builder::new().name("brant-sync".to_owned()).spawn(sync)?;
     Ok(())
 }
 
+/// Frames that are on the disk.
+pub(super) struct OnDisk {
+    /// The name of their file.
+    pub name: String,
+    /// The epoch of the process in them.
+    pub epoch: u64,
+    /// How much input it had read; none if that is what it came with.
+    pub input: Option<u64>,
+}
+
 /// The frames in this file are on the disk: the process starts again from them.
-pub(super) fn made_durable(shared: &Shared, id: ProcessId, name: String, input: Option<u64>) {
+pub(super) fn made_durable(shared: &Shared, id: ProcessId, frames: OnDisk) {
+    let OnDisk { name, epoch, input } = frames;
     let mut table = shared.table();
-    let Some(entry) = table.get_mut(&id) else { return };
-    if !entry.ownership.runs() {
-        return;
-    }
+    let entry = table.get_mut(&id).filter(|entry| {
+        // Meanwhile it may have gone, or what it came with may be older than its checkpoint.
+        let is_latest = input.is_some() || entry.checkpoint.is_none();
+        entry.ownership.runs() && entry.epoch() == epoch && is_latest && !entry.is_buried
+    });
+    let Some(entry) = entry else { return shared.folder.remove_frames(id, &name) };
     let old = entry.checkpoint.replace(name);
     if let Err(error) = shared.folder.put(id, &entry.record()) {
+        // Which of both the record names is not known: both stay.
         eprintln!("brant: process {id}: {error}");
         entry.checkpoint = old;
         return;
@@ -205,10 +226,11 @@ pub(super) fn made_durable(shared: &Shared, id: ProcessId, name: String, input: 
         entry.durable_input = input;
     }
     entry.ownership.hears(DestinationHears::Durable);
-    let checkpoint = entry.checkpoint.clone();
     let hosted = entry.hosted.clone();
+    if let Some(old) = old {
+        shared.folder.remove_frames(id, &old);
+    }
     drop(table);
-    shared.folder.tidy(id, checkpoint.as_deref());
     shared.changed.notify_all();
     hosted.inspect(|hosted| hosted.remote.has_news());
 }

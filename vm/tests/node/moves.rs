@@ -223,6 +223,55 @@ fn memory_that_is_written_while_it_moves_is_whole_at_the_end() {
     assert_eq!(bed.output("run"), "g\ng\n");
 }
 
+/// What is tracked is the memory as it was when the move began; what it has grown by comes too.
+#[test]
+fn memory_that_grows_while_it_moves_is_whole_at_the_end() {
+    let bed = Bed::new();
+    let _node = bed.node("node", &[]);
+    // Grows by a page each millisecond and writes the page's number to it, until somebody types
+    // something; then looks whether all of them are there.
+    let text = r#"(module
+        (import "wasi_snapshot_preview1" "fd_write"
+            (func $write (param i32 i32 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "poll_oneoff"
+            (func $poll (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        ;; Standard input, and a clock that comes in a millisecond; their events have 0 and 1.
+        (data (i32.const 64) "\00\00\00\00\00\00\00\00\01\00\00\00\00\00\00\00\00\00\00")
+        (data (i32.const 112) "\01\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\01\00\00\00")
+        (data (i32.const 136) "\40\42\0f")
+        (data (i32.const 0) "\20\00\00\00\02\00\00\00")
+        (data (i32.const 32) "g\n")
+        (func $say (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16))))
+        (func (export "_start") (local $page i32)
+            (call $say)
+            (loop $go
+                (if (i32.lt_u (memory.size) (i32.const 3000))
+                    (then
+                        (local.set $page (memory.grow (i32.const 1)))
+                        (i32.store (i32.shl (local.get $page) (i32.const 16))
+                            (local.get $page))))
+                (drop (call $poll (i32.const 64) (i32.const 256) (i32.const 2) (i32.const 20)))
+                (br_if $go (i64.eq (i64.load (i32.const 256)) (i64.const 1))))
+            (local.set $page (memory.size))
+            (loop $check
+                (local.set $page (i32.sub (local.get $page) (i32.const 1)))
+                (if (i32.ne (i32.load (i32.shl (local.get $page) (i32.const 16)))
+                        (local.get $page))
+                    (then unreachable))
+                (br_if $check (i32.gt_u (local.get $page) (i32.const 1))))
+            (call $say)))"#;
+    let path = bed.write("grower.wat", text);
+    let mut run = bed.run("run", &[&path]);
+    bed.until_line("run", "g");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    bed.migrate(&run, "node", &["--live"]);
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    run.0.stdin.take().expect("a pipe").write_all(b"x").expect("a pipe");
+    assert_eq!(run.code(), 0, "{}", bed.errors("run"));
+    assert_eq!(bed.output("run"), "g\ng\n");
+}
+
 #[test]
 fn a_move_that_cannot_begin_says_why() {
     let bed = Bed::new();

@@ -189,16 +189,36 @@ fn a_listener_that_is_not_granted_and_a_connection_are_refused() {
     assert_eq!((run.code(), said.as_str()), (0, "h"));
 }
 
+/// Says `r`, waits for a byte of input, and then asks for its arguments and its environment and
+/// writes both, as they stand in memory.
+const ARGUMENTS: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_write"
+        (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "args_get" (func $args (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "environ_get" (func $env (param i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "\20\00\00\00\01\00\00\00")
+    (data (i32.const 32) "r")
+    ;; Two names of 8 and 4 bytes, ends included, and a variable of 6.
+    (data (i32.const 8) "\00\04\00\00\12\00\00\00")
+    (func (export "_start")
+        (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 24)))
+        (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 24)))
+        (drop (call $args (i32.const 512) (i32.const 1024)))
+        (drop (call $env (i32.const 512) (i32.const 1036)))
+        (drop (call $write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 24)))))"#;
+
 #[test]
 fn arguments_and_environment_move_by_value() {
     let bed = Bed::new();
     let _node = bed.node("node", &[]);
-    // Its arguments are read when it needs them: after the move.
-    let counter = program("counter.wat");
-    let mut run = bed.run("run", &["--env", "A=b", &counter, "5"]);
-    bed.until_line("run", "1");
-    bed.migrate(&run, "node", &[]);
-    assert_eq!((run.code(), bed.output("run").lines().count()), (0, 5));
+    let path = bed.write("arg.wat", ARGUMENTS);
+    let run = bed.run("run", &["--env", "A=bcd", &path, "one"]);
+    bed.until("it waits", |bed| bed.output("run") == "r");
+    let moved = try_to_move(&bed, &run);
+    assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
+    goes_on(&bed, run, "rarg.wat\0one\0A=bcd\0");
 }
 
 #[test]

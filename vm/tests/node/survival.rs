@@ -60,3 +60,24 @@ fn a_pushed_program_starts_again_where_its_checkpoint_was() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&output.stdout), counted(20));
 }
+
+#[test]
+fn a_node_that_is_ended_brings_its_programs_to_the_disk_first() {
+    let bed = Bed::new();
+    let mut node = bed.node("node", &["--checkpoint-every", "1h"]);
+    let mut run = bed.run("run", &[&program("counter.wat"), "20"]);
+    bed.until_line("run", "2");
+    bed.migrate(&run, "node", &[]);
+    let id = bed.only_id("node");
+    bed.until_line("run", "8");
+    node.signal("TERM");
+    assert_eq!(node.code(), 143);
+    let folder = bed.path("node.state/processes").join(&id);
+    let names = std::fs::read_dir(folder).expect("a folder").flatten();
+    let names: Vec<String> =
+        names.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    assert!(names.iter().any(|name| name.starts_with("check-")), "{names:?}");
+    let _node = bed.node("node", &[]);
+    assert_eq!(run.code(), 0, "{}", bed.errors("run"));
+    assert_eq!(bed.output("run"), counted(20));
+}

@@ -60,8 +60,8 @@ impl PagesFrame {
         self.runs.is_empty()
     }
 
-    /// The payload in two parts; the frame is empty afterwards.
-    pub fn take(&mut self) -> (Vec<u8>, Vec<u8>) {
+    /// The first part of the payload: which pages there are.
+    pub fn runs(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.list(&self.runs, |writer, run| {
             writer.var(run.memory.into());
@@ -69,9 +69,18 @@ impl PagesFrame {
             writer.var(run.count);
             writer.u8(run.has_contents.into());
         });
+        writer.finish()
+    }
+
+    /// The second part: the contents.
+    pub fn contents(&self) -> &[u8] {
+        &self.contents
+    }
+
+    /// Makes room for other pages.
+    pub fn clear(&mut self) {
         self.runs.clear();
-        let room = self.contents.capacity();
-        (writer.finish(), std::mem::replace(&mut self.contents, Vec::with_capacity(room)))
+        self.contents.clear();
     }
 }
 
@@ -139,9 +148,10 @@ mod tests {
         frame.add(0, 4, Some(&[2; PAGE_BYTES]));
         frame.add(0, 5, None);
         frame.add(1, 6, Some(&[3; PAGE_BYTES]));
-        let (runs, contents) = frame.take();
+        let payload = [&frame.runs()[..], frame.contents()].concat();
+        frame.clear();
         assert!(frame.is_empty());
-        [runs, contents].concat()
+        payload
     }
 
     #[test]

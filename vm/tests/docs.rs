@@ -149,7 +149,9 @@ fn cargo_commands_of_pages_name_what_exists() {
                         manifests.iter().chain(&["benches"]).any(is_named)
                     }
                     ["--test", test] => manifests.iter().any(|folder| {
-                        root().join(folder).join("tests").join(format!("{test}.rs")).exists()
+                        let tests = root().join(folder).join("tests");
+                        tests.join(format!("{test}.rs")).exists()
+                            || tests.join(test).join("main.rs").exists()
                     }),
                     ["--example", "NAME"] => true,
                     ["--example", example] => manifests.iter().any(|folder| {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the corpus under several engines, interleaved, and prints medians and ratios.
 
-usage: compare.py DIR MODE [--runs N] [--engines a,b] [--programs x,y] [--extra 'NAME=COMMAND'] [--json FILE]
+usage: compare.py DIR MODE [--runs N] [--cpu] [--engines a,b] [--programs x,y] [--extra 'NAME=COMMAND'] [--json FILE]
 
 DIR is what build-corpus.sh and install-peers.sh filled. MODE is one of
   steady  time of one iteration, (T(big) - T(small)) / iterations: start-up and compilation cancel; native = 1
@@ -17,6 +17,7 @@ An engine under test joins with --extra, for example
   --extra 'interp=target/release/brant run --tier interp --dir . {wasm} {args}'
 In mode text, --extra names the program alone: 'brant=target/release/brant'.
 With --json the figures go to a file, under the name of the mode; page.py makes a page of such files.
+With --cpu steady times are those of the processor, all threads together: what can be said on a machine that is busy.
 Commands run in DIR/data. The machine may drift by 2x between minutes, so only ratios of one call count.
 """
 import argparse
@@ -132,8 +133,8 @@ def geomean(values):
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
-def measure_program(folder, mode, commands, program, runs, timeout_s, fill=None, caches=None):
-    """Interleaved runs of one program: {engine: figures or {'error': text}}. `caches` names each engine's folder."""
+def measure_program(folder, mode, commands, program, runs, timeout_s, fill=None, caches=None, clock="wall"):
+    """Interleaved runs of one program: {engine: figures or {'error': text}}. `caches` names each engine's folder; steady times are of `clock`."""
     row = (STEADY if mode == "steady" else COLD)[program]
     sizes = {"small": row[1], "big": row[2]} if mode == "steady" else {"small": row[1]}
     samples = {name: {size: [] for size in sizes} for name in commands}
@@ -172,7 +173,7 @@ def measure_program(folder, mode, commands, program, runs, timeout_s, fill=None,
             "peak_mib": max(s["peak_kib"] for s in samples[name]["small"]) / 1024,
         }
         if mode == "steady":
-            figures[name]["steady_ms"] = 1000 * (median("big", "wall") - median("small", "wall")) / row[3]
+            figures[name]["steady_ms"] = 1000 * (median("big", clock) - median("small", clock)) / row[3]
     return figures
 
 
@@ -307,6 +308,7 @@ def parse_options(arguments=None):
     parser.add_argument("dir", type=os.path.abspath)
     parser.add_argument("mode", choices=["steady", "cold", "warm", "second", "curve", "text"])
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--cpu", action="store_true", help="steady times of the processor, not of the clock")
     parser.add_argument("--engines", help="comma-separated; those of --extra always run")
     parser.add_argument("--programs", help="comma-separated")
     parser.add_argument("--extra", action="append", default=[], metavar="NAME=COMMAND")
@@ -348,7 +350,8 @@ def compare(options):
             for cache in (caches or {}).values():
                 os.mkdir(cache, 0o700)
             figures = results[program] = measure_program(
-                options.dir, options.mode, commands, program, options.runs, options.timeout, fill, caches)
+                options.dir, options.mode, commands, program, options.runs, options.timeout, fill, caches,
+                "cpu" if options.cpu else "wall")
         native = figures.get("native", {}).get(key) if options.mode == "steady" else None
         cells = ["-" if "error" in f else f"{f[key] / (native or 1):.2f}" for f in figures.values()]
         print(f"{program:14}{table[program][0]:13}" + "".join(f"{cell:>12}" for cell in cells), flush=True)

@@ -455,6 +455,15 @@ impl Process {
         Pause::Exit(code)
     }
 
+    /// Ends all threads, because each waits for another one.
+    fn deadlock(&mut self, current: &mut Current) -> Result<Turned, Pause> {
+        self.deadlocked = self.threads.deadlock();
+        match current.thread.trap(&mut self.store, Trap::Deadlock) {
+            Stop::Trap(report) => Err(Pause::Error(Error::Trap(report))),
+            _ => Ok(Turned::GoesOn),
+        }
+    }
+
     /// Looks who can go on of those who wait, and waits with them if nobody can run.
     fn wake(&mut self, current: &mut Current) -> Result<Turned, Pause> {
         let Current { thread, blocked, .. } = current;
@@ -462,13 +471,7 @@ impl Process {
         match woken {
             Some(Waited::Ready) => Ok(Turned::GoesOn),
             Some(Waited::Interrupted) => Ok(self.stopped().map_or(Turned::GoesOn, Turned::Stopped)),
-            None => match {
-                self.deadlocked = self.threads.deadlock();
-                current.thread.trap(&mut self.store, Trap::Deadlock)
-            } {
-                Stop::Trap(report) => Err(Pause::Error(Error::Trap(report))),
-                _ => Ok(Turned::GoesOn),
-            },
+            None => self.deadlock(current),
         }
     }
 

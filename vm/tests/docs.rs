@@ -153,8 +153,8 @@ fn cargo_commands_of_pages_name_what_exists() {
                     }
                     ["--test", test] => manifests.iter().any(|folder| {
                         let tests = root().join(folder).join("tests");
-                        let file = tests.join(format!("{test}.rs"));
-                        file.exists() || tests.join(test).join("main.rs").exists()
+                        tests.join(format!("{test}.rs")).exists()
+                            || tests.join(test).join("main.rs").exists()
                     }),
                     ["--example", "NAME"] => true,
                     ["--example", example] => manifests.iter().any(|folder| {

@@ -43,6 +43,9 @@ unsafe impl Send for Thread {}
 enum State {
     New,
     Parked(Parked),
+    /// Compiled code has given up its state: frames, the outermost first. They are laid out for the
+    /// interpreter when the thread goes on: whoever stops it need not wait for that.
+    Standing(Vec<FrameState>),
     Ended,
 }
 
@@ -151,12 +154,18 @@ impl Thread {
                 let (stop, vm) = self.activation.begin(store, self.func, &self.arguments, base);
                 self.keep(stop, vm)
             }
-            State::Parked(parked) => {
-                let vm = parked.restore();
-                let (stop, vm) = self.activation.go_on(store, self.func, vm);
-                self.keep(stop, vm)
-            }
+            State::Parked(parked) => self.go_on(store, parked),
+            State::Standing(frames) => match self.activation.lay_out(store, &frames) {
+                Ok(parked) => self.go_on(store, parked),
+                Err(error) => Stop::Failed(Box::new(error)),
+            },
         }
+    }
+
+    fn go_on(&mut self, store: &mut Store, parked: Parked) -> Stop {
+        let vm = parked.restore();
+        let (stop, vm) = self.activation.go_on(store, self.func, vm);
+        self.keep(stop, vm)
     }
 
     /// A thread that goes on from `frames`, the outermost first, and ends with the results of
@@ -198,6 +207,7 @@ impl Thread {
             State::New => {
                 frame::entry_frame(store.inner(), self.func, &self.arguments).map(|one| vec![one])
             }
+            State::Standing(frames) => Some(frames.clone()),
             // SAFETY: the registers are those that the run has left, and nothing has run since.
             State::Parked(parked) => unsafe {
                 frame::capture(store.inner_mut(), &parked.registers)
@@ -254,8 +264,12 @@ impl Thread {
 
     /// Keeps the registers if the run can go on, else frees the stack.
     fn keep(&mut self, stop: Stop, vm: *mut Vm) -> Stop {
+        let mut frames = std::mem::take(&mut self.activation.native.frames);
         if !stop.can_go_on() {
             self.activation.stack = None;
+        } else if !frames.is_empty() {
+            frames.reverse();
+            self.state = State::Standing(frames);
         } else if vm.is_null() {
             // A host function without a guest below it would block: it is called again.
             self.state = State::New;
@@ -387,34 +401,23 @@ impl Activation {
         inner.activations -= 1;
         // SAFETY: as above.
         inner.fuel = unsafe { (*vm).fuel };
-        let stop = self.stop(store, func, base, end, vm);
-        match self.lay_out(store, stop) {
-            Ok((stop, Some(vm))) => (stop, vm),
-            Ok((stop, None)) => (stop, vm),
-            Err(error) => (Stop::Failed(Box::new(error)), vm),
+        // A run that a host function has started does not go on.
+        if self.depth > 0 {
+            self.native.frames.clear();
         }
+        (self.stop(store, func, base, end, vm), vm)
     }
 
-    /// Puts frames that compiled code has given up back, as those of the interpreter; gives the
-    /// instance that the run stands in.
-    fn lay_out(
-        &mut self, store: &mut Store, stop: Stop,
-    ) -> Result<(Stop, Option<*mut Vm>), FrameError> {
-        let mut frames = std::mem::take(&mut self.native.frames);
-        // A run that a host function has started does not go on.
-        if frames.is_empty() || self.depth > 0 {
-            return Ok((stop, None));
-        }
-        frames.reverse();
+    /// Puts frames that compiled code has given up back, as those of the interpreter.
+    fn lay_out(&mut self, store: &mut Store, frames: &[FrameState]) -> Result<Parked, FrameError> {
         let limit_bytes = store.engine().config().max_stack_bytes;
         // Compiled frames may need more room in the interpreter than its limit.
-        let used_bytes = frame::slots_bytes(&frames).min(limit_bytes * MAX_ROOM);
+        let used_bytes = frame::slots_bytes(frames).min(limit_bytes * MAX_ROOM);
         let stack = ValueStack::with_room(limit_bytes, used_bytes);
         let stack = stack.ok_or(FrameError::HostMemory)?;
-        let registers = frame::rebuild(store.inner_mut(), &stack, &frames)?;
+        let registers = frame::rebuild(store.inner_mut(), &stack, frames)?;
         self.stack = Some(stack);
-        let vm = Parked { registers, budget: driver::BUDGET }.restore();
-        Ok((stop, Some(vm)))
+        Ok(Parked { registers, budget: driver::BUDGET })
     }
 
     fn stop(

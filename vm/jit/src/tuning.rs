@@ -1,5 +1,5 @@
-//! What makes code quicker and could be left out. Each has its gain in `docs/RATIONALE.md`, which the
-//! example `compile` and `benches/tuning.py` measure again with one of them left out.
+//! What makes code quicker and could be left out. Each has its gain in `docs/RATIONALE.md`, which
+//! `benches/tuning.py` measures again.
 
 macro_rules! tuning {
     ($($(#[$doc:meta])* $name:ident $text:literal)*) => {

@@ -17,8 +17,8 @@
 //! arena.rs    code memory            code.rs    whose an address is
 //! segment.rs  in and out of compiled code       stubs/     the machine code for that
 //! calls.rs    what compiled code calls          capture.rs stops: frames give up their state
-//! fault.rs    traps of compiled code            tier.rs    what is compiled, and when
-//! service.rs  the thread that compiles
+//! tail.rs     tail calls of compiled code       fault.rs   traps of compiled code
+//! tier.rs     what is compiled, and when        service.rs the thread that compiles
 //! ```
 
 pub mod abi;
@@ -30,4 +30,5 @@ pub mod fault;
 pub mod segment;
 pub mod service;
 pub mod stubs;
+mod tail;
 pub mod tier;

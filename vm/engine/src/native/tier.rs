@@ -226,6 +226,7 @@ fn prepare(store: &mut StoreInner, index: u32) {
     vm.poll = stubs::poll as *const u8;
     vm.operate = stubs::call_operate as *const u8;
     vm.call_out = call_out;
+    vm.tail_call = stubs::tail_call as *const u8;
     store.stopper.add(instance.block());
 }
 

@@ -1,17 +1,23 @@
 //! Calls of functions.
 
-use brant_engine::compile::{CallKind, CompileError};
+use brant_engine::compile::{CallKind, CompileError, Entry, stack_words};
 use brant_engine::site::SiteKind;
 use brant_isa::Trap;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 
-use super::{Translator, invalid};
+use super::{Translator, invalid, type_of};
 use crate::abi::{ResultPlace, clif, result_places, slot, trap_code, vm};
 
 impl Translator<'_, '_> {
     /// `call`.
     pub(super) fn call(&mut self) -> Result<(), CompileError> {
+        let (type_index, target) = self.direct_callee()?;
+        self.call_of_type(type_index, target)
+    }
+
+    /// The type index and the code of the function that a call names.
+    fn direct_callee(&mut self) -> Result<(u32, Value), CompileError> {
         let function = self.index()?;
         let type_index = self.module.function_types().get(function as usize).copied();
         let type_index = type_index.ok_or_else(|| invalid("no such function"))?;
@@ -19,12 +25,50 @@ impl Translator<'_, '_> {
         let list = self.load_fixed(self.vm, vm::NATIVE_FUNCTIONS);
         // What stands there changes when the function is compiled.
         let flags = self.regions.vm();
-        let target = self.b.ins().load(types::I64, flags, list, entry_of(function)?);
-        self.call_of_type(type_index, target)
+        Ok((type_index, self.b.ins().load(types::I64, flags, list, entry_of(function)?)))
     }
 
-    /// `call_indirect`.
-    pub(super) fn call_indirect(&mut self) -> Result<(), CompileError> {
+    /// `return_call`.
+    pub(super) fn return_call(&mut self) -> Result<(), CompileError> {
+        let (type_index, target) = self.direct_callee()?;
+        self.tail_call_of_type(type_index, target)
+    }
+
+    /// `return_call_indirect`.
+    pub(super) fn return_call_indirect(&mut self) -> Result<(), CompileError> {
+        let (type_index, target) = self.indirect_callee()?;
+        self.tail_call_of_type(type_index, target)
+    }
+
+    /// Has `code` called when this function has returned; and returns.
+    fn tail_call_of_type(&mut self, type_index: u32, code: Value) -> Result<(), CompileError> {
+        let module = self.module;
+        let ty = module.types().get(type_index as usize).ok_or_else(|| invalid("a type"))?;
+        let room = match self.entry {
+            Entry::Start => stack_words(type_of(module, self.function)?.params()),
+            Entry::Loop(_) => 0,
+        };
+        let words = stack_words(ty.params());
+        if words > room {
+            return Err(CompileError::Unsupported("a tail call with so many arguments".to_owned()));
+        }
+        let mut args = vec![self.vm];
+        args.extend(self.pop_many(ty.params().len())?);
+        let site = self.site(SiteKind::Call)?;
+        let signature = self.signatures.of_type(self.b.func, type_index, ty);
+        let flags = self.regions.vm();
+        self.b.ins().store(flags, code, self.vm, vm::TAIL_CODE);
+        let words = self.b.ins().iconst(types::I64, words as i64);
+        self.b.ins().store(flags, words, self.vm, vm::TAIL_WORD_COUNT);
+        let target = self.load_fixed(self.vm, vm::TAIL_CALL);
+        // The results are those of a function of the host; else nobody looks at them.
+        let returned = self.call_out(CallKind::TailCall, site, signature, target, &args)?;
+        self.b.ins().return_(&returned);
+        self.skip_unreachable()
+    }
+
+    /// The type index and the code of the callee of an indirect call.
+    fn indirect_callee(&mut self) -> Result<(u32, Value), CompileError> {
         let type_index = self.index()?;
         let table = self.index()?;
         self.stop_between(SiteKind::Call)?;
@@ -39,7 +83,12 @@ impl Translator<'_, '_> {
         let call_out = self.load_fixed(self.vm, vm::CALL_OUT);
         let owner = self.load_fixed(callee, slot::VM);
         let is_own = self.b.ins().icmp(IntCC::Equal, owner, self.vm);
-        let target = self.b.ins().select(is_own, native, call_out);
+        Ok((type_index, self.b.ins().select(is_own, native, call_out)))
+    }
+
+    /// `call_indirect`.
+    pub(super) fn call_indirect(&mut self) -> Result<(), CompileError> {
+        let (type_index, target) = self.indirect_callee()?;
         self.call_of_type(type_index, target)
     }
 

@@ -67,6 +67,7 @@ impl<'a, 'f> Translator<'a, 'f> {
             b,
             module,
             function: request.function,
+            entry: request.entry,
             options: request.options,
             sites,
             reader,

@@ -33,6 +33,7 @@ use crate::config::Config;
 pub use crate::icode::Operation;
 use crate::module::Module;
 use crate::site::SiteId;
+use crate::types::ValType;
 
 /// Turns functions into machine code. Called from several threads.
 pub trait Compiler: Send + Sync + fmt::Debug {
@@ -170,6 +171,8 @@ pub struct NativeCall {
 pub enum CallKind {
     /// A function.
     Function,
+    /// A function in place of this one, by `Vm::tail_call`. The site is that of the call itself.
+    TailCall,
     /// `Vm::operate`.
     Operation,
     /// `Vm::poll`, at a loop header. After it `Vm::record` says whether to give up the state.
@@ -203,6 +206,13 @@ pub enum RecordPlace {
     Offset(u32),
     /// Nowhere: these are its bits.
     Constant([u64; 2]),
+}
+
+/// How many 8-byte words a call with parameters of these types puts on the stack: an even number.
+/// A tail call can have no more of them than the function that makes it, and none if that begins at
+/// a loop.
+pub fn stack_words(params: &[ValType]) -> usize {
+    crate::native::abi::params(params).1.next_multiple_of(2)
 }
 
 /// Why there is no code.

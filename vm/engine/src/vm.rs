@@ -11,6 +11,8 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use crate::native::abi::{FLOAT_REGISTERS, INT_REGISTERS};
+
 /// The block of an instance. Its own globals follow it.
 #[derive(Debug)]
 #[repr(C, align(16))]
@@ -80,6 +82,12 @@ pub struct Vm {
     /// What compiled code calls for functions of other instances and of the host: it finds the
     /// callee by the bytecode of the call.
     pub call_out: *const u8,
+    /// What compiled code calls in place of the callee of a tail call, with its arguments; it then
+    /// returns. Before, what it would call goes to `tail.code`, and the number of words on the stack to
+    /// `tail.word_count`.
+    pub tail_call: *const u8,
+    /// The tail call that is on its way.
+    pub tail: TailCall,
     /// The operand of the last indirect call.
     pub indirect_index: u32,
     /// `fn(to, from, count)`: moves bytes, which may overlap.
@@ -88,6 +96,24 @@ pub struct Vm {
     pub fill: *const u8,
     /// After `poll`: where the state of the frame is to be stored before it returns; null to go on.
     pub record: *mut u64,
+}
+
+/// A call that begins when the frame in its place has returned.
+#[derive(Debug)]
+#[repr(C)]
+pub struct TailCall {
+    /// What is called: compiled code, or `Vm::call_out`.
+    pub code: *const u8,
+    /// Where it returns to.
+    pub back: usize,
+    /// Words that go on the stack.
+    pub words: *const u64,
+    /// How many of them: an even number.
+    pub word_count: usize,
+    /// Integer registers.
+    pub ints: [u64; INT_REGISTERS],
+    /// Float registers.
+    pub floats: [[u64; 2]; FLOAT_REGISTERS],
 }
 
 /// Bit of the stop word: the run shall stop at its next site.

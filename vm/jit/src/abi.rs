@@ -99,8 +99,8 @@ pub fn poll_signature() -> Signature {
 }
 
 macro_rules! offsets {
-    ($of:ident: $($name:ident $field:ident)*) => {
-        $(pub const $name: i32 = offset_of!($of, $field) as i32;)*
+    ($of:ident: $($name:ident $field:ident $(.$inner:ident)*)*) => {
+        $(pub const $name: i32 = offset_of!($of, $field $(.$inner)*) as i32;)*
     };
 }
 
@@ -111,7 +111,8 @@ pub mod vm {
         MEM0 mem0  MEM0_BYTES mem0_bytes  MEMORIES memories  TABLES tables  TYPES types
         GLOBALS globals  FUNCTIONS functions  LOCAL_FUNCTIONS local_functions  FUEL fuel  WAKE wake
         NATIVE_LIMIT native_limit  OWN_TYPES own_types  RESULTS results
-        POLL poll  OPERATE operate  RECORD record  CALL_OUT call_out
+        POLL poll  OPERATE operate  TAIL_CALL tail_call  TAIL_CODE tail.code
+        TAIL_WORD_COUNT tail.word_count  RECORD record  CALL_OUT call_out
         INDIRECT_INDEX indirect_index  COPY copy  FILL fill
     }
 }

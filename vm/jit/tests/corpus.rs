@@ -18,7 +18,7 @@ const USUAL: Options =
     Options { stops: Stops::Usual, guarded_memory: true, fuel: false, canonical_nans: false };
 
 /// What may be refused.
-const REFUSED: [&str; 2] = ["return_call", "return_call_indirect"];
+const REFUSED: [&str; 1] = ["a tail call with so many arguments"];
 
 /// The modes in which everything is compiled.
 fn modes() -> [Options; 4] {
@@ -81,6 +81,7 @@ fn check_tables(request: &Request<'_>, sites: &Sites, native: &NativeFunction, n
         let site = sites.get(call.site).expect("a site");
         let kinds: &[SiteKind] = match call.kind {
             CallKind::Function => &[SiteKind::Return],
+            CallKind::TailCall => &[SiteKind::Call],
             CallKind::Operation => &[SiteKind::Operation],
             CallKind::Fuel => &[SiteKind::Entry, SiteKind::Block, SiteKind::Loop],
             CallKind::Poll => &[
@@ -97,7 +98,7 @@ fn check_tables(request: &Request<'_>, sites: &Sites, native: &NativeFunction, n
             assert!(call.slots.is_empty() && call.pad_offset.is_none(), "{}: {call:?}", place());
             continue;
         }
-        let has_pad = matches!(call.kind, CallKind::Function | CallKind::Operation);
+        let has_pad = !matches!(call.kind, CallKind::Poll | CallKind::Fuel);
         assert_eq!(call.pad_offset.is_some(), has_pad, "{}: {call:?}", place());
         assert!(call.pad_offset.is_none_or(|pad| pad < code), "{}: {call:?}", place());
         // A shape is a walk over the body: in large functions some calls stand for all.
@@ -114,6 +115,8 @@ fn check_record(request: &Request<'_>, sites: &Sites, call: &NativeCall, place: 
     let body = request.module.body_bytes(request.function).expect("not imported");
     let own = match call.kind {
         CallKind::Operation => operands_of_operation(&body[call.body_offset as usize..]),
+        // The engine has the arguments.
+        CallKind::TailCall => arguments_of_call(request.module, &body[call.body_offset as usize..]),
         _ => 0,
     };
     assert!(shape.operands.len() >= own, "{place}: {call:?} {shape:?}");
@@ -150,6 +153,24 @@ fn check_record(request: &Request<'_>, sites: &Sites, call: &NativeCall, place: 
         end += bytes;
     }
     assert_eq!(end, call.record_bytes, "{place}: {call:?}");
+}
+
+/// How many operands the tail call at the start of `code` takes.
+fn arguments_of_call(module: &Module, code: &[u8]) -> usize {
+    let (index, _) = code[1..].iter().fold((0, 0), |(value, shift), byte| match shift {
+        u32::MAX => (value, shift),
+        _ => {
+            let value = value | u32::from(byte & 0x7F) << shift;
+            (value, if byte & 0x80 == 0 { u32::MAX } else { shift + 7 })
+        }
+    });
+    match code[0] {
+        0x12 => {
+            let ty = module.function_types()[index as usize];
+            module.types()[ty as usize].params().len()
+        }
+        _ => module.types()[index as usize].params().len() + 1,
+    }
 }
 
 /// How many operands the operation at the start of `code` takes.

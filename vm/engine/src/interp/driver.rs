@@ -26,7 +26,7 @@ use crate::interp::regs::at;
 use crate::interp::step::call::TAIL_HEADER;
 use crate::interp::stubs;
 use crate::module::{ModuleError, ModuleInner};
-use crate::native::segment::{Entry, Segment};
+use crate::native::segment::{Entry, Outcome, Segment};
 use crate::native::tier::{self, LoopCode};
 use crate::profile;
 use crate::store::StoreInner;
@@ -207,13 +207,54 @@ impl Driver<'_> {
                 header,
                 cells: Some(cells.as_ptr()),
             };
-            match Segment::run(self.services, self.vm, &entry) {
-                None => {
-                    self.resume(window, fp, back);
+            self.run_native(&entry, header, fp, back)
+        }
+    }
+
+    /// Runs compiled code in place of the frame at its window; the words of its header were `fp` and
+    /// `back`, and are overwritten by now or by the results.
+    unsafe fn run_native(
+        &mut self, entry: &Entry<'_>, header: *mut u64, fp: *mut u64, back: *const u8,
+    ) -> Result<(), End> {
+        // SAFETY: the frame stands where the code begins.
+        unsafe {
+            match Segment::run(self.services, self.vm, entry) {
+                Outcome::Returned => {
+                    self.resume(entry.window, fp, back);
                     Ok(())
                 }
-                Some(end) => Err(self.unwind(end, header)),
+                Outcome::TailCall(slot) => self.succeed(slot, entry.window, fp, back),
+                Outcome::Ended(end) => Err(self.unwind(end, header)),
             }
+        }
+    }
+
+    /// Enters a guest's function in place of compiled code that has returned to `fp` and `back`. The
+    /// arguments stand at `window`.
+    unsafe fn succeed(
+        &mut self, slot: *mut FuncSlot, window: *mut u64, fp: *mut u64, back: *const u8,
+    ) -> Result<(), End> {
+        let (params, _) = self.services.slot_counts(slot);
+        // SAFETY: the slack behind the stack's limit has room for the arguments and a header.
+        unsafe {
+            if (*slot).vm != self.vm {
+                return match back == stubs::switch_back() {
+                    // As in `tail_call_out`.
+                    true => self.enter_other(slot, window, fp, params),
+                    false => self.switch(slot, window, fp as u64, back as u64),
+                };
+            }
+            if window.byte_add((*slot).frame_bytes as usize) > (*self.vm).stack_limit {
+                return Err(End::Trap(Trap::CallStackExhausted));
+            }
+            let header = window.add(params);
+            *header = fp as u64;
+            *header.add(1) = back as u64;
+            let vm = &mut *self.vm;
+            (vm.fp, vm.ip, vm.acc) = (window, (*slot).code, slot as u64);
+            vm.exit = Exit::Entered.code();
+            vm.budget -= 1;
+            if vm.budget < 0 { self.tick() } else { Ok(()) }
         }
     }
 
@@ -267,13 +308,7 @@ impl Driver<'_> {
             let value_top = window.add(used);
             let code = (*slot).native;
             let entry = Entry { code, plan, window, value_top, header, cells: None };
-            match Segment::run(self.services, self.vm, &entry) {
-                None => {
-                    self.resume(window, fp, back);
-                    Ok(())
-                }
-                Some(end) => Err(self.unwind(end, header)),
-            }
+            self.run_native(&entry, header, fp, back)
         }
     }
 

@@ -19,8 +19,9 @@ use crate::site::SiteKind;
 use crate::thread::Parked;
 use crate::vm::{FuncKind, FuncSlot};
 
-/// The opcode of `call`; the other one is `call_indirect`.
+/// The opcodes of `call` and `return_call`; the others are those of indirect calls.
 const CALL: u8 = 0x10;
+const RETURN_CALL: u8 = 0x12;
 
 /// The Rust half of `call_out`: runs the function that the call at the return address means.
 pub unsafe extern "C" fn called_out(saved: *mut CalledOut) {
@@ -28,7 +29,11 @@ pub unsafe extern "C" fn called_out(saved: *mut CalledOut) {
     // where they are as long as the store.
     unsafe {
         let segment = &mut *current();
-        let callee = callee(segment, (*saved).return_address);
+        let callee = match std::mem::replace(&mut segment.tail_callee, std::ptr::null_mut()) {
+            slot if slot.is_null() => callee(segment, (*saved).return_address),
+            // The frame whose bytecode has this call is gone.
+            slot => Callee { slot, index: None },
+        };
         let plan = &*segment.services.parts().0.types.plan((*callee.slot).ty);
         let window = segment.value_top;
         if window > (*segment.vm).stack_limit {
@@ -50,8 +55,9 @@ pub unsafe extern "C" fn called_out(saved: *mut CalledOut) {
 
 /// A function that compiled code called.
 #[derive(Clone, Copy)]
-struct Callee {
-    slot: *mut FuncSlot,
+pub struct Callee {
+    /// The function.
+    pub slot: *mut FuncSlot,
     /// The operand of an indirect call.
     index: Option<u32>,
 }
@@ -82,7 +88,10 @@ impl CallTargets {
 }
 
 /// Finds the function that the call before `return_address` means.
-unsafe fn callee(segment: &mut Segment<'_>, return_address: usize) -> Callee {
+///
+/// # Safety
+/// The segment runs compiled code, which has just made the call.
+pub unsafe fn callee(segment: &mut Segment<'_>, return_address: usize) -> Callee {
     let vm = segment.vm;
     let known = *segment.services.parts().0.call_targets.at(return_address);
     let target = match known.0 == return_address {
@@ -124,7 +133,7 @@ fn target(segment: &mut Segment<'_>, return_address: usize) -> CallTarget {
     let mut reader = Reader::new(&body[offset as usize..]);
     let (code, first) = (reader.byte(), reader.index());
     match code {
-        CALL => CallTarget::Function(first),
+        CALL | RETURN_CALL => CallTarget::Function(first),
         _ => CallTarget::Element(reader.index()),
     }
 }
@@ -209,7 +218,10 @@ unsafe fn stop(
 }
 
 /// Leaves the segment with a trap or an error, and notes where its frames stand.
-unsafe fn leave(segment: &mut Segment<'static>, saved: *mut CalledOut, end: End) {
+///
+/// # Safety
+/// `saved` is what a stub has just saved above compiled frames of the segment.
+pub unsafe fn leave(segment: &mut Segment<'static>, saved: *mut CalledOut, end: End) {
     // SAFETY: nothing in the frames above has anything to drop.
     unsafe {
         fault::take_places(segment, walk(saved));
@@ -280,7 +292,10 @@ unsafe fn cells(plan: &CallPlan, window: *mut u64) -> Vec<[u64; 2]> {
 }
 
 /// Writes the parameters of a call to a window of the value stack.
-unsafe fn store_arguments(plan: &CallPlan, window: *mut u64, saved: &CalledOut) {
+///
+/// # Safety
+/// A stub has just saved them, and the window has room.
+pub unsafe fn store_arguments(plan: &CallPlan, window: *mut u64, saved: &CalledOut) {
     // SAFETY: `call_out` made it: the words of the call lie above.
     let words = unsafe { (&raw const *saved).add(1).cast::<u64>() };
     let mut at = window;

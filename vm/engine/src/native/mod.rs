@@ -17,9 +17,9 @@
 //! arena.rs    code memory            code.rs    whose an address is
 //! segment.rs  in and out of compiled code       stubs/     the machine code for that
 //! calls.rs    what compiled code calls          capture.rs stops: frames give up their state
-//! fault.rs    traps of compiled code            tier.rs    what is compiled, and when
-//! service.rs  the thread that compiles          ahead.rs   everything before it runs
-//! packed.rs   functions as bytes
+//! fault.rs    traps of compiled code            tail.rs    tail calls of compiled code
+//! tier.rs     what is compiled, and when        ahead.rs   everything before it runs
+//! service.rs  the thread that compiles          packed.rs  functions as bytes
 //! ```
 
 pub mod abi;
@@ -33,4 +33,5 @@ pub mod packed;
 pub mod segment;
 pub mod service;
 pub mod stubs;
+mod tail;
 pub mod tier;

@@ -12,7 +12,7 @@ use crate::native::capture::Capture;
 use crate::native::code::CodeMap;
 use crate::native::stubs::{self, CalledOut};
 use crate::trap::Place;
-use crate::vm::Vm;
+use crate::vm::{FuncSlot, Vm};
 
 /// Below the limit of guest code: for functions of the engine and of the host.
 const HOST_STACK_BYTES: usize = 512 << 10;
@@ -93,6 +93,8 @@ pub struct Segment<'a> {
     pub way: Way,
     pub vm: *mut Vm,
     pub services: &'a mut dyn Services,
+    /// Where the parameters of the outermost frame were.
+    pub window: *mut u64,
     /// Behind everything that waiting frames use on the value stack.
     pub value_top: *mut u64,
     /// No guest frame's stack check lets it go below.
@@ -104,6 +106,12 @@ pub struct Segment<'a> {
     pub header: *mut u64,
     /// What it has called and waits for; null while its own code runs.
     pub called: *mut CalledOut,
+    /// Words on the stack of the tail call that is on its way.
+    pub tail_words: Vec<u64>,
+    /// The function that a tail call reaches by `call_out`, null at any other call.
+    pub tail_callee: *mut FuncSlot,
+    /// The function that the driver is to run in place of the segment.
+    successor: *mut FuncSlot,
     outer: *mut Segment<'static>,
 }
 
@@ -116,6 +124,17 @@ thread_local! {
 /// The innermost segment of this host thread, null outside of compiled code.
 pub fn current() -> *mut Segment<'static> {
     CURRENT.get()
+}
+
+/// How a run of compiled code came to its end.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It has returned: its results are at the window.
+    Returned,
+    /// Its outermost frame went for this function, whose arguments are at the window.
+    TailCall(*mut FuncSlot),
+    /// Its frames, or its places, were added to the thread's `NativeState`.
+    Ended(End),
 }
 
 /// What to run, and where its values are.
@@ -134,17 +153,14 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Segment<'a> {
-    /// Runs compiled code of the instance `vm` to its end. None if it has returned: its results are
-    /// at the window. Else its frames, or its places, were added to the thread's `NativeState`.
+    /// Runs compiled code of the instance `vm` to its end.
     ///
     /// # Safety
     /// The code is that of a function of the instance with these types, whose values stand at the
     /// window, which has room for the results. The thread was prepared for signals.
-    pub unsafe fn run(
-        services: &'a mut dyn Services, vm: *mut Vm, entry: &Entry<'_>,
-    ) -> Option<End> {
+    pub unsafe fn run(services: &'a mut dyn Services, vm: *mut Vm, entry: &Entry<'_>) -> Outcome {
         let Some((stack, limit, results)) = native_stack(services) else {
-            return Some(End::Trap(brant_isa::Trap::CallStackExhausted));
+            return Outcome::Ended(End::Trap(brant_isa::Trap::CallStackExhausted));
         };
         let mut few = [0; FEW_WORDS];
         let mut many = Vec::new();
@@ -176,12 +192,16 @@ impl<'a> Segment<'a> {
             way,
             vm,
             services,
+            window: entry.window,
             value_top: entry.value_top,
             native_limit: limit,
             end: None,
             capture: None,
             header: entry.header,
             called: ptr::null_mut(),
+            tail_words: Vec::new(),
+            tail_callee: ptr::null_mut(),
+            successor: ptr::null_mut(),
             outer: CURRENT.get(),
         };
         // SAFETY: by the contract of this function; the segment outlives the run.
@@ -196,11 +216,15 @@ impl<'a> Segment<'a> {
         if let Some(capture) = segment.capture.take() {
             capture.finish(&mut segment);
         }
-        if segment.end.is_none() {
-            // SAFETY: the code has returned, with its results where the convention says.
-            unsafe { take_results(entry, &segment.way, results) };
+        if let Some(end) = segment.end.take() {
+            return Outcome::Ended(end);
         }
-        segment.end.take()
+        if !segment.successor.is_null() {
+            return Outcome::TailCall(segment.successor);
+        }
+        // SAFETY: the code has returned, with its results where the convention says.
+        unsafe { take_results(entry, &segment.way, results) };
+        Outcome::Returned
     }
 
     /// Sets the stack limit of the instance; one that asks for a stop stays.
@@ -234,6 +258,18 @@ impl<'a> Segment<'a> {
         // SAFETY: by the contract of this function.
         unsafe {
             (*this).end = Some(end);
+            stubs::leave(&raw mut (*this).way)
+        }
+    }
+
+    /// Ends the segment from inside, for a function whose arguments stand at the window.
+    ///
+    /// # Safety
+    /// As for `leave`.
+    pub unsafe fn leave_for(this: *mut Self, successor: *mut FuncSlot) -> ! {
+        // SAFETY: by the contract of this function.
+        unsafe {
+            (*this).successor = successor;
             stubs::leave(&raw mut (*this).way)
         }
     }

@@ -262,6 +262,7 @@ fn prepare(store: &mut StoreInner, index: u32) {
     vm.call_out = call_out;
     vm.copy = libc::memmove as *const u8;
     vm.fill = libc::memset as *const u8;
+    vm.tail_call = stubs::tail_call as *const u8;
     store.stopper.add(instance.block());
 }
 

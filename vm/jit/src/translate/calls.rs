@@ -1,6 +1,6 @@
 //! Calls of functions.
 
-use brant_engine::compile::{CallKind, CompileError};
+use brant_engine::compile::{CallKind, CompileError, Entry, stack_words};
 use brant_engine::site::SiteKind;
 use brant_engine::vm::Vm;
 use brant_isa::Trap;
@@ -8,34 +8,86 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Value, types};
 
 use super::exits::Target;
-use super::{Translator, invalid};
+use super::{Translator, invalid, type_of};
 use crate::abi::{ResultPlace, clif, result_places, slot, trap_code, vm};
 
 impl Translator<'_, '_> {
     /// `call`.
     pub(super) fn call(&mut self) -> Result<(), CompileError> {
-        let function = self.index()?;
-        let type_index = self.module.function_types().get(function as usize).copied();
-        let type_index = type_index.ok_or_else(|| invalid("no such function"))?;
-        self.stop_between(SiteKind::Call)?;
+        let (function, type_index) = self.direct_callee()?;
         if function == self.function && self.own_code && self.tuning.self_calls {
-            let ty = super::type_of(self.module, function)?;
+            let ty = type_of(self.module, function)?;
             let own = self.signatures.own(self.b.func, type_index, ty);
             self.call_of_type(type_index, Target::Own(own))?;
             // It has a call, so its entry looks.
             self.note_look();
             return Ok(());
         }
+        let target = self.code_of(function)?;
+        self.call_of_type(type_index, Target::Address(target))
+    }
+
+    /// The function that a call names, and its type index.
+    fn direct_callee(&mut self) -> Result<(u32, u32), CompileError> {
+        let function = self.index()?;
+        let type_index = self.module.function_types().get(function as usize).copied();
+        let type_index = type_index.ok_or_else(|| invalid("no such function"))?;
+        self.stop_between(SiteKind::Call)?;
+        Ok((function, type_index))
+    }
+
+    /// The code of a function of the instance.
+    fn code_of(&mut self, function: u32) -> Result<Value, CompileError> {
         let own_globals = self.module.global_count() - self.module.imported_globals() as usize;
         let offset = Vm::native_offset(own_globals, function as usize);
         let offset = i32::try_from(offset).map_err(|_| CompileError::TooLarge)?;
         // What stands there changes when the function is compiled.
-        let target = self.load_vm(offset);
-        self.call_of_type(type_index, Target::Address(target))
+        Ok(self.load_vm(offset))
     }
 
-    /// `call_indirect`.
-    pub(super) fn call_indirect(&mut self) -> Result<(), CompileError> {
+    /// `return_call`.
+    pub(super) fn return_call(&mut self) -> Result<(), CompileError> {
+        let (function, type_index) = self.direct_callee()?;
+        let target = self.code_of(function)?;
+        self.tail_call_of_type(type_index, target)
+    }
+
+    /// `return_call_indirect`.
+    pub(super) fn return_call_indirect(&mut self) -> Result<(), CompileError> {
+        let (type_index, target) = self.indirect_callee()?;
+        self.tail_call_of_type(type_index, target)
+    }
+
+    /// Has `code` called when this function has returned; and returns.
+    fn tail_call_of_type(&mut self, type_index: u32, code: Value) -> Result<(), CompileError> {
+        let module = self.module;
+        let ty = module.types().get(type_index as usize).ok_or_else(|| invalid("a type"))?;
+        let room = match self.entry {
+            Entry::Start => stack_words(type_of(module, self.function)?.params()),
+            Entry::Loop(_) => 0,
+        };
+        let words = stack_words(ty.params());
+        if words > room {
+            return Err(CompileError::Unsupported("a tail call with so many arguments".to_owned()));
+        }
+        let mut args = vec![self.vm];
+        args.extend(self.pop_many(ty.params().len())?);
+        let site = self.site(SiteKind::Call)?;
+        let signature = self.signatures.of_type(self.b.func, type_index, ty);
+        let flags = self.regions.vm();
+        self.b.ins().store(flags, code, self.vm, vm::TAIL_CODE);
+        let words = self.b.ins().iconst(types::I64, words as i64);
+        self.b.ins().store(flags, words, self.vm, vm::TAIL_WORD_COUNT);
+        let target = self.load_fixed(self.vm, vm::TAIL_CALL);
+        // The results are those of a function of the host; else nobody looks at them.
+        let returned =
+            self.call_out(CallKind::TailCall, site, signature, Target::Address(target), &args)?;
+        self.b.ins().return_(&returned);
+        self.skip_unreachable()
+    }
+
+    /// The type index and the code of the callee of an indirect call.
+    fn indirect_callee(&mut self) -> Result<(u32, Value), CompileError> {
         let type_index = self.index()?;
         let table = self.index()?;
         self.stop_between(SiteKind::Call)?;
@@ -57,7 +109,7 @@ impl Translator<'_, '_> {
                 self.b.ins().select(is_own, native, call_out)
             }
         };
-        self.call_of_type(type_index, Target::Address(target))
+        Ok((type_index, target))
     }
 
     /// What to call for a function by reference. That it has the right type and is of this instance
@@ -87,6 +139,12 @@ impl Translator<'_, '_> {
         self.b.ins().jump(call, &[BlockArg::Value(native)]);
         self.go_on_in(call);
         Ok(target)
+    }
+
+    /// `call_indirect`.
+    pub(super) fn call_indirect(&mut self) -> Result<(), CompileError> {
+        let (type_index, target) = self.indirect_callee()?;
+        self.call_of_type(type_index, Target::Address(target))
     }
 
     /// The slot of a reference; that of null has a type which no call has.

@@ -456,7 +456,7 @@ impl<'a> Translator<'a, '_> {
     }
 
     /// Goes over code that cannot be reached, to the `else` or `end` of the innermost block.
-    fn skip_unreachable(&mut self) -> Result<(), CompileError> {
+    pub(super) fn skip_unreachable(&mut self) -> Result<(), CompileError> {
         self.end_price();
         let mut nested = 0u32;
         loop {

@@ -57,6 +57,7 @@ struct Translator<'a, 'f> {
     b: FunctionBuilder<'f>,
     module: &'a Module,
     function: u32,
+    entry: Entry,
     options: Options,
     tuning: Tuning,
     /// Whether the code begins at the start of the function, so that a call of it can go there.
@@ -174,6 +175,8 @@ impl<'a> Translator<'a, '_> {
             Opcode::Return => self.return_now(),
             Opcode::Call => self.call(),
             Opcode::CallIndirect => self.call_indirect(),
+            Opcode::ReturnCall => self.return_call(),
+            Opcode::ReturnCallIndirect => self.return_call_indirect(),
             Opcode::Drop => self.pop_any().map(drop),
             Opcode::Select | Opcode::SelectTyped => self.select(opcode),
             Opcode::LocalGet => self.local_get(),

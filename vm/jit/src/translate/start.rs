@@ -69,6 +69,7 @@ impl<'a, 'f> Translator<'a, 'f> {
             b,
             module,
             function: request.function,
+            entry: request.entry,
             options: request.options,
             tuning,
             own_code: request.entry == Entry::Start,

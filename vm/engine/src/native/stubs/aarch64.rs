@@ -11,6 +11,8 @@ use crate::native::abi::INT_REGISTERS;
 use crate::native::calls::{called_out, operate};
 use crate::native::capture::{Walk, next_delivery, polled};
 use crate::native::segment::Way;
+use crate::native::tail::{next_tail_call, tail_called};
+use crate::vm::{TailCall, Vm};
 
 /// What `poll` keeps on the stack, lowest address first.
 #[derive(Debug)]
@@ -195,6 +197,87 @@ saving_stub! {
     /// `Vm::operate`.
     call_operate, operate
 }
+saving_stub! {
+    /// The other half of `tail_call`.
+    other_tail_call, tail_called
+}
+
+/// `Vm::tail_call`: keeps the arguments, and makes the caller return to the trampoline. What is not
+/// compiled, and what has words on the stack, is left to the Rust half.
+#[unsafe(naked)]
+pub unsafe extern "C" fn tail_call() {
+    naked_asm!(
+        "ldr x9, [x0, {code}]",
+        "ldr x10, [x0, {call_out}]",
+        "cmp x9, x10",
+        "b.eq 2f",
+        "ldr x10, [x0, {word_count}]",
+        "cbnz x10, 2f",
+        "add x9, x0, {ints}",
+        "stp x0, x1, [x9]",
+        "stp x2, x3, [x9, #16]",
+        "stp x4, x5, [x9, #32]",
+        "stp x6, x7, [x9, #48]",
+        "add x9, x0, {floats}",
+        "stp q0, q1, [x9]",
+        "stp q2, q3, [x9, #32]",
+        "stp q4, q5, [x9, #64]",
+        "stp q6, q7, [x9, #96]",
+        "ldr x9, [x29, #8]",
+        "str x9, [x0, {back}]",
+        "adrp x9, {trampoline}",
+        "add x9, x9, :lo12:{trampoline}",
+        "str x9, [x29, #8]",
+        "ret",
+        "2: b {other}",
+        other = sym other_tail_call,
+        trampoline = sym tail_trampoline,
+        call_out = const offset_of!(Vm, call_out),
+        code = const offset_of!(Vm, tail.code),
+        word_count = const offset_of!(Vm, tail.word_count),
+        ints = const offset_of!(Vm, tail.ints),
+        floats = const offset_of!(Vm, tail.floats),
+        back = const offset_of!(Vm, tail.back),
+    )
+}
+
+/// Where a frame returns to that made a tail call: goes to the function in its place.
+#[unsafe(naked)]
+pub unsafe extern "C" fn tail_trampoline() {
+    naked_asm!(
+        "bl {next}",
+        "mov x16, x0",
+        "ldr x10, [x16, {word_count}]",
+        "ldr x11, [x16, {words}]",
+        "mov x12, sp",
+        "2: cbz x10, 3f",
+        "ldr x13, [x11], #8",
+        "str x13, [x12], #8",
+        "sub x10, x10, #1",
+        "b 2b",
+        "3: add x9, x16, {floats}",
+        "ldp q0, q1, [x9]",
+        "ldp q2, q3, [x9, #32]",
+        "ldp q4, q5, [x9, #64]",
+        "ldp q6, q7, [x9, #96]",
+        "add x9, x16, {ints}",
+        "ldp x0, x1, [x9]",
+        "ldp x2, x3, [x9, #16]",
+        "ldp x4, x5, [x9, #32]",
+        "ldp x6, x7, [x9, #48]",
+        "ldr x30, [x16, {back}]",
+        "ldr x16, [x16, {code}]",
+        "br x16",
+        next = sym next_tail_call,
+        word_count = const offset_of!(TailCall, word_count),
+        words = const offset_of!(TailCall, words),
+        floats = const offset_of!(TailCall, floats),
+        ints = const offset_of!(TailCall, ints),
+        back = const offset_of!(TailCall, back),
+        code = const offset_of!(TailCall, code),
+    )
+}
+
 /// Calls compiled code as `way` says, on the guest's native stack, and keeps its results there.
 #[unsafe(naked)]
 pub unsafe extern "C" fn enter(way: *mut Way) {

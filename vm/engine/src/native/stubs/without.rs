@@ -4,6 +4,7 @@ use crate::native::abi::{FLOAT_REGISTERS, INT_REGISTERS};
 use crate::native::calls::{called_out, operate};
 use crate::native::capture::{Walk, next_delivery, polled};
 use crate::native::segment::Way;
+use crate::native::tail::{next_tail_call, tail_called};
 
 /// What `poll` would keep.
 #[derive(Debug)]
@@ -61,6 +62,8 @@ never! {
     trampoline: next_delivery;
     call_out: called_out;
     call_operate: operate;
+    tail_call: tail_called;
+    tail_trampoline: next_tail_call;
     leave_entry: polled;
 }
 

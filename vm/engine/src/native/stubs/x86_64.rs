@@ -7,6 +7,8 @@ use crate::native::abi::INT_REGISTERS;
 use crate::native::calls::{called_out, operate};
 use crate::native::capture::{Walk, next_delivery, polled};
 use crate::native::segment::Way;
+use crate::native::tail::{next_tail_call, tail_called};
+use crate::vm::{TailCall, Vm};
 
 /// What `poll` keeps on the stack, lowest address first.
 #[derive(Debug)]
@@ -206,6 +208,90 @@ saving_stub! {
 saving_stub! {
     /// `Vm::operate`.
     call_operate, operate
+}
+saving_stub! {
+    /// The other half of `tail_call`.
+    other_tail_call, tail_called
+}
+
+/// `Vm::tail_call`: keeps the arguments, and makes the caller return to the trampoline. What is not
+/// compiled, and what has words on the stack, is left to the Rust half.
+#[unsafe(naked)]
+pub unsafe extern "C" fn tail_call() {
+    naked_asm!(
+        "mov rax, [rdi + {code}]",
+        "cmp rax, [rdi + {call_out}]",
+        "je {other}",
+        "cmp qword ptr [rdi + {word_count}], 0",
+        "jne {other}",
+        "mov [rdi + {ints}], rdi",
+        "mov [rdi + {ints} + 8], rsi",
+        "mov [rdi + {ints} + 16], rdx",
+        "mov [rdi + {ints} + 24], rcx",
+        "mov [rdi + {ints} + 32], r8",
+        "mov [rdi + {ints} + 40], r9",
+        "movups [rdi + {floats}], xmm0",
+        "movups [rdi + {floats} + 16], xmm1",
+        "movups [rdi + {floats} + 32], xmm2",
+        "movups [rdi + {floats} + 48], xmm3",
+        "movups [rdi + {floats} + 64], xmm4",
+        "movups [rdi + {floats} + 80], xmm5",
+        "movups [rdi + {floats} + 96], xmm6",
+        "movups [rdi + {floats} + 112], xmm7",
+        "mov rax, [rbp + 8]",
+        "mov [rdi + {back}], rax",
+        "lea rax, [rip + {trampoline}]",
+        "mov [rbp + 8], rax",
+        "ret",
+        other = sym other_tail_call,
+        trampoline = sym tail_trampoline,
+        call_out = const offset_of!(Vm, call_out),
+        code = const offset_of!(Vm, tail.code),
+        word_count = const offset_of!(Vm, tail.word_count),
+        ints = const offset_of!(Vm, tail.ints),
+        floats = const offset_of!(Vm, tail.floats),
+        back = const offset_of!(Vm, tail.back),
+    )
+}
+
+/// Where a frame returns to that made a tail call: goes to the function in its place.
+#[unsafe(naked)]
+pub unsafe extern "C" fn tail_trampoline() {
+    naked_asm!(
+        // The stack is aligned as before a call.
+        "call {next}",
+        "mov r10, rax",
+        "mov rcx, [r10 + {word_count}]",
+        "test rcx, rcx",
+        "jz 2f",
+        "mov rsi, [r10 + {words}]",
+        "mov rdi, rsp",
+        "cld",
+        "rep movsq",
+        "2: movups xmm0, [r10 + {floats}]",
+        "movups xmm1, [r10 + {floats} + 16]",
+        "movups xmm2, [r10 + {floats} + 32]",
+        "movups xmm3, [r10 + {floats} + 48]",
+        "movups xmm4, [r10 + {floats} + 64]",
+        "movups xmm5, [r10 + {floats} + 80]",
+        "movups xmm6, [r10 + {floats} + 96]",
+        "movups xmm7, [r10 + {floats} + 112]",
+        "push qword ptr [r10 + {back}]",
+        "mov rdi, [r10 + {ints}]",
+        "mov rsi, [r10 + {ints} + 8]",
+        "mov rdx, [r10 + {ints} + 16]",
+        "mov rcx, [r10 + {ints} + 24]",
+        "mov r8, [r10 + {ints} + 32]",
+        "mov r9, [r10 + {ints} + 40]",
+        "jmp [r10 + {code}]",
+        next = sym next_tail_call,
+        word_count = const offset_of!(TailCall, word_count),
+        words = const offset_of!(TailCall, words),
+        floats = const offset_of!(TailCall, floats),
+        ints = const offset_of!(TailCall, ints),
+        back = const offset_of!(TailCall, back),
+        code = const offset_of!(TailCall, code),
+    )
 }
 
 /// Calls compiled code as `way` says, on the guest's native stack, and keeps its results there.

@@ -41,6 +41,7 @@ mod typed;
 #[cfg(feature = "cli")]
 pub mod wast;
 
+pub use brant_engine::compile::Stops;
 pub use brant_engine::{
     Config, Engine, ExportType, ExternType, FuncType, GuestMemory, ImportType, Tier, Trap,
     TrapReport, Val, ValType,

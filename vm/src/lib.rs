@@ -49,6 +49,7 @@ mod typed;
 pub mod wast;
 
 pub use arrival::Arrival;
+pub use brant_engine::compile::Stops;
 pub use brant_engine::{
     Ahead, CodeCounts, Config, Engine, EngineError, ExportType, ExternType, FuncType, GuestMemory,
     ImportType, PerfMap, Sample, Tier, Trap, TrapReport, Val, ValType,

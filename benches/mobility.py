@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Figures about processes that move, each with what must be reached.
+
+usage: mobility.py [DIR]        DIR is what build-corpus.sh filled; without it CPython is left out
+
+Builds and runs the example `mobility` (checkpoint, restore, fork, frames of compiled code), and adds what
+only whole host processes show: the start from a snapshot, a frozen CPython against a cold one, and the
+instructions of programs that can be stopped against those of programs that cannot (valgrind).
+Times are medians; the machine may be shared, so compare only what one call prints.
+"""
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BRANT = f"{ROOT}/target/release/brant"
+EXAMPLE = f"{ROOT}/target/release/examples/mobility"
+COUNTED = ["nbody", "sudoku", "matrix", "mandelbrot", "life"]
+
+
+def first_output_ms(words, stdin=b"", cwd=None):
+    """From the start of a process to its first byte."""
+    began = time.perf_counter()
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=cwd)
+    process.stdin.write(stdin)
+    process.stdin.close()
+    byte = process.stdout.read(1)
+    took = (time.perf_counter() - began) * 1e3
+    process.kill()
+    process.stdout.close()
+    process.wait()
+    assert byte, f"{words} has printed nothing"
+    return took
+
+
+def show(what, value, unit):
+    print(f"{what:62}{value:9.4f} {unit}", flush=True)
+
+
+def interleaved(runs, rounds):
+    """Medians of several ways of starting, one after the other in each round."""
+    times = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, start in runs.items():
+            times[name].append(start())
+    return {name: statistics.median(list) for name, list in times.items()}
+
+
+def starts():
+    with tempfile.TemporaryDirectory() as scratch:
+        snapshot = f"{scratch}/counter.brant"
+        program = f"{ROOT}/programs/counter.wat"
+        subprocess.run([BRANT, "run", "--checkpoint-at", "5", "--checkpoint-to", snapshot, "--stop", program],
+                       stdout=subprocess.DEVNULL)
+        medians = interleaved({
+            "true": lambda: first_output_ms(["echo", "x"]),
+            "snapshot": lambda: first_output_ms([BRANT, "run", snapshot]),
+            "program": lambda: first_output_ms([BRANT, "run", f"{ROOT}/programs/hello.wat"]),
+        }, 40)
+        show("new host process, `echo` to its first output", medians["true"], "ms")
+        show("new host process, hello.wat to its first output", medians["program"], "ms")
+        show("new host process, a snapshot to its first output", medians["snapshot"], "ms")
+
+
+def cpython(folder):
+    wasm = f"{folder}/wasm/cpython.wasm"
+    if not os.path.exists(wasm):
+        return
+    data = f"{folder}/data"
+    code = b"print('x', flush=True)\n"
+    with tempfile.TemporaryDirectory() as scratch:
+        frozen = f"{scratch}/cpython.brant"
+        subprocess.run([BRANT, "freeze", "--dir", ".", wasm, "-i", "-q", "-o", frozen], cwd=data, check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        cold = [BRANT, "run", "--dir", ".", wasm, "-i", "-q"]
+        warm = [BRANT, "run", "--dir", ".", frozen]
+        medians = interleaved({
+            "cold": lambda: first_output_ms(cold, code, data),
+            "frozen": lambda: first_output_ms(warm, code, data),
+        }, 7)
+        show("CPython cold: start to first output", medians["cold"], "ms")
+        show("CPython frozen: start to first output", medians["frozen"], "ms")
+        show("CPython: times quicker", medians["cold"] / medians["frozen"], "")
+        print(f"{'CPython: size of the frozen file':62}{os.path.getsize(frozen):9} bytes")
+
+
+def instructions(words):
+    with tempfile.TemporaryDirectory() as scratch:
+        done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={scratch}/out", *words],
+                              capture_output=True, text=True)
+        found = re.search(r"Collected : (\d+)", done.stderr)
+        if done.returncode or not found:
+            raise RuntimeError(f"{' '.join(words)}: exit {done.returncode}\n{done.stderr[-2000:]}")
+        return int(found[1])
+
+
+def stops():
+    if subprocess.run(["which", "valgrind"], capture_output=True).returncode:
+        return
+    ratios = []
+    for name in COUNTED:
+        usual, never = (instructions([EXAMPLE, "run", name, stops]) for stops in ("usual", "never"))
+        ratios.append(usual / never)
+        show(f"instructions of {name}: with stops / without, compilation included", usual / never, "")
+    show("geometric mean", statistics.geometric_mean(ratios), "")
+
+
+if __name__ == "__main__":
+    subprocess.run(["cargo", "build", "--release", "-q"], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "build", "--release", "-q", "-p", "brant-benches", "--example", "mobility"], cwd=ROOT,
+                   check=True)
+    subprocess.run([EXAMPLE], check=True)
+    starts()
+    if len(sys.argv) > 1:
+        cpython(os.path.abspath(sys.argv[1]))
+    stops()

@@ -40,6 +40,7 @@ mod typed;
 #[cfg(feature = "cli")]
 pub mod wast;
 
+pub use brant_engine::compile::Stops;
 pub use brant_engine::{
     Config, Engine, EngineError, ExportType, ExternType, FuncType, GuestMemory, ImportType, Tier,
     Trap, TrapReport, Val, ValType,

@@ -145,6 +145,7 @@ fn side_table(native: &NativeFunction, start: u64) -> Table<6> {
 fn kind(call: &NativeCall) -> &'static str {
     match call.kind {
         CallKind::Function => "call",
+        CallKind::TailCall => "tail call",
         CallKind::Operation => "operation",
         CallKind::Poll => "loop",
         CallKind::Fuel => "block",

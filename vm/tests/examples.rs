@@ -44,10 +44,18 @@ fn run(name: &str, args: &[&str]) -> String {
 }
 
 /// What an example prints, where that is all it does.
-const PRINTED: [(&str, &str); 6] = [
+const PRINTED: [(&str, &str); 7] = [
     ("checkpoint_and_restore", "interrupted\nended with exit code 0\n1\n2\n3\n4\n"),
     ("hello", "hello\n"),
     ("host_functions", "the guest says: twice\nresult: 42\nsum: 42\n"),
+    (
+        "job_runner",
+        "the first worker: signal: 9 (SIGKILL)\n\
+         the second worker: exit status: 0\n\
+         it begins where the first one was: true\n\
+         its last line: 25\n\
+         nothing is left to be done: true\n",
+    ),
     (
         "plugin_host_with_limits",
         "honest   ended with 0\n\

@@ -49,6 +49,14 @@ const PRINTED: [(&str, &str); 7] = [
     ("hello", "hello\n"),
     ("host_functions", "the guest says: twice\nresult: 42\nsum: 42\n"),
     (
+        "job_runner",
+        "the first worker: signal: 9 (SIGKILL)\n\
+         the second worker: exit status: 0\n\
+         it begins where the first one was: true\n\
+         its last line: 25\n\
+         nothing is left to be done: true\n",
+    ),
+    (
         "plugin_host_with_limits",
         "honest   ended with 0\n\
          endless  stopped: out of time\n\

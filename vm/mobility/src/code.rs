@@ -29,6 +29,9 @@ pub struct ModuleImage {
 /// Modules above this size are not compressed: checkpoints would take longer for it.
 const COMPRESSED_BYTES_LIMIT: usize = 4 << 20;
 
+/// Whoever reads lazily does not hash a section above this size.
+pub const LARGE_BYTES: u64 = COMPRESSED_BYTES_LIMIT as u64;
+
 /// LZ4 cannot expand by more.
 const MOST_EXPANSION: u64 = 255;
 
@@ -70,7 +73,10 @@ pub fn write(code: &Code) -> Vec<u8> {
 }
 
 /// Reads the section; `whole` is what it is a part of, so that modules need not be copied.
-pub fn read(mut reader: Reader<'_>, whole: &ModuleBytes) -> Read<Code> {
+///
+/// Large modules that stand there as they are need not be hashed: their hash is a claim then. What they are is known by what they are, not
+/// by it, and whoever takes another module by such a hash checks the state against that one.
+pub fn read(mut reader: Reader<'_>, whole: &ModuleBytes, is_lazy: bool) -> Read<Code> {
     let [deterministic, fuel] = reader.flags()?[..] else {
         return reader.malformed("it has another number of flags");
     };
@@ -82,7 +88,10 @@ pub fn read(mut reader: Reader<'_>, whole: &ModuleBytes) -> Read<Code> {
             COMPRESSED => Some(expand(reader)?.into()),
             _ => return reader.malformed("bytes of a module stand there in an unknown way"),
         };
-        if bytes.as_ref().is_some_and(|bytes| *blake3::hash(bytes.as_slice()).as_bytes() != hash) {
+        let to_check = bytes
+            .as_ref()
+            .filter(|bytes| !is_lazy || bytes.as_slice().len() <= COMPRESSED_BYTES_LIMIT);
+        if to_check.is_some_and(|bytes| *blake3::hash(bytes.as_slice()).as_bytes() != hash) {
             return reader.malformed("a module is not the one whose hash it has");
         }
         Ok(ModuleImage { name, hash, bytes })

@@ -15,6 +15,7 @@
 ;;!     region3 = 3 "table"
 ;;!     region4 = 4 "global"
 ;;!     region5 = 5 "results"
+;;!     region6 = 6 "call"
 ;;!
 ;;! block0(v0: i64, v1: i32):
 ;;!            v2 = load.i64 notrap aligned readonly can_move region1 v0+88
@@ -31,30 +32,28 @@
 ;;!     region3 = 3 "table"
 ;;!     region4 = 4 "global"
 ;;!     region5 = 5 "results"
+;;!     region6 = 6 "call"
 ;;!     gv0 = vmctx
-;;!     gv1 = load.i64 notrap aligned gv0+184
+;;!     gv1 = load.i64 notrap aligned gv0+192
 ;;!     sig0 = (i64 vmctx, i32) -> i32 system_v
 ;;!     stack_limit = gv1
 ;;!
 ;;! block0(v0: i64, v1: i32, v2: i64):
 ;;!            v3 = load.i64 notrap aligned readonly can_move region1 v0+88
-;;!      0x35  v4 = load.i64 notrap aligned readonly can_move region1 v0+192
-;;!      0x35  v5 = load.i64 notrap aligned region1 v4+8
-;;!      0x35  try_call_indirect v5(v0, v1), sig0, block2(ret0), [ tag0: block4(exn0) ]
+;;!      0x35  v4 = load.i64 notrap aligned region1 v0+504
+;;!      0x35  try_call_indirect v4(v0, v1), sig0, block2(ret0), [ tag0: block4(exn0) ]
 ;;!
-;;! block2(v7: i32):
-;;!      0x3a  v8 = iconst.i32 7
-;;!      0x3c  v9 = load.i64 notrap aligned readonly can_move region1 v0+192
-;;!      0x3c  v10 = load.i64 notrap aligned region1 v9
-;;!      0x3c  try_call_indirect v10(v0, v8), sig0, block3(ret0), [ tag1: block4(exn0) ]  ; v8 = 7
+;;! block2(v6: i32):
+;;!      0x3a  v7 = iconst.i32 7
+;;!      0x3c  v8 = load.i64 notrap aligned region1 v0+496
+;;!      0x3c  try_call_indirect v8(v0, v7), sig0, block3(ret0), [ tag1: block4(exn0) ]  ; v7 = 7
 ;;!
-;;! block3(v11: i32):
-;;!      0x3e  v12 = uextend.i64 v11
-;;!      0x3f  v13 = iadd.i64 v2, v12
-;;!      0x40  return v13
+;;! block3(v9: i32):
+;;!      0x3e  v10 = uextend.i64 v9
+;;!      0x3f  v11 = iadd.i64 v2, v10
+;;!      0x40  return v11
 ;;!
-;;! block4(v14: i64) cold:
-;;!      0x40  store.i64 notrap region2 v2, v14
-;;!      0x40  v15 = iconst.i64 0
-;;!      0x40  return v15  ; v15 = 0
+;;! block4(v12: i64) cold:
+;;!      0x40  store.i64 notrap region2 v2, v12
+;;!      0x40  return v12
 ;;! }

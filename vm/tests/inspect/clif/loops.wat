@@ -26,8 +26,9 @@
 ;;!     region3 = 3 "table"
 ;;!     region4 = 4 "global"
 ;;!     region5 = 5 "results"
+;;!     region6 = 6 "call"
 ;;!     gv0 = vmctx
-;;!     gv1 = load.i64 notrap aligned gv0+184
+;;!     gv1 = load.i64 notrap aligned gv0+192
 ;;!     sig0 = () preserve_all
 ;;!     stack_limit = gv1
 ;;!
@@ -37,30 +38,61 @@
 ;;!            v4 = iconst.i32 0
 ;;!      0x22  jump block1(v1, v3)  ; v3 = 0
 ;;!
-;;! block1(v8: i32, v9: i32):
-;;!      0x22  v5 = load.i32 notrap aligned region1 v0+180
-;;!      0x22  brif v5, block2, block3
+;;! block1(v9: i32, v10: i32):
+;;!      0x22  v5 = load.i64 notrap aligned region1 v0+184
+;;!      0x22  v6 = icmp.i64 ult v0, v5
+;;!      0x22  brif v6, block2, block3
 ;;!
 ;;! block2 cold:
-;;!      0x22  v6 = load.i64 notrap aligned region1 v0+208
-;;!            call_indirect sig0, v6()
-;;!      0x22  v7 = load.i64 notrap aligned region1 v0+240
-;;!      0x22  brif v7, block6(v7), block1(v8, v9)
+;;!      0x22  v7 = load.i64 notrap aligned region1 v0+216
+;;!            call_indirect sig0, v7()
+;;!      0x22  v8 = load.i64 notrap aligned region1 v0+480
+;;!      0x22  brif v8, block13(v8), block1(v9, v10)
 ;;!
 ;;! block3:
-;;!      0x2c  v11 = iadd.i32 v9, v8
-;;!      0x31  v12 = iconst.i32 1
-;;!      0x33  v13 = isub.i32 v8, v12  ; v12 = 1
-;;!      0x36  brif v13, block1(v13, v11), block5
+;;!      0x2c  v12 = iadd.i32 v10, v9
+;;!      0x31  v13 = iconst.i32 1
+;;!      0x33  v14 = isub.i32 v9, v13  ; v13 = 1
+;;!      0x36  brif v14, block5, block6
+;;!
+;;! block6:
+;;!      0x38  jump block7(v12)
 ;;!
 ;;! block5:
-;;!      0x3b  return v11
+;;!      0x2c  v15 = iadd.i32 v12, v14
+;;!      0x31  v16 = iconst.i32 1
+;;!      0x33  v17 = isub.i32 v14, v16  ; v16 = 1
+;;!      0x36  brif v17, block8, block9
 ;;!
-;;! block6(v14: i64) cold:
-;;!      0x3b  store.i32 notrap region2 v9, v14+8
-;;!      0x3b  store.i32 notrap region2 v8, v14
-;;!      0x3b  v15 = iconst.i32 0
-;;!      0x3b  return v15  ; v15 = 0
+;;! block9:
+;;!      0x38  jump block7(v15)
+;;!
+;;! block8:
+;;!      0x2c  v18 = iadd.i32 v15, v17
+;;!      0x31  v19 = iconst.i32 1
+;;!      0x33  v20 = isub.i32 v17, v19  ; v19 = 1
+;;!      0x36  brif v20, block10, block11
+;;!
+;;! block11:
+;;!      0x38  jump block7(v18)
+;;!
+;;! block10:
+;;!      0x2c  v21 = iadd.i32 v18, v20
+;;!      0x31  v22 = iconst.i32 1
+;;!      0x33  v23 = isub.i32 v20, v22  ; v22 = 1
+;;!      0x36  brif v23, block1(v23, v21), block12
+;;!
+;;! block12:
+;;!      0x38  jump block7(v21)
+;;!
+;;! block7(v24: i32):
+;;!      0x3b  return v24
+;;!
+;;! block13(v25: i64) cold:
+;;!      0x3b  store.i32 notrap region2 v10, v25+8
+;;!      0x3b  store.i32 notrap region2 v9, v25
+;;!      0x3b  v26 = ireduce.i32 v25
+;;!      0x3b  return v26
 ;;! }
 ;;!
 ;;! function 1 $nested
@@ -71,71 +103,111 @@
 ;;!     region3 = 3 "table"
 ;;!     region4 = 4 "global"
 ;;!     region5 = 5 "results"
+;;!     region6 = 6 "call"
 ;;!     gv0 = vmctx
-;;!     gv1 = load.i64 notrap aligned gv0+184
+;;!     gv1 = load.i64 notrap aligned gv0+192
 ;;!     sig0 = () preserve_all
 ;;!     stack_limit = gv1
 ;;!
 ;;! block0(v0: i64, v1: i32, v2: i64):
-;;!            v10 -> v2
-;;!            v17 -> v10
+;;!            v11 -> v2
+;;!            v19 -> v11
+;;!            v45 -> v11
 ;;!            v3 = load.i64 notrap aligned readonly can_move region1 v0+88
 ;;!            v4 = iconst.i64 0
 ;;!            v5 = iconst.i64 0
 ;;!      0x40  jump block1(v1, v5)  ; v5 = 0
 ;;!
-;;! block1(v9: i32, v11: i64):
-;;!            v16 -> v9
-;;!      0x40  v6 = load.i32 notrap aligned region1 v0+180
-;;!      0x40  brif v6, block2, block3
+;;! block1(v10: i32, v12: i64):
+;;!            v18 -> v10
+;;!            v42 -> v10
+;;!      0x40  v6 = load.i64 notrap aligned region1 v0+184
+;;!      0x40  v7 = icmp.i64 ult v0, v6
+;;!      0x40  brif v7, block2, block3
 ;;!
 ;;! block2 cold:
-;;!      0x40  v7 = load.i64 notrap aligned region1 v0+208
-;;!            call_indirect sig0, v7()
-;;!      0x40  v8 = load.i64 notrap aligned region1 v0+240
-;;!      0x40  brif v8, block10(v8), block1(v9, v11)
+;;!      0x40  v8 = load.i64 notrap aligned region1 v0+216
+;;!            call_indirect sig0, v8()
+;;!      0x40  v9 = load.i64 notrap aligned region1 v0+480
+;;!      0x40  brif v9, block17(v9), block1(v10, v12)
 ;;!
 ;;! block3:
-;;!      0x46  jump block5(v10, v11)
+;;!      0x46  jump block5(v11, v12)
 ;;!
-;;! block5(v18: i64, v19: i64):
-;;!      0x46  v13 = load.i32 notrap aligned region1 v0+180
-;;!      0x46  brif v13, block6, block7
+;;! block5(v20: i64, v21: i64):
+;;!      0x46  v14 = load.i64 notrap aligned region1 v0+184
+;;!      0x46  v15 = icmp.i64 ult v0, v14
+;;!      0x46  brif v15, block6, block7
 ;;!
 ;;! block6 cold:
-;;!      0x46  v14 = load.i64 notrap aligned region1 v0+208
-;;!            call_indirect sig0, v14()
-;;!      0x46  v15 = load.i64 notrap aligned region1 v0+240
-;;!      0x46  brif v15, block12(v15), block5(v18, v19)
+;;!      0x46  v16 = load.i64 notrap aligned region1 v0+216
+;;!            call_indirect sig0, v16()
+;;!      0x46  v17 = load.i64 notrap aligned region1 v0+480
+;;!      0x46  brif v17, block19(v17), block5(v20, v21)
 ;;!
 ;;! block7:
-;;!      0x4a  v20 = iconst.i64 1
-;;!      0x4c  v21 = iadd.i64 v19, v20  ; v20 = 1
-;;!      0x51  v22 = iconst.i64 1
-;;!      0x53  v23 = isub.i64 v18, v22  ; v22 = 1
-;;!      0x58  v24 = ireduce.i32 v23
-;;!      0x59  brif v24, block5(v23, v21), block8
-;;!
-;;! block8:
-;;!      0x5e  v25 = iconst.i32 1
-;;!      0x60  v26 = isub.i32 v16, v25  ; v25 = 1
-;;!      0x63  brif v26, block1(v26, v21), block9
+;;!      0x4a  v22 = iconst.i64 1
+;;!      0x4c  v23 = iadd.i64 v21, v22  ; v22 = 1
+;;!      0x51  v24 = iconst.i64 1
+;;!      0x53  v25 = isub.i64 v20, v24  ; v24 = 1
+;;!      0x58  v26 = ireduce.i32 v25
+;;!      0x59  brif v26, block8, block9
 ;;!
 ;;! block9:
-;;!      0x68  return v21
+;;!      0x5b  jump block10(v23)
 ;;!
-;;! block10(v27: i64) cold:
-;;!      0x68  store.i64 notrap region2 v11, v27+16
-;;!      0x68  jump block11(v27)
+;;! block8:
+;;!      0x4a  v27 = iconst.i64 1
+;;!      0x4c  v28 = iadd.i64 v23, v27  ; v27 = 1
+;;!      0x51  v29 = iconst.i64 1
+;;!      0x53  v30 = isub.i64 v25, v29  ; v29 = 1
+;;!      0x58  v31 = ireduce.i32 v30
+;;!      0x59  brif v31, block11, block12
 ;;!
-;;! block11(v28: i64) cold:
-;;!      0x68  store.i32 notrap region2 v9, v28+8
-;;!      0x68  store.i64 notrap region2 v2, v28
-;;!      0x68  v29 = iconst.i64 0
-;;!      0x68  return v29  ; v29 = 0
+;;! block12:
+;;!      0x5b  jump block10(v28)
 ;;!
-;;! block12(v30: i64) cold:
-;;!      0x68  store.i64 notrap region2 v19, v30+24
-;;!      0x68  store.i64 notrap region2 v18, v30+16
-;;!      0x68  jump block11(v30)
+;;! block11:
+;;!      0x4a  v32 = iconst.i64 1
+;;!      0x4c  v33 = iadd.i64 v28, v32  ; v32 = 1
+;;!      0x51  v34 = iconst.i64 1
+;;!      0x53  v35 = isub.i64 v30, v34  ; v34 = 1
+;;!      0x58  v36 = ireduce.i32 v35
+;;!      0x59  brif v36, block13, block14
+;;!
+;;! block14:
+;;!      0x5b  jump block10(v33)
+;;!
+;;! block13:
+;;!      0x4a  v37 = iconst.i64 1
+;;!      0x4c  v38 = iadd.i64 v33, v37  ; v37 = 1
+;;!      0x51  v39 = iconst.i64 1
+;;!      0x53  v40 = isub.i64 v35, v39  ; v39 = 1
+;;!      0x58  v41 = ireduce.i32 v40
+;;!      0x59  brif v41, block5(v40, v38), block15
+;;!
+;;! block15:
+;;!      0x5b  jump block10(v38)
+;;!
+;;! block10(v46: i64):
+;;!      0x5e  v43 = iconst.i32 1
+;;!      0x60  v44 = isub.i32 v10, v43  ; v43 = 1
+;;!      0x63  brif v44, block1(v44, v46), block16
+;;!
+;;! block16:
+;;!      0x68  return v46
+;;!
+;;! block17(v47: i64) cold:
+;;!      0x68  store.i64 notrap region2 v12, v47+16
+;;!      0x68  jump block18(v47)
+;;!
+;;! block18(v48: i64) cold:
+;;!      0x68  store.i32 notrap region2 v10, v48+8
+;;!      0x68  store.i64 notrap region2 v2, v48
+;;!      0x68  return v48
+;;!
+;;! block19(v49: i64) cold:
+;;!      0x68  store.i64 notrap region2 v21, v49+24
+;;!      0x68  store.i64 notrap region2 v20, v49+16
+;;!      0x68  jump block18(v49)
 ;;! }

@@ -17,6 +17,7 @@
 ;;!     region3 = 3 "table"
 ;;!     region4 = 4 "global"
 ;;!     region5 = 5 "results"
+;;!     region6 = 6 "call"
 ;;!
 ;;! block0(v0: i64, v1: i32):
 ;;!            v2 = load.i64 notrap aligned readonly can_move region1 v0+88
@@ -34,6 +35,7 @@
 ;;!     region3 = 3 "table"
 ;;!     region4 = 4 "global"
 ;;!     region5 = 5 "results"
+;;!     region6 = 6 "call"
 ;;!
 ;;! block0(v0: i64, v1: i32):
 ;;!            v2 = load.i64 notrap aligned readonly can_move region1 v0+88
@@ -62,27 +64,49 @@
 ;;!     region3 = 3 "table"
 ;;!     region4 = 4 "global"
 ;;!     region5 = 5 "results"
+;;!     region6 = 6 "call"
 ;;!     gv0 = vmctx
-;;!     gv1 = load.i64 notrap aligned gv0+184
+;;!     gv1 = load.i64 notrap aligned gv0+192
 ;;!     sig0 = (i64 vmctx, i32, i32, i32, i64, i64, i64) -> i64 system_v
+;;!     sig1 = (i64, i32, i64) system_v
 ;;!     stack_limit = gv1
 ;;!
 ;;! block0(v0: i64, v1: i32):
 ;;!            v2 = load.i64 notrap aligned readonly can_move region1 v0+88
 ;;!      0x3e  v3 = iconst.i32 0
 ;;!      0x40  v4 = iconst.i32 4096
-;;!      0x43  v5 = iconst.i32 4
-;;!      0x43  v6 = iconst.i32 0
-;;!      0x43  v7 = iconst.i32 0
-;;!      0x43  v8 = uextend.i64 v1
-;;!      0x43  v9 = uextend.i64 v3  ; v3 = 0
-;;!      0x43  v10 = uextend.i64 v4  ; v4 = 4096
-;;!      0x43  v11 = load.i64 notrap aligned region1 v0+216
-;;!      0x43  try_call_indirect v11(v0, v5, v6, v7, v8, v9, v10), sig0, block2(ret0), [ tag0: block3(exn0) ]  ; v5 = 4, v6 = 0, v7 = 0
+;;!      0x43  v5 = uextend.i64 v1
+;;!      0x43  v6 = uextend.i64 v4  ; v4 = 4096
+;;!      0x43  v7 = iadd v5, v6
+;;!      0x43  v8 = load.i64 notrap aligned region1 v0+96
+;;!      0x43  v9 = icmp ugt v7, v8
+;;!      0x43  v10 = iconst.i64 0x0001_0000
+;;!      0x43  v11 = icmp ugt v6, v10  ; v10 = 0x0001_0000
+;;!      0x43  v12 = bor v9, v11
+;;!      0x43  brif v12, block1, block2
 ;;!
-;;! block2(v13: i64):
+;;! block1 cold:
+;;!      0x43  v13 = iconst.i32 4
+;;!      0x43  v14 = iconst.i32 0
+;;!      0x43  v15 = iconst.i32 0
+;;!      0x43  v16 = uextend.i64 v1
+;;!      0x43  v17 = uextend.i64 v3  ; v3 = 0
+;;!      0x43  v18 = uextend.i64 v4  ; v4 = 4096
+;;!      0x43  v19 = load.i64 notrap aligned region1 v0+224
+;;!      0x43  try_call_indirect v19(v0, v13, v14, v15, v16, v17, v18), sig0, block5(ret0), [ tag0: block6(exn0) ]  ; v13 = 4, v14 = 0, v15 = 0
+;;!
+;;! block5(v21: i64) cold:
+;;!      0x43  jump block3
+;;!
+;;! block2:
+;;!      0x43  v22 = iadd.i64 v2, v5
+;;!      0x43  v23 = load.i64 notrap aligned region1 v0+472
+;;!            call_indirect sig1, v23(v22, v3, v6)  ; v3 = 0
+;;!      0x43  jump block3
+;;!
+;;! block3:
 ;;!      0x46  return
 ;;!
-;;! block3(v14: i64) cold:
+;;! block6(v24: i64) cold:
 ;;!      0x46  return
 ;;! }

@@ -16,58 +16,52 @@
 ;;!   popq %rbp
 ;;!   retq
 ;;!
-;;! function 2 $twice: 147 bytes of code
+;;! function 2 $twice: 129 bytes of code
 ;;!   pushq %rbp
 ;;!   movq %rsp, %rbp
-;;!   movq 0xb8(%rdi), %r10
-;;!   addq $0x30, %r10
+;;!   movq 0xc0(%rdi), %r10
+;;!   addq $0x20, %r10
 ;;!   cmpq %rsp, %r10
 ;;!   jnbe #trap=stk_ovf
-;;!   subq $0x20, %rsp
+;;!   subq $0x10, %rsp
 ;;!   movq %rbx, (%rsp)
-;;!   movq %r12, 8(%rsp)
-;;!   movq %r13, 0x10(%rsp)
+;;!   movq %r15, 8(%rsp)
 ;;! block0:
-;;!   movq %rdx, %r13
-;;!   movq 0xc0(%rdi), %rbx
-;;!   movq %rdi, %r12
-;;!   movq 8(%rbx), %rax
+;;!   movq %rdx, %rbx
+;;!   movq 0x1f8(%rdi), %rax
+;;!   movq %rdi, %r15
 ;;!   call    *%rax; jmp MachLabel(2); catch [tag0: MachLabel(1)]
 ;;! block2:
-;;!   movq (%rbx), %rax
+;;!   movq %r15, %rdi
+;;!   movq 0x1f0(%rdi), %rax
 ;;!   movl $0x7, %esi
-;;!   movq %r12, %rdi
 ;;!   call    *%rax; jmp MachLabel(4); catch [tag1: MachLabel(3)]
 ;;! block4:
 ;;!   movl %eax, %eax
-;;!   movq %r13, %rdx
+;;!   movq %rbx, %rdx
 ;;!   leaq (%rdx, %rax), %rax
 ;;!   movq (%rsp), %rbx
-;;!   movq 8(%rsp), %r12
-;;!   movq 0x10(%rsp), %r13
-;;!   addq $0x20, %rsp
+;;!   movq 8(%rsp), %r15
+;;!   addq $0x10, %rsp
 ;;!   movq %rbp, %rsp
 ;;!   popq %rbp
 ;;!   retq
 ;;! block1:
-;;!   movq %r13, %rdx
+;;!   movq %rbx, %rdx
 ;;!   jmp     label5
 ;;! block3:
-;;!   movq %r13, %rdx
+;;!   movq %rbx, %rdx
 ;;!   jmp     label5
 ;;! block5:
 ;;!   movq %rdx, (%rax)
-;;!   uninit  %rax
-;;!   xorq %rax, %rax
 ;;!   movq (%rsp), %rbx
-;;!   movq 8(%rsp), %r12
-;;!   movq 0x10(%rsp), %r13
-;;!   addq $0x20, %rsp
+;;!   movq 8(%rsp), %r15
+;;!   addq $0x10, %rsp
 ;;!   movq %rbp, %rsp
 ;;!   popq %rbp
 ;;!   retq
 ;;!
 ;;! at    can                operator  site  pad   state
-;;! 0x3d  stop at the call   0x35      2     0x69  local 1 at 0
-;;! 0x4a  stop at the call   0x3c      4     0x71  operand 0 at 0
-;;! 0x91  stop at the entry            0
+;;! 0x34  stop at the call   0x35      2     0x5f  local 1 at 0
+;;! 0x45  stop at the call   0x3c      4     0x67  operand 0 at 0
+;;! 0x7f  stop at the entry            0

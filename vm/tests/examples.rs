@@ -44,7 +44,7 @@ fn run(name: &str, args: &[&str]) -> String {
 }
 
 /// What an example prints, where that is all it does.
-const PRINTED: [(&str, &str); 7] = [
+const PRINTED: [(&str, &str); 8] = [
     ("checkpoint_and_restore", "interrupted\nended with exit code 0\n1\n2\n3\n4\n"),
     ("hello", "hello\n"),
     ("host_functions", "the guest says: twice\nresult: 42\nsum: 42\n"),

@@ -73,7 +73,7 @@ const PRINTED: [(&str, &str); 8] = [
 ];
 
 /// Examples that have a test of their own below.
-const OTHERS: [&str; 3] = ["export_suite", "mutants", "smith"];
+const OTHERS: [&str; 5] = ["export_suite", "mutants", "smith", "stop_latency", "tuned"];
 
 #[test]
 fn examples_print_what_is_promised() {
@@ -108,6 +108,20 @@ fn mutants_get_a_verdict_each() {
     let verdicts: Vec<char> = printed.lines().filter_map(|line| line.chars().last()).collect();
     assert_eq!(verdicts.len(), 200, "{printed}");
     assert!(verdicts.contains(&'1') && verdicts.contains(&'0'), "{printed}");
+}
+
+#[test]
+fn stops_are_measured_in_each_tier() {
+    let printed = run("stop_latency", &["--samples", "3", "programs/bin/sudoku.wasm"]);
+    let tiers: Vec<&str> =
+        printed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(tiers, ["tier", "interp", "jit", "auto"], "{printed}");
+}
+
+#[test]
+fn programs_run_without_what_the_compiler_could_do() {
+    let args = ["--stops", "never", "--without", "unrolled-loops", "programs/hello.wat"];
+    assert_eq!(run("tuned", &args), "hello\n");
 }
 
 #[test]

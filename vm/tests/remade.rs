@@ -1,7 +1,8 @@
 //! Snapshots that an enemy has changed, with right checksums: refused, or harmless.
 //!
 //! `cargo test` does a slice of it. The full count is
-//! `REMADE=1000000 cargo test --release -p brant --test remade -- --nocapture`.
+//! `REMADE=1000000 cargo test --release -p brant --test remade -- --nocapture`, and the fuzz target
+//! `snapshot` looks for more.
 
 mod enemy;
 

@@ -24,6 +24,8 @@ pub unsafe extern "C" fn run(vm: *mut Vm) -> u64 {
             let code = regs.operand::<Handler>(0)(&mut regs);
             if code != 0 {
                 regs.save();
+                // Whoever reads the frames later has to know how the run came to stand there.
+                (*regs.vm).exit = code - 1;
                 return code - 1;
             }
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
 use brant_engine::{
-    Engine, Extern, ExternType, Flow, Func, FuncType, HostError, Instance, Memory, MemoryImage,
+    Extern, ExternType, Flow, Func, FuncType, HostError, Instance, Memory, MemoryImage,
     SharedMemory, Store, Val,
 };
 use brant_host::sim::SimHost;
@@ -222,14 +222,19 @@ impl ProcessBuilder {
             return Err(Error::NoFuel);
         }
         let waker = system.waker();
-        let mut store = limited_store(&engine, system, &self.limits);
+        let mut store = Store::new(&engine, Box::new(system));
+        store.set_limits(brant_engine::Limits {
+            memory_bytes: self.limits.memory_bytes,
+            table_elements: self.limits.table_elements,
+            instances_count: self.limits.instances_count,
+            ..brant_engine::Limits::default()
+        });
         store.add_fuel(self.limits.fuel.unwrap_or(0));
         let interrupt = Interrupt::new(store.interrupt_handle(), waker);
 
         let mut recipe = Recipe {
             module: self.module.clone(),
             linker: self.linker.clone(),
-            limits: self.limits.clone(),
             memories: BTreeMap::new(),
         };
         let (instance, preparation) = recipe.link(&mut store)?;
@@ -248,22 +253,10 @@ impl std::fmt::Debug for ProcessBuilder {
     }
 }
 
-fn limited_store(engine: &Engine, system: System, limits: &Limits) -> Store {
-    let mut store = Store::new(engine, Box::new(system));
-    store.set_limits(brant_engine::Limits {
-        memory_bytes: limits.memory_bytes,
-        table_elements: limits.table_elements,
-        instances_count: limits.instances_count,
-        ..brant_engine::Limits::default()
-    });
-    store
-}
-
 /// How the instances of a process are made, once for each of its threads.
 pub(crate) struct Recipe {
     module: Module,
     linker: Linker,
-    limits: Limits,
     /// Memories that the program imports and nobody provides, by the names of the import: all
     /// threads have the same.
     memories: BTreeMap<(String, String), SharedMemory>,
@@ -276,17 +269,19 @@ impl Recipe {
             let ExternType::Memory(ty) = import.ty else { continue };
             let key = (import.module.to_owned(), import.name.to_owned());
             if ty.is_shared && !self.linker.modules.iter().any(|(name, _)| *name == key.0) {
-                let memory = SharedMemory::new(store.engine(), ty).map_err(Error::host)?;
-                self.memories.insert(key, memory);
+                let memory = Memory::new(store, ty).map_err(Error::host)?;
+                self.memories.extend(memory.shared(store).map(|memory| (key, memory)));
             }
         }
         self.link_in(store)
     }
 
-    /// Makes the instances of another thread, in a store of its own.
-    pub fn instantiate(&self, system: System) -> Result<(Store, Instance, VecDeque<Func>), Error> {
-        let engine = self.module.engine_module().engine();
-        let mut store = limited_store(engine, system, &self.limits);
+    /// Makes the instances of another thread, in a store of its own with the limits of `first`.
+    pub fn instantiate(
+        &self, first: &Store, system: System,
+    ) -> Result<(Store, Instance, VecDeque<Func>), Error> {
+        let mut store = Store::new(first.engine(), Box::new(system));
+        store.share_limits(first);
         let (instance, preparation) = self.link_in(&mut store)?;
         Ok((store, instance, preparation))
     }

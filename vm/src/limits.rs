@@ -37,7 +37,7 @@ impl Default for Limits {
             memory_bytes: 4 << 30,
             table_elements: 10_000_000,
             instances_count: 10_000,
-            threads_count: 10_000,
+            threads_count: 4096,
             descriptors_count: 4096,
             disk_bytes: None,
         }

@@ -395,12 +395,12 @@ impl Process {
                 Blocked::No => self.turn(&mut current)?,
                 _ => Turned::GoesOn,
             };
-            self.threads.admit(self.store.data()).map_err(Pause::Error)?;
+            self.threads.admit(&self.store).map_err(Pause::Error)?;
             while matches!(stopped, Turned::GoesOn)
                 && let Some(turn) = self.threads.turn(&mut self.store)
             {
                 stopped = self.after_turn(turn)?;
-                self.threads.admit(self.store.data()).map_err(Pause::Error)?;
+                self.threads.admit(&self.store).map_err(Pause::Error)?;
             }
             if matches!(stopped, Turned::GoesOn) {
                 stopped = self.wake(&mut current)?;

@@ -204,6 +204,29 @@ fn there_are_no_more_threads_than_allowed() {
 }
 
 #[test]
+fn threads_together_take_no_more_than_the_process_may() {
+    // Each thread's instance has a memory of 16 pages of its own beside the shared one.
+    let text = threaded(
+        "(drop (call $spawn (i32.const 0)))
+        (drop (call $spawn (i32.const 0)))
+        (drop (call $spawn (i32.const 0)))
+        (loop $until_all_run
+            (br_if $until_all_run (i32.lt_u (i32.atomic.load (i32.const 4)) (i32.const 3))))",
+        "(call $signal (i32.const 4)) (call $wait (i32.const 8) (i32.const 0))",
+    );
+    let text = text.replacen("(func $wait", "(memory 16) (func $wait", 1);
+    let module = Module::from_text(&Engine::default(), &text).expect("a valid module");
+    let run = |memory_bytes| {
+        let limits = Limits { memory_bytes, ..Limits::default() };
+        Process::builder(&module).limits(limits).build().and_then(|mut process| process.run())
+    };
+    let enough = (1 + 4 * 16) << 16;
+    assert!(matches!(run(enough), Ok(ExitStatus::Exited(0))));
+    let error = run(enough - 1).expect_err("the last thread has no room");
+    assert!(error.to_string().contains("memory"), "{error}");
+}
+
+#[test]
 fn a_program_with_threads_stops_and_goes_on() {
     let text = threaded(
         "(drop (call $spawn (i32.const 0)))

@@ -119,13 +119,14 @@ impl Run<'_> {
             atomic::load(place, 8 * bytes as u32) == expected & mask
         };
         let waiter = Waiter::new(inner.wake.clone());
-        if !shared.0.waits.enter(address, &waiter, holds) {
+        if !shared.waits.enter(address, &waiter, holds) {
             operands[0] = waited::NOT_EQUAL;
             return Ok(Done::Yes);
         }
         let timeout_ns = u64::try_from(timeout as i64).ok();
         let memory = Memory { store: inner.id, index };
-        self.activation.wait = Some(Waiting { memory, address, timeout_ns, waiter, shared });
+        self.activation.wait =
+            Some(Waiting { memory, address, timeout_ns, waiter, shared: shared.clone() });
         Ok(Done::Blocked)
     }
 

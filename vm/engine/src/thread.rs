@@ -12,7 +12,7 @@ use crate::host::HostError;
 use crate::interp::driver::{self, End};
 use crate::interp::frames::Stand;
 use crate::memory::wait::{WaitState, Waiter};
-use crate::memory::{Memory, SharedMemory};
+use crate::memory::{Memory, Shared};
 use crate::native::segment::NativeState;
 use crate::persist::{TrapFrame, TrapState};
 use crate::run::Run;
@@ -77,13 +77,13 @@ pub(crate) struct Waiting {
     pub address: u64,
     pub timeout_ns: Option<u64>,
     pub waiter: Arc<Waiter>,
-    pub shared: SharedMemory,
+    pub shared: Arc<Shared>,
 }
 
 impl Waiting {
     /// Leaves the queue, if it was not woken before.
     fn leave(&self) {
-        self.shared.0.waits.leave(self.address, &self.waiter, WaitState::TimedOut);
+        self.shared.waits.leave(self.address, &self.waiter, WaitState::TimedOut);
     }
 }
 

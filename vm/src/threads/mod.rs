@@ -127,9 +127,10 @@ pub(crate) struct Spawned {
 
 impl Spawned {
     /// Makes the thread: an instance on the shared memories, which has not run yet.
-    fn new(recipe: &Recipe, system: System, id: i32, argument: i32) -> Result<Spawned, Error> {
+    fn new(recipe: &Recipe, first: &Store, id: i32, argument: i32) -> Result<Spawned, Error> {
+        let system = first.data::<System>().of_thread();
         let (mut store, instance, preparation): (Store, Instance, VecDeque<Func>) =
-            recipe.instantiate(system)?;
+            recipe.instantiate(first, system)?;
         let start = instance.export(&store, START).and_then(|export| export.func());
         let start = start.ok_or_else(|| Error::no_export(START))?;
         let arguments = vec![Val::I32(id), Val::I32(argument)];

@@ -119,9 +119,9 @@ impl Threads {
     ///
     /// # Errors
     /// One of them cannot be had after all.
-    pub fn admit(&mut self, system: &System) -> Result<(), Error> {
-        while let Some((id, argument)) = system.wanted.birth() {
-            self.list.push(Spawned::new(&self.recipe, system.of_thread(), id, argument)?);
+    pub fn admit(&mut self, first: &Store) -> Result<(), Error> {
+        while let Some((id, argument)) = first.data::<System>().wanted.birth() {
+            self.list.push(Spawned::new(&self.recipe, first, id, argument)?);
         }
         if self.list.is_empty() {
             self.ticker = None;

@@ -31,7 +31,8 @@ use crate::config::Config;
 use crate::store::{Budget, LimitError, Resource, Stable, Store, StoreInner};
 use crate::types::MemoryType;
 use crate::vm::{GUARD_BYTES, MemoryView, Vm};
-use shared::{Shared, no_room};
+pub(crate) use shared::Shared;
+use shared::no_room;
 
 /// Size of a page of WebAssembly.
 pub const WASM_PAGE_BYTES: u64 = 1 << 16;
@@ -112,9 +113,9 @@ impl MemoryInner {
         }
     }
 
-    /// The memory as other stores can have it.
-    pub fn shared(&self) -> Option<SharedMemory> {
-        self.shared.clone().map(SharedMemory)
+    /// The memory itself, if other stores can have it.
+    pub fn shared(&self) -> Option<&Arc<Shared>> {
+        self.shared.as_ref()
     }
 
     /// Whether a memory of this type is guarded where there is enough address space.
@@ -135,8 +136,9 @@ impl MemoryInner {
         budget.take(Resource::MemoryBytes, delta_bytes).ok()?;
         if let Some(shared) = &self.shared {
             let grown = shared.grow(delta_bytes);
-            if grown.is_none() {
-                budget.give_back(Resource::MemoryBytes, delta_bytes);
+            match grown {
+                Some(_) => budget.leave(Resource::MemoryBytes, delta_bytes),
+                None => budget.give_back(Resource::MemoryBytes, delta_bytes),
             }
             return Some(grown? / WASM_PAGE_BYTES);
         }
@@ -289,7 +291,7 @@ impl Memory {
 
     /// The memory as other stores can have it; None if its type is not shared.
     pub fn shared(self, store: &Store) -> Option<SharedMemory> {
-        self.of(store.inner()).shared()
+        self.of(store.inner()).shared().cloned().map(SharedMemory)
     }
 
     /// Its type, with the size at the start as the minimum.

@@ -80,7 +80,7 @@ impl StoreInner {
         let address = operands[0] + u64::from(offset);
         check_aligned(address, 4, memory.view.len_bytes)?;
         let count = operands[1] as u32;
-        let woken = memory.shared().map_or(0, |shared| shared.0.waits.notify(address, count));
+        let woken = memory.shared().map_or(0, |shared| shared.waits.notify(address, count));
         Ok(u64::from(woken))
     }
 

@@ -1,6 +1,9 @@
 //! The budget of a store: everything whose size a guest chooses goes through it.
+//!
+//! Stores of one process have their limits in common.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What the guests of a store may take, all instances together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,31 +79,27 @@ impl fmt::Display for LimitError {
 
 impl std::error::Error for LimitError {}
 
-/// Limits, and what is taken of them.
+/// What a store has taken of limits that other stores may have in common with it. It comes back when
+/// the store goes.
 #[derive(Default, Debug)]
 pub(crate) struct Budget {
-    limits: Limits,
-    taken: [u64; 5],
+    pool: Arc<Mutex<Pool>>,
+    /// What this store has taken.
+    own: [u64; RESOURCES],
 }
 
-impl Budget {
-    /// Sets limits. What is taken stays taken, even if it is more.
-    pub fn set_limits(&mut self, limits: Limits) {
-        self.limits = limits;
-    }
+/// How many kinds are counted.
+const RESOURCES: usize = 5;
 
-    /// The limits.
-    pub fn limits(&self) -> Limits {
-        self.limits
-    }
+/// Limits, and what is taken of them by all who have them in common.
+#[derive(Default, Debug)]
+struct Pool {
+    limits: Limits,
+    taken: [u64; RESOURCES],
+}
 
-    /// How much of `resource` is taken.
-    pub fn taken(&self, resource: Resource) -> u64 {
-        self.taken.get(resource as usize).copied().unwrap_or(0)
-    }
-
-    /// How much of `resource` is left.
-    pub fn left(&self, resource: Resource) -> u64 {
+impl Pool {
+    fn left(&self, resource: Resource) -> u64 {
         let limit = match resource {
             Resource::MemoryBytes => self.limits.memory_bytes,
             Resource::TableElements => self.limits.table_elements,
@@ -109,7 +108,35 @@ impl Budget {
             Resource::Instances => self.limits.instances_count,
             Resource::HostMemory => u64::MAX,
         };
-        limit.saturating_sub(self.taken(resource))
+        limit.saturating_sub(self.taken.get(resource as usize).copied().unwrap_or(0))
+    }
+}
+
+impl Budget {
+    /// That of another store with the same limits, of which nothing is taken yet for it.
+    pub fn sibling(&self) -> Self {
+        Self { pool: self.pool.clone(), own: [0; RESOURCES] }
+    }
+
+    /// Sets limits. What is taken stays taken, even if it is more.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.pool().limits = limits;
+    }
+
+    /// The limits.
+    pub fn limits(&self) -> Limits {
+        self.pool().limits
+    }
+
+    /// How much of `resource` is taken, by all who have the limits in common.
+    pub fn taken(&self, resource: Resource) -> u64 {
+        self.pool().taken.get(resource as usize).copied().unwrap_or(0)
+    }
+
+    /// How much of `resource` is left.
+    #[cfg(test)]
+    pub fn left(&self, resource: Resource) -> u64 {
+        self.pool().left(resource)
     }
 
     /// Takes `asked` of `resource`.
@@ -117,21 +144,45 @@ impl Budget {
     /// # Errors
     /// There is less left; nothing is taken.
     pub fn take(&mut self, resource: Resource, asked: u64) -> Result<(), LimitError> {
-        let left = self.left(resource);
+        let mut pool = self.pool();
+        let left = pool.left(resource);
         if asked > left {
             return Err(LimitError { resource, asked, left });
         }
-        if let Some(taken) = self.taken.get_mut(resource as usize) {
+        if let Some(taken) = pool.taken.get_mut(resource as usize) {
             *taken += asked;
+            drop(pool);
+            self.own[resource as usize] += asked;
         }
         Ok(())
     }
 
     /// Gives back what was taken.
     pub fn give_back(&mut self, resource: Resource, amount: u64) {
-        if let Some(taken) = self.taken.get_mut(resource as usize) {
-            debug_assert!(*taken >= amount, "only what was taken comes back");
-            *taken = taken.saturating_sub(amount);
+        let Some(own) = self.own.get_mut(resource as usize) else { return };
+        debug_assert!(*own >= amount, "only what was taken comes back");
+        let amount = amount.min(*own);
+        *own -= amount;
+        self.pool().taken[resource as usize] -= amount;
+    }
+
+    /// Leaves what was taken to all who have the limits in common: it outlives the store.
+    pub fn leave(&mut self, resource: Resource, amount: u64) {
+        if let Some(own) = self.own.get_mut(resource as usize) {
+            *own = own.saturating_sub(amount);
+        }
+    }
+
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Budget {
+    fn drop(&mut self) {
+        let own = self.own;
+        for (taken, own) in self.pool().taken.iter_mut().zip(own) {
+            *taken -= own;
         }
     }
 }
@@ -152,5 +203,20 @@ mod tests {
         assert_eq!(budget.left(Resource::Tables), 3);
         assert_eq!(budget.take(Resource::MemoryBytes, u64::MAX), Ok(()));
         assert!(budget.take(Resource::MemoryBytes, 1).is_err(), "no wrapping");
+    }
+
+    #[test]
+    fn siblings_take_from_the_same_limits() {
+        let mut first = Budget::default();
+        first.set_limits(Limits { memory_bytes: 10, ..Limits::default() });
+        let mut second = first.sibling();
+        assert_eq!(first.take(Resource::MemoryBytes, 4), Ok(()));
+        assert_eq!(second.take(Resource::MemoryBytes, 6), Ok(()));
+        assert!(first.take(Resource::MemoryBytes, 1).is_err());
+        // Half of it outlives the second store, the other half goes with it.
+        second.leave(Resource::MemoryBytes, 3);
+        drop(second);
+        assert_eq!(first.taken(Resource::MemoryBytes), 7);
+        assert_eq!(first.left(Resource::MemoryBytes), 3);
     }
 }

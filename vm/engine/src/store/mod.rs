@@ -126,6 +126,12 @@ impl Store {
         &self.inner.engine
     }
 
+    /// Has this store take from the limits of `other`, which hold for both together from now on. To
+    /// be called before anything is made in it.
+    pub fn share_limits(&mut self, other: &Self) {
+        self.inner.budget = other.inner.budget.sibling();
+    }
+
     /// Has `wake` called whenever a thread of this store that waits at an address is woken, by the
     /// thread that wakes it. It must not run guests.
     pub fn on_wake(&mut self, wake: Wake) {

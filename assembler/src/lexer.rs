@@ -172,6 +172,14 @@ impl<'a> Lexer<'a> {
         if !self.is_annotation_name(name) || self.annotation_name(name.span).is_some() {
             return None;
         }
+        self.annotation_contents(name).ok()
+    }
+
+    /// The end of the annotation with this name, whose contents may be any tokens.
+    ///
+    /// # Errors
+    /// What is no token in there, or the end of the text.
+    fn annotation_contents(&self, name: Token) -> Result<usize, Box<Diagnostic>> {
         let mut inner = Lexer::new(self.text, name.span.end as usize);
         let mut depth = 1;
         while depth > 0 {
@@ -180,11 +188,30 @@ impl<'a> Lexer<'a> {
             match token.kind {
                 Kind::Open => depth += 1,
                 Kind::Close => depth -= 1,
-                Kind::End | Kind::Bad => return None,
-                _ => {}
+                Kind::End => {
+                    let span = Span::new(name.span.start as usize - 1, name.span.end as usize);
+                    let message = "this annotation is not closed";
+                    let error = Diagnostic::error("malformed-annotation", span, message);
+                    let error = error.with_label("opened here");
+                    return Err(Box::new(error.expecting("`(@name ...)`")));
+                }
+                Kind::Bad => return Err(Box::new(self.explain(token))),
+                _ => self.check_strings(token.span)?,
             }
         }
-        Some(inner.at)
+        Ok(inner.at)
+    }
+
+    /// Looks at the characters and escapes of all strings in a token.
+    fn check_strings(&self, token: Span) -> Result<(), Box<Diagnostic>> {
+        let (mut at, end) = (token.start as usize, token.end as usize);
+        while let Some(offset) = memchr(b'"', &self.text[at..end]) {
+            let start = at + offset;
+            at = string_end(self.text, start).unwrap_or(end);
+            let span = Span::new(start, at);
+            crate::string::unescape(self.text, span, &mut Vec::new())?;
+        }
+        Ok(())
     }
 
     /// Whether a token that begins with `@` is the name of an annotation: not empty, and UTF-8.
@@ -366,18 +393,14 @@ impl<'a> Lexer<'a> {
             b'(' => {
                 let name = self.reserved(start + 1);
                 let span = Span::new(start, (name.span.end as usize).max(start + 2));
-                let error = match self.is_annotation_name(name) {
-                    true => {
-                        let message = "this annotation is not closed";
-                        Diagnostic::error("malformed-annotation", span, message)
-                            .with_label("opened here")
-                    }
-                    false => {
-                        Diagnostic::error("malformed-annotation", span, "malformed annotation")
-                            .with_label("a name must follow `(@` at once")
-                    }
-                };
-                error.expecting("`(@name ...)`")
+                if self.is_annotation_name(name)
+                    && let Err(error) = self.annotation_contents(name)
+                {
+                    return *error;
+                }
+                Diagnostic::error("malformed-annotation", span, "malformed annotation")
+                    .with_label("a name must follow `(@` at once")
+                    .expecting("`(@name ...)`")
             }
             b'"' => crate::string::explain(self.text, start),
             byte => {
@@ -385,14 +408,16 @@ impl<'a> Lexer<'a> {
                 let shown =
                     String::from_utf8_lossy(&self.text[start..end]).escape_debug().to_string();
                 let span = Span::new(start, end);
-                let what =
-                    if byte < 0x20 || byte == 0x7f { "control character" } else { "character" };
+                let (what, allowed) = match byte {
+                    ..0x20 | 0x7f => ("control character", "only allowed in comments"),
+                    _ => ("character", "only allowed in strings and comments"),
+                };
                 Diagnostic::error(
                     "unexpected-character",
                     span,
                     format!("unexpected {what} `{shown}`"),
                 )
-                .with_label("only allowed in strings and comments")
+                .with_label(allowed)
             }
         }
     }

@@ -1,0 +1,2 @@
+(module
+  (@note $"\q"))

@@ -1,0 +1,3 @@
+(module
+  (@note "a control character: ")
+  (@note (deep x"\q" y)))

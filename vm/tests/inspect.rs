@@ -73,7 +73,7 @@ macro_rules! listings {
 
 listings! {
     sites: calls locals loops;
-    icode: branches calls fused memory places vectors;
+    icode: branches calls fused loops memory places vectors;
 }
 
 #[cfg(feature = "jit")]

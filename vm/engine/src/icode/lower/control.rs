@@ -160,11 +160,24 @@ impl<'a> Lower<'a> {
         let mut label = Label::new(kind, height as u32, base, ty);
         if kind == LabelKind::Loop {
             self.forget_accumulators();
+            if self.loop_header == Some(self.code.here()) {
+                self.part_loops();
+            }
             label.header = self.code.here();
+            self.loop_header = Some(label.header);
             self.site(SiteKind::Loop);
             self.start_block();
         }
         self.scratch.labels.push(label);
+    }
+
+    /// Keeps the header of a loop that begins where another one does from being the same record: a
+    /// run that comes back to one of them must stand at that one's site, as in compiled code.
+    #[cold]
+    fn part_loops(&mut self) {
+        let record = self.emit(handler::<Jump<Forward>>(), [0; 4]);
+        let displacement = (self.code.here() - record) * 8;
+        self.code.set_u32(record * 8 + at::WORD as u32, displacement);
     }
 
     /// `if`.

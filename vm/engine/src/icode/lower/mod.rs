@@ -129,6 +129,8 @@ pub(crate) struct Lower<'a> {
     header: u32,
     /// The fuel record of the block at hand and the block's price.
     fuel: Option<(Word, u32)>,
+    /// The header of the loop that began last.
+    loop_header: Option<Word>,
     recorder: Option<&'a mut Recorder>,
 }
 
@@ -159,6 +161,7 @@ impl<'a> Lower<'a> {
             highest: 0,
             header: 0,
             fuel: None,
+            loop_header: None,
             recorder,
         };
         lower.locals(function);

@@ -207,45 +207,38 @@ pub enum GlobalPlace {
     Imported(*mut u64),
 }
 
-/// Operations that the driver does, with their operands in slots.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u16)]
-#[allow(missing_docs, reason = "named after their instructions")]
-pub enum Operation {
-    MemoryGrow,
-    MemoryInit,
-    DataDrop,
-    MemoryCopy,
-    MemoryFill,
-    TableInit,
-    ElemDrop,
-    TableCopy,
-    TableGrow,
-    TableFill,
-    AtomicNotify,
-    AtomicWait32,
-    AtomicWait64,
+macro_rules! operations {
+    ($(#[$meta:meta])* $($name:ident)*) => {
+        $(#[$meta])*
+        pub enum Operation {
+            $($name,)*
+        }
+
+        impl Operation {
+            /// By number.
+            pub fn from_code(code: u16) -> Option<Self> {
+                [$(Self::$name),*].get(usize::from(code)).copied()
+            }
+        }
+    };
 }
 
-impl Operation {
-    /// By number.
-    pub fn from_code(code: u16) -> Option<Self> {
-        use Operation::*;
-        let all = [
-            MemoryGrow,
-            MemoryInit,
-            DataDrop,
-            MemoryCopy,
-            MemoryFill,
-            TableInit,
-            ElemDrop,
-            TableCopy,
-            TableGrow,
-            TableFill,
-            AtomicNotify,
-            AtomicWait32,
-            AtomicWait64,
-        ];
-        all.into_iter().find(|&operation| operation as u16 == code)
-    }
+operations! {
+    /// Operations that the driver does, with their operands in slots.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    #[repr(u16)]
+    #[allow(missing_docs, reason = "named after their instructions")]
+    MemoryGrow
+    MemoryInit
+    DataDrop
+    MemoryCopy
+    MemoryFill
+    TableInit
+    ElemDrop
+    TableCopy
+    TableGrow
+    TableFill
+    AtomicNotify
+    AtomicWait32
+    AtomicWait64
 }

@@ -39,8 +39,8 @@ const MAX_RECORD_BYTES: u32 = 64 << 20;
 /// Offsets in bodies have 24 bits; validation refuses larger bodies.
 const BODY_LIMIT: u32 = 1 << 24;
 
-const KINDS: [CallKind; 4] =
-    [CallKind::Function, CallKind::Operation, CallKind::Poll, CallKind::Fuel];
+const KINDS: [CallKind; 5] =
+    [CallKind::Function, CallKind::Operation, CallKind::Poll, CallKind::Fuel, CallKind::TailCall];
 
 /// A compiled function in its packed form.
 #[derive(Clone, Copy, Debug)]
@@ -346,6 +346,8 @@ mod tests {
                         slot(SlotOf::Operand(0), RecordPlace::Offset((1 << 20) - 8)),
                     ],
                 ),
+                call(70, CallKind::TailCall, None, vec![]),
+                call(71, CallKind::Fuel, None, vec![]),
                 call(101, CallKind::Operation, Some(0), vec![]),
             ],
         }

@@ -485,9 +485,11 @@ impl<'a> Translator<'a, '_> {
         Ok(())
     }
 
-    /// Where only the strictest code can stop.
+    /// Where only the strictest code can stop. At a block the interpreter can go on only where blocks
+    /// pay for themselves.
     pub(super) fn stop_between(&mut self, kind: SiteKind) -> Result<(), CompileError> {
-        if self.options.stops == Stops::Every {
+        let is_shared = kind != SiteKind::Block || self.options.fuel;
+        if self.options.stops == Stops::Every && is_shared {
             return self.poll_here(kind);
         }
         Ok(())

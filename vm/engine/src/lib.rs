@@ -49,7 +49,7 @@ pub use instance::{Extern, Instance};
 pub use memory::wait::Wake;
 pub use memory::{
     GuestMemory, Memory, MemoryImage, OutOfBounds, SharedMemory, WASM_PAGE_BYTES, WriteTracker,
-    WrittenPages, open_pagemap,
+    WriteTracking, WrittenPages, open_pagemap,
 };
 pub use module::{
     CustomSection, ExportType, FileBytes, ImportType, MAX_MODULE_BYTES, Module, ModuleBytes,

@@ -11,10 +11,10 @@
 //! Until the guest stands nothing has happened to it, whatever goes wrong on the way.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use brant_engine::{ModuleBytes, WriteTracker};
+use brant_engine::{ModuleBytes, WriteTracker, WriteTracking};
 use brant_mobility::migration::{
     Message, Mode, Offer, ProcessId, Progress, Source, SourceDoes, SourceHears, Stage,
 };
@@ -40,6 +40,25 @@ pub struct Route {
     pub credentials: Option<Credentials>,
     /// How its memory moves.
     pub mode: Mode,
+}
+
+/// How writes of guests that move are noticed: the best way that is to be had, or the one that the
+/// environment variable `BRANT_WRITE_TRACKING` names; `none` lets them stand while they are copied.
+pub fn write_tracking() -> Option<WriteTracking> {
+    static CHOSEN: OnceLock<Option<WriteTracking>> = OnceLock::new();
+    *CHOSEN.get_or_init(|| match std::env::var("BRANT_WRITE_TRACKING") {
+        Ok(name) => WriteTracking::ALL.into_iter().find(|way| way.name() == name),
+        Err(_) => WriteTracking::best(),
+    })
+}
+
+/// Begins to notice writes of a guest that stands. A way that does not work out with its memories
+/// gives its place to the next one, unless one was named.
+fn track(process: &Process) -> Option<WriteTracker> {
+    let chosen = write_tracking()?;
+    let ways = WriteTracking::ALL.into_iter().skip_while(|way| *way != chosen);
+    let count = if std::env::var_os("BRANT_WRITE_TRACKING").is_some() { 1 } else { usize::MAX };
+    ways.take(count).find_map(|way| process.store.track_writes(way).ok())
 }
 
 /// Which process moves.
@@ -146,7 +165,7 @@ impl Departing {
         // Whatever is written from here on is noticed. Where that cannot be had the guest stands
         // while everything is sent.
         let tracker = match route.mode {
-            Mode::Live => process.store.track_writes().ok(),
+            Mode::Live => track(process),
             Mode::Cold => None,
         };
         let move_it = move || match Ahead::go(offer, &code, tracker, &its_route, &mut report) {

@@ -111,9 +111,15 @@ impl Bed {
 
     /// Starts `brant run` with its output in files.
     pub fn run(&self, name: &str, args: &[&str]) -> Running {
+        self.run_tracked(name, args, None)
+    }
+
+    /// The same; how its writes are noticed while it moves is chosen.
+    pub fn run_tracked(&self, name: &str, args: &[&str], tracking: Option<&str>) -> Running {
         let file = |ending: &str| fs::File::create(self.path(&format!("{name}.{ending}")));
         let mut command = self.brant(&[&["run"], args].concat());
         command.stdin(Stdio::piped()).stdout(file("out").expect("room"));
+        command.envs(tracking.map(|way| ("BRANT_WRITE_TRACKING", way)));
         Running(command.stderr(file("err").expect("room")).spawn().expect("brant starts"))
     }
 

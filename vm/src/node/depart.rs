@@ -16,12 +16,14 @@ use std::time::{Duration, Instant};
 
 use brant_engine::{ModuleBytes, WriteTracker, WriteTracking};
 use brant_mobility::migration::{
-    Message, Mode, Offer, ProcessId, Progress, Source, SourceDoes, SourceHears, Stage,
+    Message, Mode, Offer, PageRun, ProcessId, Progress, Source, SourceDoes, SourceHears, Stage,
 };
 
+use super::behind;
 use super::peer::{NodeError, Peer, unexpected};
 use super::send::{
-    self, hear, propose, send_again, send_changed, send_code, send_rounds, send_state, send_written,
+    self, hear, hear_missing, heard, propose, send_again, send_changed, send_code, send_rounds,
+    send_state, send_written,
 };
 use super::{Address, Credentials};
 use crate::remote::Piece;
@@ -166,7 +168,7 @@ impl Departing {
         // while everything is sent.
         let tracker = match route.mode {
             Mode::Live => track(process),
-            Mode::Cold => None,
+            Mode::Cold | Mode::Postcopy => None,
         };
         let move_it = move || match Ahead::go(offer, &code, tracker, &its_route, &mut report) {
             Ok(ahead) => ours.ask(Sending { ahead, report }, &interrupt),
@@ -200,7 +202,10 @@ impl Departing {
         let Sending { ahead, report } = *sending;
         let Ahead { mut peer, offer, mut source, progress, began, tracker } = ahead;
         let stood = Instant::now();
-        let mut leaving = Leaving { process, kept, offer, progress, report, tracker };
+        let follow = self.route.mode == Mode::Postcopy;
+        let behind = Vec::new();
+        let mut leaving =
+            Leaving { process, kept, offer, progress, report, tracker, follow, behind };
         // From `Accept` on.
         let mut does = SourceDoes::Send;
         let mut is_durable = false;
@@ -243,7 +248,7 @@ impl Departing {
                 (leaving.report)(Err(&lost));
             }
         }
-        let Leaving { mut progress, mut report, offer, .. } = leaving;
+        let Leaving { mut progress, mut report, offer, behind, .. } = leaving;
         progress.stage = Stage::Moved;
         progress.downtime_ns = stood.elapsed().as_nanos() as u64;
         progress.ns = began.elapsed().as_nanos() as u64;
@@ -251,7 +256,10 @@ impl Departing {
         report(Ok(progress));
         let kept = kept.to_vec();
         let peer = Some(peer);
-        let departed = Departed { peer, is_durable, offer, kept, progress, began, report };
+        let mut departed = Departed { peer, is_durable, offer, kept, progress, began, report };
+        if !behind.is_empty() {
+            departed.follow(process, &self.route, behind);
+        }
         Stood::Departed(Box::new(departed))
     }
 
@@ -320,6 +328,10 @@ struct Leaving<'a> {
     progress: Progress,
     report: Report,
     tracker: Option<WriteTracker>,
+    /// Whether pages come when it runs at its destination.
+    follow: bool,
+    /// Pages that the destination waits for.
+    behind: Vec<PageRun>,
 }
 
 /// Why a destination does not take any more: it may have said so before it closed the connection.
@@ -335,6 +347,11 @@ impl Leaving<'_> {
     fn send_rest(&mut self, peer: &mut Peer) -> Result<SourceHears, NodeError> {
         let memories = self.process.store.memory_sizes_wasm_pages();
         peer.send(&Message::Sizes { memories })?;
+        if self.follow {
+            self.progress.pages = behind::announce(self.process, peer)?;
+            send_state(self.process, self.kept, &mut peer.sender)?;
+            return hear(peer);
+        }
         self.progress.pages += match &mut self.tracker {
             Some(tracker) => {
                 let written = send_written(tracker, &mut peer.sender)?;
@@ -355,7 +372,13 @@ impl Leaving<'_> {
     fn commit(&mut self, peer: &mut Peer) -> Result<SourceHears, NodeError> {
         let Offer { id, epoch, .. } = self.offer;
         peer.send(&Message::Commit { id, epoch })?;
-        hear(peer)
+        self.hear_missing(peer)
+    }
+
+    fn hear_missing(&mut self, peer: &mut Peer) -> Result<SourceHears, NodeError> {
+        let (hears, behind) = hear_missing(peer)?;
+        self.behind = behind;
+        Ok(hears)
     }
 
     /// Asks what became of a process that was given up.
@@ -363,7 +386,7 @@ impl Leaving<'_> {
         *peer = Peer::connect(&route.address, route.credentials.as_ref())?;
         let Offer { id, epoch, .. } = self.offer;
         peer.send(&Message::Settle { id, epoch })?;
-        hear(peer)
+        self.hear_missing(peer)
     }
 }
 
@@ -383,6 +406,56 @@ impl Departed {
             SourceHears::Owned { .. } => Ok(()),
             _ => Err(unexpected("no answer")),
         }
+    }
+
+    /// Sends pages to a process that runs at its destination, until it has all of them. Whenever the
+    /// connection breaks another one is made; what has come by then is not sent again.
+    fn follow(&mut self, process: &mut Process, route: &Route, behind: Vec<PageRun>) {
+        let (began, mut missing) = (Instant::now(), behind);
+        let (mut pages, mut bytes) = (0, 0);
+        loop {
+            match self.follow_once(process, route, &missing, (&mut pages, &mut bytes)) {
+                Ok(more) if more.is_empty() => break,
+                Ok(more) => missing = more,
+                Err(_) => {
+                    self.peer = None;
+                    missing.clear();
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+            }
+        }
+        let ns = began.elapsed().as_nanos() as u64;
+        let progress = Progress { stage: Stage::Followed, pages, bytes, ns, ..self.progress };
+        (self.report)(Ok(progress));
+    }
+
+    /// Sends these pages, and asks which ones are still missing.
+    fn follow_once(
+        &mut self, process: &mut Process, route: &Route, missing: &[PageRun],
+        (pages, bytes): (&mut u64, &mut u64),
+    ) -> Result<Vec<PageRun>, NodeError> {
+        let Offer { id, epoch, .. } = self.offer;
+        let peer = match self.peer.take() {
+            Some(peer) => peer,
+            None => Peer::connect(&route.address, route.credentials.as_ref())?,
+        };
+        let before = peer.sender.bytes;
+        let asked = Message::Settle { id, epoch };
+        let (mut peer, sent, answer) = behind::send(process, peer, missing, &asked)?;
+        (*pages, *bytes) = (*pages + sent, *bytes + peer.sender.bytes - before);
+        let more = match answer {
+            Message::Missing { runs } => runs,
+            other => {
+                match heard(other)? {
+                    SourceHears::Owned { is_durable } => self.is_durable = is_durable,
+                    SourceHears::Wanted => self.send_again(process, &mut peer)?,
+                    _ => return Err(unexpected("no answer")),
+                }
+                Vec::new()
+            }
+        };
+        self.peer = Some(peer);
+        Ok(more)
     }
 
     /// Waits until the destination could start the process again by itself.

@@ -6,6 +6,7 @@
 //! tls.rs       what it goes through over the network
 //! depart.rs    a program leaves: the side of its host
 //! send.rs      a program as frames
+//! behind.rs    pages that follow a program which runs at its destination
 //! arrive.rs    a program comes: from a socket or from a file
 //! hosted.rs    a program of a node, on its thread
 //! daemon.rs    the node: its programs, and who owns them
@@ -23,6 +24,7 @@
 
 mod address;
 mod arrive;
+mod behind;
 mod client;
 mod daemon;
 mod depart;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::tracking::open_for_host;
+use super::tracking::{HostUse, open_for_host};
 
 /// A guest's memory, as its host functions see it.
 pub struct GuestMemory<'a> {
@@ -65,7 +65,9 @@ impl<'a> GuestMemory<'a> {
     /// They do not all lie in the memory.
     pub fn slice(&self, address: u64, len_bytes: u64) -> Result<&[u8], OutOfBounds> {
         let range = range(address, len_bytes);
-        range.and_then(|r| self.bytes.get(r)).ok_or(OutOfBounds { address, len_bytes })
+        let bytes = range.and_then(|r| self.bytes.get(r));
+        let bytes = bytes.filter(|bytes| open_for_host(bytes, HostUse::Read));
+        bytes.ok_or(OutOfBounds { address, len_bytes })
     }
 
     /// The bytes at `address`, to be changed.
@@ -75,7 +77,8 @@ impl<'a> GuestMemory<'a> {
     pub fn slice_mut(&mut self, address: u64, len_bytes: u64) -> Result<&mut [u8], OutOfBounds> {
         let range = range(address, len_bytes);
         let bytes = range.and_then(|r| self.bytes.get_mut(r));
-        bytes.inspect(|bytes| open_for_host(bytes)).ok_or(OutOfBounds { address, len_bytes })
+        let bytes = bytes.filter(|bytes| open_for_host(bytes, HostUse::Write));
+        bytes.ok_or(OutOfBounds { address, len_bytes })
     }
 
     /// Fills `to` from `address` on.

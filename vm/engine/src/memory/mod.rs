@@ -25,7 +25,7 @@ pub use image::MemoryImage;
 use reservation::{HugePages, address_space_left_bytes};
 pub(crate) use reservation::{Reservation, host_page_bytes};
 pub use shared::SharedMemory;
-pub use tracking::{WriteTracker, WriteTracking, WrittenPages, open_pagemap};
+pub use tracking::{MissingPages, WriteTracker, WriteTracking, WrittenPages, open_pagemap};
 
 use crate::config::Config;
 use crate::store::{Budget, LimitError, Resource, Stable, Store, StoreInner};

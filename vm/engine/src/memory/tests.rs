@@ -204,3 +204,69 @@ fn a_tracker_may_outlive_its_memories() {
         assert_eq!(tracker.tracked_pages(0), 16);
     }
 }
+
+/// Pages that come later are waited for by whoever touches them, in this program or in a system call,
+/// and what nobody awaits is zero.
+#[test]
+fn pages_come_while_somebody_waits_for_them() {
+    if !MissingPages::are_available() {
+        return;
+    }
+    let (mut store, memory) = filled(4);
+    let awaited = [(3, 2), (63, 1)].map(|(first, count)| WrittenPages { memory: 0, first, count });
+    let missing = store.await_pages(&awaited).expect("it is to be had");
+    assert_eq!((missing.left(), missing.runs(9)), (3, awaited.to_vec()));
+    assert_eq!(memory.bytes(&store)[2 * 4096], 7, "what was there is there");
+    std::thread::scope(|scope| {
+        let missing = &missing;
+        let reader = scope.spawn(|| {
+            let bytes = memory.bytes(&store);
+            let sum = u32::from(bytes[3 * 4096]) + u32::from(bytes[4 * 4096 + 9]);
+            let mut null = std::fs::File::create("/dev/null").expect("every Linux has it");
+            let guest = memory.guest(&mut store);
+            let last = guest.slice(63 * 4096, 4096).expect("it comes");
+            std::io::Write::write_all(&mut null, last).expect("it is there");
+            (sum, last[0])
+        });
+        let mut asked = Vec::new();
+        while asked.len() < 3 {
+            missing.wait_for_asks(std::time::Duration::from_secs(1), |_, page| {
+                asked.push(page);
+                let content = [page as u8; 4096];
+                assert!(missing.fill(0, page, Some(&content)).expect("the memory is there"));
+                assert!(!missing.fill(0, page, None).expect("the memory is there"), "only once");
+            });
+        }
+        assert_eq!(asked, [3, 4, 63]);
+        assert_eq!(reader.join().expect("it only reads"), (7, 63));
+    });
+    assert_eq!(missing.left(), 0);
+    assert!(!missing.fill(0, 9, None).expect("the memory is there"), "nobody awaits it");
+    drop(missing);
+    memory.guest(&mut store).write(0, &[1; 4 << 16]).expect("in bounds");
+}
+
+/// Whoever waits for pages that will never come is let out, and no system call sees what it finds.
+#[test]
+fn what_will_not_come_is_never_seen_outside() {
+    if !MissingPages::are_available() {
+        return;
+    }
+    let (mut store, memory) = filled(1);
+    let awaited = WrittenPages { memory: 0, first: 5, count: 1 };
+    assert!(store.await_pages(&[WrittenPages { first: 16, ..awaited }]).is_err(), "no such page");
+    let missing = store.await_pages(&[awaited]).expect("it is to be had");
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| memory.guest(&mut store).slice(5 * 4096, 1).map(|s| s[0]));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert!(!reader.is_finished(), "it waits");
+        missing.give_up();
+        assert!(reader.join().expect("it only reads").is_err());
+    });
+    assert!(missing.is_lost());
+    // Compiled code that touches it goes on; but nothing of it, nor of its neighbours, gets out.
+    assert_eq!(memory.bytes(&store)[5 * 4096], 0);
+    assert!(memory.guest(&mut store).slice(0, 9).is_err());
+    drop(missing);
+    assert!(memory.guest(&mut store).read_u8(0).is_err());
+}

@@ -20,7 +20,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::userfault::{self, Access, Userfault};
-use super::{Area, WriteTracking, WrittenPages, watched};
+use super::watched::{self, Watched};
+use super::{Area, WriteTracking, WrittenPages};
 use crate::persist::PAGE_BYTES;
 use crate::store::StoreInner;
 
@@ -36,7 +37,7 @@ pub(super) fn is_available() -> bool {
 /// Tells which pages of areas were written.
 #[derive(Debug)]
 pub(super) struct Tracker {
-    ranges: Vec<Arc<Noted>>,
+    ranges: Vec<Arc<Watched>>,
 }
 
 impl Tracker {
@@ -50,33 +51,39 @@ impl Tracker {
         for area in areas {
             // Asked before: afterwards the kernel has a note for each page that it protects.
             let touched = store.memories[area.memory as usize].touched_pages();
-            let range = Arc::new(Noted::new(*area, tracking)?);
+            let range = Arc::new(Watched::Writes(Noted::new(*area, tracking)?));
             watched::enter(&range)?;
             // From here on it is taken back, whatever fails.
-            tracker.ranges.push(range.clone());
-            range.begin()?;
-            range.note_all(|page| touched.as_ref().is_none_or(|touched| touched.contains(page)));
+            tracker.ranges.push(range);
+            let Some(noted) = tracker.noted().last() else { continue };
+            noted.begin()?;
+            noted.note_all(|page| touched.as_ref().is_none_or(|touched| touched.contains(page)));
         }
         Ok(tracker)
     }
 
     /// Shows what was written since the last time, and notes what is written from now on.
     pub fn take_written(&mut self, visit: &mut impl FnMut(WrittenPages)) -> io::Result<()> {
-        self.ranges.iter().try_for_each(|range| range.take(visit))
+        self.noted().try_for_each(|noted| noted.take(visit))
     }
 
     /// How many pages were written since the last time.
     pub fn written_count(&self) -> u64 {
-        self.ranges.iter().map(|range| range.count()).sum()
+        self.noted().map(Noted::count).sum()
+    }
+
+    fn noted(&self) -> impl DoubleEndedIterator<Item = &Noted> {
+        self.ranges.iter().filter_map(|range| match &**range {
+            Watched::Writes(noted) => Some(noted),
+            Watched::Missing(_) => None,
+        })
     }
 }
 
 impl Drop for Tracker {
     fn drop(&mut self) {
-        for range in &self.ranges {
-            range.end();
-            watched::leave(range);
-        }
+        self.noted().for_each(Noted::end);
+        self.ranges.iter().for_each(watched::leave);
     }
 }
 

@@ -5,6 +5,7 @@
 //! faults.rs         each first write faults, and the handler of signals notes it:
 //!                   by userfaultfd                                          Linux 6.4
 //!                   by the protection of pages                              everywhere
+//! missing.rs        the other way round: pages that come while the guest runs already
 //! watched.rs        ranges of memory whose faults are resolved here
 //! userfault.rs      the words of the kernel's interface, which all of them use
 //! ```
@@ -17,6 +18,7 @@
 
 mod asynchronous;
 mod faults;
+mod missing;
 mod userfault;
 mod watched;
 
@@ -24,9 +26,10 @@ use std::fmt;
 use std::io;
 
 pub use asynchronous::open_pagemap;
+pub use missing::MissingPages;
 #[cfg(guard_pages)]
 pub(crate) use watched::resolve_fault;
-pub(crate) use watched::{open_for_host, retire};
+pub(crate) use watched::{HostUse, open_for_host, retire};
 
 use crate::persist::PAGE_BYTES;
 use crate::store::Store;

@@ -8,6 +8,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use crate::persist::PAGE_BYTES;
+
 const UFFD_USER_MODE_ONLY: libc::c_long = 1;
 const UFFD_API: u64 = 0xAA;
 /// A fault comes as a signal to the thread that made it.
@@ -18,10 +20,14 @@ const UFFD_FEATURE_WP_UNPOPULATED: u64 = 1 << 13;
 /// Pages of files in memory can be.
 const UFFD_FEATURE_WP_HUGETLBFS_SHMEM: u64 = 1 << 12;
 const UFFD_FEATURE_WP_ASYNC: u64 = 1 << 15;
+const UFFDIO_REGISTER_MODE_MISSING: u64 = 1 << 0;
 const UFFDIO_REGISTER_MODE_WP: u64 = 1 << 1;
 const UFFDIO_WRITEPROTECT_MODE_WP: u64 = 1;
 const UFFDIO_API: libc::c_ulong = 0xC018_AA3F;
 const UFFDIO_REGISTER: libc::c_ulong = 0xC020_AA00;
+const UFFDIO_UNREGISTER: libc::c_ulong = 0x8010_AA01;
+const UFFDIO_COPY: libc::c_ulong = 0xC028_AA03;
+const UFFDIO_ZEROPAGE: libc::c_ulong = 0xC020_AA04;
 const UFFDIO_WRITEPROTECT: libc::c_ulong = 0xC018_AA06;
 
 /// `struct uffdio_api`.
@@ -47,6 +53,32 @@ struct WriteProtect {
     start: u64,
     len: u64,
     mode: u64,
+}
+
+/// `struct uffdio_range`.
+#[repr(C)]
+struct Range {
+    start: u64,
+    len: u64,
+}
+
+/// `struct uffdio_copy`.
+#[repr(C)]
+struct Copy {
+    dst: u64,
+    src: u64,
+    len: u64,
+    mode: u64,
+    copied: i64,
+}
+
+/// `struct uffdio_zeropage`.
+#[repr(C)]
+struct ZeroPage {
+    start: u64,
+    len: u64,
+    mode: u64,
+    filled: i64,
 }
 
 /// A descriptor that has ranges protected as long as it is open.
@@ -77,6 +109,11 @@ pub(super) fn sync() -> io::Result<Userfault> {
     )
 }
 
+/// One that says which pages are missing, by signals.
+pub(super) fn missing() -> io::Result<Userfault> {
+    Userfault::open(UFFD_FEATURE_SIGBUS)
+}
+
 impl Userfault {
     fn open(features: u64) -> io::Result<Userfault> {
         let flags = libc::c_long::from(libc::O_CLOEXEC | libc::O_NONBLOCK) | UFFD_USER_MODE_ONLY;
@@ -93,12 +130,60 @@ impl Userfault {
 
     /// Has writes to a range noticed, once it is protected.
     pub fn watch(&self, base: usize, len_bytes: usize) -> io::Result<()> {
-        let mode = UFFDIO_REGISTER_MODE_WP;
+        self.register(base, len_bytes, UFFDIO_REGISTER_MODE_WP)
+    }
+
+    /// Has the first touch of each page of a range noticed that is not there.
+    pub fn await_pages(&self, base: usize, len_bytes: usize) -> io::Result<()> {
+        self.register(base, len_bytes, UFFDIO_REGISTER_MODE_MISSING)
+    }
+
+    fn register(&self, base: usize, len_bytes: usize, mode: u64) -> io::Result<()> {
         let mut register = Register { start: base as u64, len: len_bytes as u64, mode, ioctls: 0 };
         // SAFETY: the call reads and writes the structure, which is what it expects. That writes to
         // the range are noticed changes nothing for whoever uses it.
         answer(unsafe { libc::ioctl(self.0.as_raw_fd(), UFFDIO_REGISTER, &raw mut register) })
             .map(drop)
+    }
+
+    /// Lets go of a range: what is not there is zero again.
+    pub fn let_go(&self, base: usize, len_bytes: usize) {
+        let mut range = Range { start: base as u64, len: len_bytes as u64 };
+        // SAFETY: the call reads the structure, which is what it expects; a range that is gone is an
+        // error of the call.
+        unsafe { libc::ioctl(self.0.as_raw_fd(), UFFDIO_UNREGISTER, &raw mut range) };
+    }
+
+    /// Makes a missing page be there, all at once; nothing happens to one that is there. None as its
+    /// content is zeros. Fit for a handler of signals.
+    pub fn fill(&self, at: usize, content: Option<&[u8; PAGE_BYTES]>) -> io::Result<()> {
+        let (start, len) = (at as u64, PAGE_BYTES as u64);
+        loop {
+            let done = match content {
+                Some(content) => {
+                    let src = content.as_ptr().addr() as u64;
+                    let mut copy = Copy { dst: start, src, len, mode: 0, copied: 0 };
+                    // SAFETY: the call reads and writes the structure, reads the content, and writes
+                    // to a page that nobody has seen yet.
+                    unsafe { libc::ioctl(self.0.as_raw_fd(), UFFDIO_COPY, &raw mut copy) }
+                }
+                None => {
+                    let mut zero = ZeroPage { start, len, mode: 0, filled: 0 };
+                    // SAFETY: as above, without a content.
+                    unsafe { libc::ioctl(self.0.as_raw_fd(), UFFDIO_ZEROPAGE, &raw mut zero) }
+                }
+            };
+            if done == 0 {
+                return Ok(());
+            }
+            let error = io::Error::last_os_error();
+            match error.raw_os_error() {
+                Some(libc::EEXIST) => return Ok(()),
+                // The mappings of this program change just now.
+                Some(libc::EAGAIN) => {}
+                _ => return Err(error),
+            }
+        }
     }
 
     /// Protects a range that is watched, or lets writes through. Fit for a handler of signals.

@@ -331,7 +331,7 @@ fn a_program_moves_among_three_nodes_whatever_breaks() {
         };
         *places[to].way.lock().expect("a way") = way;
         let address = places[to].address.clone();
-        let mode = if chance.below(2) == 0 { Mode::Live } else { Mode::Cold };
+        let mode = [Mode::Live, Mode::Cold, Mode::Postcopy][chance.below(3) as usize];
         let client = places[from].client();
         let (done, outcome) = mpsc::channel();
         std::thread::spawn(move || {

@@ -48,8 +48,8 @@ pub use icode::show::{IcodeListing, ShowError, ShownFunction, ShownRecord};
 pub use instance::{Extern, Instance};
 pub use memory::wait::Wake;
 pub use memory::{
-    GuestMemory, Memory, MemoryImage, OutOfBounds, SharedMemory, WASM_PAGE_BYTES, WriteTracker,
-    WrittenPages, open_pagemap,
+    GuestMemory, Memory, MemoryImage, MissingPages, OutOfBounds, SharedMemory, WASM_PAGE_BYTES,
+    WriteTracker, WriteTracking, WrittenPages, open_pagemap,
 };
 pub use module::{
     CustomSection, ExportType, FileBytes, ImportType, MAX_MODULE_BYTES, Module, ModuleBytes,

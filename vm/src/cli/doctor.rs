@@ -20,6 +20,7 @@ pub struct DoctorOptions {
 pub fn doctor(options: &DoctorOptions) -> Result<u8, Failure> {
     let mut findings = doctor::examine();
     findings.push(compiler());
+    findings.push(write_tracking());
     let text = match options.format {
         Format::Text => text(&findings),
         Format::Json => json(&findings),
@@ -38,6 +39,23 @@ fn compiler() -> Finding {
     let meaning = "turns what runs often into machine code; \
                    without it everything is interpreted, and `--tier jit` is refused";
     Finding { name: "compiler", standing, found, meaning }
+}
+
+/// How writes of programs that move are noticed while they run.
+fn write_tracking() -> Finding {
+    #[cfg(feature = "node")]
+    let chosen = brant::node::write_tracking();
+    #[cfg(not(feature = "node"))]
+    let chosen = brant_engine::WriteTracking::best();
+    let (standing, found) = match chosen {
+        Some(brant_engine::WriteTracking::Asynchronous) => (Standing::Good, "asynchronous"),
+        Some(way) => (Standing::Fallback, way.name()),
+        None => (Standing::Fallback, "none"),
+    };
+    let meaning = "how it is noticed what a program writes while it moves: by the kernel alone \
+                   (asynchronous), by a fault at each first write (synchronous, protection), or \
+                   not at all, so that the program stands while its memory is sent";
+    Finding { name: "write-tracking", standing, found: found.to_owned(), meaning }
 }
 
 fn word(standing: Standing) -> &'static str {

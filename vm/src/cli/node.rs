@@ -99,12 +99,16 @@ pub struct MigrateOptions {
     from: Option<Address>,
 
     /// Move its memory while it runs, and stop it for the last of it only (default).
-    #[arg(long, conflicts_with = "cold")]
+    #[arg(long, conflicts_with_all = ["cold", "postcopy"])]
     live: bool,
 
     /// Stop it first.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "postcopy")]
     cold: bool,
+
+    /// Let it run there at once, and send its memory after it.
+    #[arg(long)]
+    postcopy: bool,
 
     /// The terminal where it was started lets it go, and ends with exit code 75.
     #[arg(long, conflicts_with = "from")]
@@ -364,7 +368,11 @@ pub fn attach(options: &AttachOptions) -> Result<u8, Failure> {
 
 /// Runs `brant migrate`.
 pub fn migrate(options: &MigrateOptions) -> Result<u8, Failure> {
-    let mode = if options.cold { Mode::Cold } else { Mode::Live };
+    let mode = match (options.cold, options.postcopy) {
+        (true, _) => Mode::Cold,
+        (_, true) => Mode::Postcopy,
+        _ => Mode::Live,
+    };
     let to = options.node.clone().absolute();
     match &options.from {
         Some(from) => {
@@ -384,7 +392,11 @@ fn ask_a_run(options: &MigrateOptions, to: &Address, mode: Mode) -> Result<(), F
     };
     let mut request = json!({
         "verb": "migrate", "node": to.to_string(), "detach": options.detach,
-        "mode": if mode == Mode::Cold { "cold" } else { "live" },
+        "mode": match mode {
+            Mode::Cold => "cold",
+            Mode::Live => "live",
+            Mode::Postcopy => "postcopy",
+        },
     });
     if let Some(Credentials { authority, certificate, key }) = credentials(to, Who::Client, None)? {
         request["authority"] = authority.into();
@@ -409,6 +421,7 @@ fn as_json(progress: &Progress) -> Value {
         Stage::Round => "round",
         Stage::Moved => "moved",
         Stage::Durable => "durable",
+        Stage::Followed => "followed",
     };
     json!({
         "stage": stage, "round": progress.round, "pages": progress.pages, "bytes": progress.bytes,
@@ -436,6 +449,9 @@ fn show(line: &Value, format: Format) {
             ms("ns"),
             show_bytes((number("bytes") as f64 / (ms("ns").max(0.001) / 1e3)) as u64),
         ),
+        Some("followed") => {
+            writeln!(out, "followed: {pages} pages, {bytes} in {:.1} ms", ms("ns"))
+        }
         Some("moved") => writeln!(
             out,
             "moved: {pages} pages, {bytes} in {:.1} ms; it stood for {:.1} ms",

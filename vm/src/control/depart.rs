@@ -93,6 +93,7 @@ impl Leave {
                     Stage::Round => "round",
                     Stage::Moved => "moved",
                     Stage::Durable => "durable",
+                    Stage::Followed => "followed",
                 };
                 say(
                     &ours,
@@ -163,6 +164,7 @@ fn route(request: &Value) -> Result<Route, NodeError> {
     };
     let mode = match request["mode"].as_str() {
         Some("cold") => Mode::Cold,
+        Some("postcopy") => Mode::Postcopy,
         _ => Mode::Live,
     };
     Ok(Route { address, credentials, mode })

@@ -3,12 +3,14 @@
 //! The frames come from a socket, or, when a node starts again, from the file that they were kept in.
 //! Everything in them is an enemy's; the state is verified by the same code as any snapshot.
 
-use brant_engine::{MAX_MODULE_BYTES, ModuleBytes};
+use std::sync::Arc;
+
+use brant_engine::{MAX_MODULE_BYTES, MissingPages, ModuleBytes, WrittenPages};
 use brant_host::native::NativeHost;
 use brant_kernel::host::Kind;
 use brant_kernel::persist::{KernelState, Obstacle};
 use brant_kernel::{Binding, Kernel};
-use brant_mobility::migration::{Message, Offer, Refusal, read_pages};
+use brant_mobility::migration::{Message, Offer, PageRun, Refusal, read_pages};
 use brant_mobility::{ReadLimits, Snapshot};
 
 use super::daemon::Grant;
@@ -20,6 +22,9 @@ use crate::{Arrival, Config, Engine, Error, Linker, Module, Process, Validation,
 
 /// Everything but pages: frames, tables, descriptors, files without a name.
 const STATE_LIMIT_BYTES: usize = 144 << 20;
+
+/// Pages that are to come later, in runs: half of a memory of 4 GiB, with a hole behind each page.
+const RUNS_LIMIT: usize = 512 << 10;
 
 /// 4 KiB pages in one of WebAssembly.
 const PAGES_IN_A_WASM_PAGE: u64 = 16;
@@ -34,6 +39,7 @@ pub(super) struct Coming {
     arrival: Option<Arrival>,
     sizes: Vec<u64>,
     state: Vec<u8>,
+    behind: Vec<WrittenPages>,
     remote: Remote,
 }
 
@@ -42,6 +48,8 @@ pub(super) struct Came {
     pub offer: Offer,
     pub process: Process,
     pub remote: Remote,
+    /// Pages that are still to come, if there are some.
+    pub missing: Option<Arc<MissingPages>>,
 }
 
 impl Coming {
@@ -91,7 +99,9 @@ impl Coming {
         let code = vec![Vec::new(); modules.len()];
         let sizes = offer.memories_wasm_pages.clone();
         let (arrival, state) = (None, Vec::new());
-        let coming = Coming { offer, grant, engine, modules, code, arrival, sizes, state, remote };
+        let behind = Vec::new();
+        let coming =
+            Coming { offer, grant, engine, modules, code, arrival, sizes, state, behind, remote };
         Ok((coming, wanted))
     }
 
@@ -124,6 +134,7 @@ impl Coming {
                 }
                 self.sizes = memories;
             }
+            Incoming::Message(Message::Behind { runs }) => self.take_behind(&runs)?,
             Incoming::Message(Message::Output { stream, position, bytes }) => {
                 let stream = usize::from(stream).checked_sub(1).filter(|&stream| stream < 2);
                 let stream = stream.ok_or_else(|| unexpected("output of no stream"))?;
@@ -139,6 +150,19 @@ impl Coming {
             Incoming::Message(other) => return Err(unexpected(&name(&other))),
         }
         Ok(false)
+    }
+
+    fn take_behind(&mut self, runs: &[PageRun]) -> Result<(), NodeError> {
+        if self.behind.len() + runs.len() > RUNS_LIMIT {
+            return Err(NodeError::Peer("too many pages are to come later".to_owned()));
+        }
+        let runs = runs.iter();
+        self.behind.extend(runs.map(|&PageRun { memory, first, count }| WrittenPages {
+            memory,
+            first,
+            count,
+        }));
+        Ok(())
     }
 
     fn take_code(
@@ -195,8 +219,14 @@ impl Coming {
         let Some(arrival) = self.arrival else { return Err(unexpected("a state")) };
         let state = ModuleBytes::from(self.state);
         let snapshot = Snapshot::from_bytes(state, &ReadLimits::default())?;
-        let process = arrival.finish(&snapshot)?;
-        Ok(Came { offer: self.offer, process, remote: self.remote })
+        let mut process = arrival.finish(&snapshot)?;
+        let missing = match self.behind.is_empty() {
+            true => None,
+            false => Some(Arc::new(process.store.await_pages(&self.behind).map_err(|error| {
+                NodeError::Peer(format!("its pages cannot come later: {error}"))
+            })?)),
+        };
+        Ok(Came { offer: self.offer, process, remote: self.remote, missing })
     }
 }
 

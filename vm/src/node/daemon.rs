@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use brant_engine::MissingPages;
 use brant_kernel::host::MountAccess;
 use brant_kernel::{Manifest, Mount};
 use brant_mobility::migration::{Destination, Held, ProcessId};
@@ -144,6 +145,8 @@ pub(super) struct Entry {
     pub prepared: Option<Prepared>,
     pub prepared_at: Option<Instant>,
     pub hosted: Option<Arc<Hosted>>,
+    /// Pages of it that are still to come.
+    pub missing: Option<Arc<MissingPages>>,
     /// Where it has gone.
     pub left: Option<String>,
     /// It is known to run there.
@@ -284,6 +287,7 @@ impl Node {
         let table = self.shared.table();
         let running = table.iter().filter(|(_, entry)| entry.ended.is_none());
         let before: Vec<_> = running
+            .filter(|(_, entry)| entry.missing.is_none())
             .filter_map(|(id, entry)| Some((*id, entry.hosted.clone()?, entry.checkpoint.clone())))
             .collect();
         drop(table);

@@ -11,17 +11,19 @@
 //! Until the guest stands nothing has happened to it, whatever goes wrong on the way.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use brant_engine::{ModuleBytes, WriteTracker};
+use brant_engine::{ModuleBytes, WriteTracker, WriteTracking};
 use brant_mobility::migration::{
-    Message, Mode, Offer, ProcessId, Progress, Source, SourceDoes, SourceHears, Stage,
+    Message, Mode, Offer, PageRun, ProcessId, Progress, Source, SourceDoes, SourceHears, Stage,
 };
 
+use super::behind;
 use super::peer::{NodeError, Peer, unexpected};
 use super::send::{
-    self, hear, propose, send_again, send_changed, send_code, send_rounds, send_state, send_written,
+    self, hear, hear_missing, heard, propose, send_again, send_changed, send_code, send_rounds,
+    send_state, send_written,
 };
 use super::{Address, Credentials};
 use crate::remote::Piece;
@@ -40,6 +42,25 @@ pub struct Route {
     pub credentials: Option<Credentials>,
     /// How its memory moves.
     pub mode: Mode,
+}
+
+/// How writes of guests that move are noticed: the best way that is to be had, or the one that the
+/// environment variable `BRANT_WRITE_TRACKING` names; `none` lets them stand while they are copied.
+pub fn write_tracking() -> Option<WriteTracking> {
+    static CHOSEN: OnceLock<Option<WriteTracking>> = OnceLock::new();
+    *CHOSEN.get_or_init(|| match std::env::var("BRANT_WRITE_TRACKING") {
+        Ok(name) => WriteTracking::ALL.into_iter().find(|way| way.name() == name),
+        Err(_) => WriteTracking::best(),
+    })
+}
+
+/// Begins to notice writes of a guest that stands. A way that does not work out with its memories
+/// gives its place to the next one, unless one was named.
+fn track(process: &Process) -> Option<WriteTracker> {
+    let chosen = write_tracking()?;
+    let ways = WriteTracking::ALL.into_iter().skip_while(|way| *way != chosen);
+    let count = if std::env::var_os("BRANT_WRITE_TRACKING").is_some() { 1 } else { usize::MAX };
+    ways.take(count).find_map(|way| process.store.track_writes(way).ok())
 }
 
 /// Which process moves.
@@ -146,8 +167,8 @@ impl Departing {
         // Whatever is written from here on is noticed. Where that cannot be had the guest stands
         // while everything is sent.
         let tracker = match route.mode {
-            Mode::Live => process.store.track_writes().ok(),
-            Mode::Cold => None,
+            Mode::Live => track(process),
+            Mode::Cold | Mode::Postcopy => None,
         };
         let move_it = move || match Ahead::go(offer, &code, tracker, &its_route, &mut report) {
             Ok(ahead) => ours.ask(Sending { ahead, report }, &interrupt),
@@ -181,7 +202,10 @@ impl Departing {
         let Sending { ahead, report } = *sending;
         let Ahead { mut peer, offer, mut source, progress, began, tracker } = ahead;
         let stood = Instant::now();
-        let mut leaving = Leaving { process, kept, offer, progress, report, tracker };
+        let follow = self.route.mode == Mode::Postcopy;
+        let behind = Vec::new();
+        let mut leaving =
+            Leaving { process, kept, offer, progress, report, tracker, follow, behind };
         // From `Accept` on.
         let mut does = SourceDoes::Send;
         let mut is_durable = false;
@@ -224,7 +248,7 @@ impl Departing {
                 (leaving.report)(Err(&lost));
             }
         }
-        let Leaving { mut progress, mut report, offer, .. } = leaving;
+        let Leaving { mut progress, mut report, offer, behind, .. } = leaving;
         progress.stage = Stage::Moved;
         progress.downtime_ns = stood.elapsed().as_nanos() as u64;
         progress.ns = began.elapsed().as_nanos() as u64;
@@ -232,7 +256,10 @@ impl Departing {
         report(Ok(progress));
         let kept = kept.to_vec();
         let peer = Some(peer);
-        let departed = Departed { peer, is_durable, offer, kept, progress, began, report };
+        let mut departed = Departed { peer, is_durable, offer, kept, progress, began, report };
+        if !behind.is_empty() {
+            departed.follow(process, &self.route, behind);
+        }
         Stood::Departed(Box::new(departed))
     }
 
@@ -301,6 +328,10 @@ struct Leaving<'a> {
     progress: Progress,
     report: Report,
     tracker: Option<WriteTracker>,
+    /// Whether pages come when it runs at its destination.
+    follow: bool,
+    /// Pages that the destination waits for.
+    behind: Vec<PageRun>,
 }
 
 /// Why a destination does not take any more: it may have said so before it closed the connection.
@@ -316,6 +347,11 @@ impl Leaving<'_> {
     fn send_rest(&mut self, peer: &mut Peer) -> Result<SourceHears, NodeError> {
         let memories = self.process.store.memory_sizes_wasm_pages();
         peer.send(&Message::Sizes { memories })?;
+        if self.follow {
+            self.progress.pages = behind::announce(self.process, peer)?;
+            send_state(self.process, self.kept, &mut peer.sender)?;
+            return hear(peer);
+        }
         self.progress.pages += match &mut self.tracker {
             Some(tracker) => {
                 let written = send_written(tracker, &mut peer.sender)?;
@@ -336,7 +372,13 @@ impl Leaving<'_> {
     fn commit(&mut self, peer: &mut Peer) -> Result<SourceHears, NodeError> {
         let Offer { id, epoch, .. } = self.offer;
         peer.send(&Message::Commit { id, epoch })?;
-        hear(peer)
+        self.hear_missing(peer)
+    }
+
+    fn hear_missing(&mut self, peer: &mut Peer) -> Result<SourceHears, NodeError> {
+        let (hears, behind) = hear_missing(peer)?;
+        self.behind = behind;
+        Ok(hears)
     }
 
     /// Asks what became of a process that was given up.
@@ -344,7 +386,7 @@ impl Leaving<'_> {
         *peer = Peer::connect(&route.address, route.credentials.as_ref())?;
         let Offer { id, epoch, .. } = self.offer;
         peer.send(&Message::Settle { id, epoch })?;
-        hear(peer)
+        self.hear_missing(peer)
     }
 }
 
@@ -364,6 +406,56 @@ impl Departed {
             SourceHears::Owned { .. } => Ok(()),
             _ => Err(unexpected("no answer")),
         }
+    }
+
+    /// Sends pages to a process that runs at its destination, until it has all of them. Whenever the
+    /// connection breaks another one is made; what has come by then is not sent again.
+    fn follow(&mut self, process: &mut Process, route: &Route, behind: Vec<PageRun>) {
+        let (began, mut missing) = (Instant::now(), behind);
+        let (mut pages, mut bytes) = (0, 0);
+        loop {
+            match self.follow_once(process, route, &missing, (&mut pages, &mut bytes)) {
+                Ok(more) if more.is_empty() => break,
+                Ok(more) => missing = more,
+                Err(_) => {
+                    self.peer = None;
+                    missing.clear();
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+            }
+        }
+        let ns = began.elapsed().as_nanos() as u64;
+        let progress = Progress { stage: Stage::Followed, pages, bytes, ns, ..self.progress };
+        (self.report)(Ok(progress));
+    }
+
+    /// Sends these pages, and asks which ones are still missing.
+    fn follow_once(
+        &mut self, process: &mut Process, route: &Route, missing: &[PageRun],
+        (pages, bytes): (&mut u64, &mut u64),
+    ) -> Result<Vec<PageRun>, NodeError> {
+        let Offer { id, epoch, .. } = self.offer;
+        let peer = match self.peer.take() {
+            Some(peer) => peer,
+            None => Peer::connect(&route.address, route.credentials.as_ref())?,
+        };
+        let before = peer.sender.bytes;
+        let asked = Message::Settle { id, epoch };
+        let (mut peer, sent, answer) = behind::send(process, peer, missing, &asked)?;
+        (*pages, *bytes) = (*pages + sent, *bytes + peer.sender.bytes - before);
+        let more = match answer {
+            Message::Missing { runs } => runs,
+            other => {
+                match heard(other)? {
+                    SourceHears::Owned { is_durable } => self.is_durable = is_durable,
+                    SourceHears::Wanted => self.send_again(process, &mut peer)?,
+                    _ => return Err(unexpected("no answer")),
+                }
+                Vec::new()
+            }
+        };
+        self.peer = Some(peer);
+        Ok(more)
     }
 
     /// Waits until the destination could start the process again by itself.

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use brant_engine::MissingPages;
 use brant_host::native::NativeHost;
 use brant_kernel::host::{Clock, Host};
 use brant_mobility::migration::ProcessId;
@@ -43,6 +44,21 @@ pub(super) struct Hosted {
     commands: Mutex<Sender<Command>>,
     health: Mutex<Health>,
     began: Instant,
+    /// Pages of it that were still to come when it began here.
+    missing: Option<Arc<MissingPages>>,
+}
+
+/// A program that begins here.
+pub(super) struct Arrived {
+    pub process: Process,
+    /// Pages of it that are still to come.
+    pub missing: Option<Arc<MissingPages>>,
+}
+
+impl From<Process> for Arrived {
+    fn from(process: Process) -> Arrived {
+        Arrived { process, missing: None }
+    }
 }
 
 /// How a program was when it last stood.
@@ -62,6 +78,8 @@ pub(super) enum End {
     Exited(u8, String),
     /// It is elsewhere.
     Moved,
+    /// Its pages never came: what ran here does not count.
+    Lost,
 }
 
 /// What the node does for a program, on the program's thread.
@@ -77,8 +95,9 @@ pub(super) trait Keeper: Send + 'static {
 impl Hosted {
     /// Starts a thread on which the program goes on.
     pub fn start(
-        id: ProcessId, process: Process, remote: Remote, mut keeper: impl Keeper,
+        id: ProcessId, arrived: impl Into<Arrived>, remote: Remote, mut keeper: impl Keeper,
     ) -> std::io::Result<Arc<Hosted>> {
+        let Arrived { process, missing } = arrived.into();
         let (sender, receiver) = channel();
         let hosted = Arc::new(Hosted {
             remote,
@@ -86,6 +105,7 @@ impl Hosted {
             commands: Mutex::new(sender),
             health: Mutex::new(Health::default()),
             began: Instant::now(),
+            missing,
         });
         let ours = hosted.clone();
         let live = move || {
@@ -106,10 +126,21 @@ impl Hosted {
     /// Asks it something.
     pub fn ask(&self, command: Command) {
         let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_end = matches!(command, Command::Kill(_));
         // One that has just ended does not answer.
         if commands.send(command).is_ok() {
             self.interrupt.interrupt();
         }
+        // It may wait for pages.
+        if let Some(missing) = self.missing.as_ref().filter(|missing| is_end && missing.left() > 0)
+        {
+            missing.give_up();
+        }
+    }
+
+    /// Whether pages that it needs will never come.
+    fn is_lost(&self) -> bool {
+        self.missing.as_ref().is_some_and(|missing| missing.is_lost())
     }
 
     /// How it is; one that does not stand in time is as it was when it last stood.
@@ -152,6 +183,9 @@ impl Life {
                 return end;
             }
             let stopped = self.process.run();
+            if self.hosted.is_lost() {
+                return self.killed().unwrap_or(End::Lost);
+            }
             if let Some(departing) = self.departing.take_if(|departing| departing.is_due()) {
                 match keeper.depart(departing, &mut self.process) {
                     Stood::GoesOn => {}
@@ -180,6 +214,9 @@ impl Life {
     /// Does what it was asked, and all that is due.
     fn serve(&mut self, is_paused: &mut bool, keeper: &mut impl Keeper) -> Option<End> {
         loop {
+            if self.hosted.is_lost() {
+                return Some(self.killed().unwrap_or(End::Lost));
+            }
             self.look(*is_paused);
             let command = match *is_paused && !self.departing.as_ref().is_some_and(|d| d.is_due()) {
                 // A move asks again and again, and is looked for.
@@ -200,6 +237,14 @@ impl Life {
                 None => return None,
             }
         }
+    }
+
+    /// How it was told to end, if it was.
+    fn killed(&self) -> Option<End> {
+        self.commands.try_iter().find_map(|command| match command {
+            Command::Kill(code) => Some(End::Exited(code, String::new())),
+            _ => None,
+        })
     }
 
     fn checkpoint(&mut self, keeper: &mut impl Keeper) {

@@ -16,7 +16,7 @@ use super::daemon::{Entry, Shared};
 use super::depart::{Departing, Identity, Stood};
 use super::hosted::{Command, End, Hosted, Keeper};
 use super::peer::{Incoming, NodeError, Peer, Sender, incoming, unexpected};
-use super::send::{hear, write_frames};
+use super::send::{hear, hear_missing, write_frames};
 use super::take_in::{OnDisk, made_durable, sweep};
 use crate::Process;
 use crate::remote::Remote;
@@ -126,6 +126,8 @@ impl Keeper for NodeKeeper {
         let id = self.id;
         self.with_entry(|entry| match end {
             End::Moved => entry.hosted = None,
+            // Another one may run by now.
+            End::Lost => {}
             End::Exited(code, text) => {
                 entry.ended = Some((code, text));
                 if entry.is_let_go {
@@ -194,7 +196,9 @@ pub(super) fn tick(shared: &Arc<Shared>) {
     sweep(shared, now);
     let mut table = shared.table();
     for entry in table.values_mut().filter(|entry| entry.ended.is_none()) {
-        let Some(hosted) = entry.hosted.clone().filter(|_| entry.left.is_none()) else { continue };
+        let hosted = entry.hosted.clone();
+        let hosted = hosted.filter(|_| entry.left.is_none() && entry.missing.is_none());
+        let Some(hosted) = hosted else { continue };
         let every = shared.config.checkpoint_every;
         let due = *entry.next_checkpoint.get_or_insert(now + every);
         let (read, _) = hosted.remote.input_position();
@@ -269,7 +273,13 @@ fn settle_once(shared: &Arc<Shared>, id: ProcessId) -> Result<bool, NodeError> {
     let address = address.parse().map_err(NodeError::Peer)?;
     let mut peer = Peer::connect(&address, shared.config.credentials.as_ref())?;
     peer.send(&Message::Settle { id, epoch })?;
-    let heard = hear(&mut peer)?;
+    let (mut heard, missing) = hear_missing(&mut peer)?;
+    let has_older = shared.table().get(&id).is_some_and(|entry| entry.checkpoint.is_some());
+    if !missing.is_empty() && has_older {
+        // The pages were in the memory of this node before it died.
+        peer.send(&Message::Bereft { id, epoch })?;
+        heard = hear_missing(&mut peer)?.0;
+    }
     if heard == SourceHears::Wanted {
         return send_from_disk(shared, id, &mut peer).map(|()| false);
     }

@@ -6,6 +6,7 @@
 //! tls.rs       what it goes through over the network
 //! depart.rs    a program leaves: the side of its host
 //! send.rs      a program as frames
+//! behind.rs    pages that follow a program which runs at its destination
 //! arrive.rs    a program comes: from a socket or from a file
 //! hosted.rs    a program of a node, on its thread
 //! daemon.rs    the node: its programs, and who owns them
@@ -23,6 +24,7 @@
 
 mod address;
 mod arrive;
+mod behind;
 mod client;
 mod daemon;
 mod depart;
@@ -41,7 +43,7 @@ pub use address::Address;
 pub use brant_mobility::migration::{Listed, Mode, ProcessId, Progress, Stage};
 pub use client::Client;
 pub use daemon::{Grants, Node, NodeConfig};
-pub use depart::{Departed, Departing, Identity, Report, Route, Stood};
+pub use depart::{Departed, Departing, Identity, Report, Route, Stood, write_tracking};
 pub use peer::{Credentials, NodeError, Peer};
 pub use relay::{Copy, Ended, Keep, Position, Terminal, Whereabouts, relay};
 pub use tls::make_certificates;

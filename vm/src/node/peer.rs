@@ -365,6 +365,11 @@ impl<W: Write> Sender<W> {
         Ok(())
     }
 
+    /// Sends what was not sent yet.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+
     /// Sends a frame as it was read.
     pub fn pass_on(&mut self, kind: u8, payload: &[u8]) -> io::Result<()> {
         self.frame(kind, &[payload])?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use brant_engine::persist::PAGE_BYTES;
 use brant_engine::{ModuleBytes, WriteTracker, WrittenPages};
 use brant_mobility::migration::{
-    Message, Next, Offer, OfferedModule, PAGES_IN_A_FRAME, PagesFrame, Progress, Rounds,
+    Message, Next, Offer, OfferedModule, PAGES_IN_A_FRAME, PageRun, PagesFrame, Progress, Rounds,
     SourceHears, Stage,
 };
 use brant_mobility::{CaptureError, Contents, Purpose};
@@ -210,7 +210,20 @@ pub(super) fn send_state(
 
 /// What the destination says about the process.
 pub(super) fn hear(peer: &mut Peer) -> Result<SourceHears, NodeError> {
+    let message = peer.receive()?;
+    heard(message)
+}
+
+/// The same; and the pages that it waits for, if it runs there and some are still to come.
+pub(super) fn hear_missing(peer: &mut Peer) -> Result<(SourceHears, Vec<PageRun>), NodeError> {
     match peer.receive()? {
+        Message::Missing { runs } => Ok((SourceHears::Owned { is_durable: false }, runs)),
+        other => Ok((heard(other)?, Vec::new())),
+    }
+}
+
+pub(super) fn heard(message: Message) -> Result<SourceHears, NodeError> {
+    match message {
         Message::Prepared {} => Ok(SourceHears::Prepared),
         Message::Owned { is_durable } => Ok(SourceHears::Owned { is_durable }),
         Message::Lost {} => Ok(SourceHears::Lost),

@@ -11,6 +11,7 @@ use brant_mobility::migration::{
     Destination, DestinationHears, Held, Listed, Message, Mode, ProcessId, Progress, Stage,
 };
 
+use super::behind;
 use super::daemon::{Entry, Shared};
 use super::depart::{Identity, Report, Route};
 use super::hosted::{Command, Hosted};
@@ -38,8 +39,16 @@ const KILLED_CODE: u8 = 137;
 /// Talks to whoever has called until one side has had enough.
 pub(super) fn converse(shared: &Arc<Shared>, socket: Socket) -> Result<(), NodeError> {
     let mut peer = Peer::called(socket, shared.config.credentials.as_ref())?;
+    let mut next = None;
     loop {
-        let message = peer.receive()?;
+        let message = match next.take() {
+            Some(message) => message,
+            None => peer.receive()?,
+        };
+        let about = match &message {
+            Message::Commit { id, .. } | Message::Settle { id, .. } => Some(*id),
+            _ => None,
+        };
         let answer = match message {
             Message::Attach { id, seen, goes_on } => {
                 let asked = Attach { id, seen, goes_on };
@@ -59,6 +68,7 @@ pub(super) fn converse(shared: &Arc<Shared>, socket: Socket) -> Result<(), NodeE
             Message::Settle { id, epoch } => {
                 take_in::settled(shared, id, DestinationHears::Settle { epoch })
             }
+            Message::Bereft { id, epoch } => Ok(take_in::bereft(shared, id, epoch)),
             Message::Ping {} => Ok(Message::Pong {}),
             Message::Done {} => return Ok(()),
             Message::List {} => Ok(list(shared)),
@@ -73,7 +83,13 @@ pub(super) fn converse(shared: &Arc<Shared>, socket: Socket) -> Result<(), NodeE
             other => Err(unexpected(&name(&other))),
         };
         match answer {
-            Ok(answer) => peer.send(&answer)?,
+            Ok(answer) => {
+                peer.send(&answer)?;
+                if let (Message::Missing { .. }, Some(id)) = (&answer, about) {
+                    let (again, message) = behind::receive(shared, peer, id)?;
+                    (peer, next) = (again, Some(message));
+                }
+            }
             Err(error) => {
                 let remedy = error.remedy().unwrap_or_default().to_owned();
                 peer.send(&Message::Failed { why: error.to_string(), remedy })?;
@@ -99,6 +115,7 @@ fn list(shared: &Shared) -> Message {
             _ if entry.is_buried => continue,
             (None, Some(_)) => "ended",
             (None, None) if hosted.is_none() => "waiting",
+            _ if entry.missing.is_some() => "arriving",
             _ if health.is_paused => "paused",
             _ if health.is_moving => "moving",
             _ => "running",
@@ -243,7 +260,8 @@ fn migrate(
         match tells.recv_timeout(MOVE_PATIENCE) {
             Ok(Ok(progress)) => {
                 peer.send(&Message::Progressed { progress })?;
-                if progress.stage == Stage::Moved {
+                let last = if mode == Mode::Postcopy { Stage::Followed } else { Stage::Moved };
+                if progress.stage == last {
                     return Ok(Message::Done {});
                 }
             }

@@ -9,8 +9,9 @@ use brant_mobility::migration::{
 };
 
 use super::arrive::{Came, Coming};
+use super::behind;
 use super::daemon::{Entry, Shared};
-use super::hosted::Hosted;
+use super::hosted::{Arrived, Command, Hosted};
 use super::keep::NodeKeeper;
 use super::peer::{Incoming, NodeError, Peer, Sender};
 
@@ -150,9 +151,9 @@ pub(super) fn settled(
                 // Nothing was promised: the source asks again.
                 entry.ownership = before;
             }
-            owned.map(|()| Message::Owned { is_durable: false })
+            owned.map(|()| self::owned(entry, false))
         }
-        DestinationDoes::SayOwned { is_durable } => Ok(Message::Owned { is_durable }),
+        DestinationDoes::SayOwned { is_durable } => Ok(owned(entry, is_durable)),
         DestinationDoes::SayWanted => Ok(Message::Wanted {}),
         _ => {
             entry.prepared = None;
@@ -161,6 +162,52 @@ pub(super) fn settled(
             }
             Ok(Message::Lost {})
         }
+    }
+}
+
+/// What is said of a process that is owned here.
+fn owned(entry: &Entry, is_durable: bool) -> Message {
+    let missing =
+        entry.missing.as_ref().filter(|missing| entry.ended.is_none() && missing.left() > 0);
+    match missing {
+        Some(missing) => Message::Missing { runs: behind::runs(missing) },
+        None => Message::Owned { is_durable },
+    }
+}
+
+/// The source has lost pages that are still to come: whatever the process has done since is lost too.
+/// Gives what is to be said.
+pub(super) fn bereft(shared: &Shared, id: ProcessId, epoch: u64) -> Message {
+    let mut table = shared.table();
+    let Some(entry) = table.get_mut(&id) else { return Message::Lost {} };
+    let is_meant = entry.epoch() == epoch && entry.missing.is_some() && entry.ended.is_none();
+    if !is_meant {
+        return owned(entry, is_durable(entry));
+    }
+    if let Some(missing) = entry.missing.take() {
+        missing.give_up();
+    }
+    // As if this host had died. A terminal finds the program again once it is back.
+    entry.ownership = entry.ownership.restarted();
+    entry.session += 1;
+    let hosted = entry.hosted.take();
+    drop(table);
+    if let Some(hosted) = hosted {
+        // Its thread finds out that it is lost.
+        hosted.ask(Command::Report);
+        hosted.remote.has_news();
+    }
+    Message::Wanted {}
+}
+
+/// All pages of a process have come.
+pub(super) fn followed(shared: &Shared, id: ProcessId) {
+    let mut table = shared.table();
+    let Some(entry) = table.get_mut(&id) else { return };
+    if entry.missing.as_ref().is_some_and(|missing| missing.left() == 0) {
+        entry.missing.take().inspect(|missing| missing.finish());
+        // From now on it can be brought to the disk.
+        entry.hosted.clone().inspect(|hosted| hosted.ask(Command::Checkpoint));
     }
 }
 
@@ -177,11 +224,17 @@ fn own(shared: &Arc<Shared>, id: ProcessId, entry: &mut Entry) -> Result<(), Nod
         (entry.prepared, entry.left, entry.ended) = (Some((came, kept)), left, ended);
         return Err(error.into());
     }
-    let Came { process, remote, offer } = came;
+    let Came { process, remote, offer, missing } = came;
+    entry.missing.clone_from(&missing);
     entry.durable_input = offer.resources.stream_bytes[0];
     let epoch = entry.epoch();
     let keeper = NodeKeeper::new(shared.clone(), id, remote.clone());
-    entry.hosted = Some(Hosted::start(id, process, remote, keeper)?);
+    entry.hosted = Some(Hosted::start(id, Arrived { process, missing }, remote, keeper)?);
+    if entry.missing.is_some() {
+        // What is kept has not all of its pages: a checkpoint follows when they are there.
+        shared.folder.remove_frames(id, &kept.name);
+        return Ok(());
+    }
     let shared = shared.clone();
     let sync = move || {
         let Kept { name, file } = kept;

@@ -2,8 +2,12 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Far more than anything takes on a busy machine.
@@ -111,9 +115,15 @@ impl Bed {
 
     /// Starts `brant run` with its output in files.
     pub fn run(&self, name: &str, args: &[&str]) -> Running {
+        self.run_tracked(name, args, None)
+    }
+
+    /// The same; how its writes are noticed while it moves is chosen.
+    pub fn run_tracked(&self, name: &str, args: &[&str], tracking: Option<&str>) -> Running {
         let file = |ending: &str| fs::File::create(self.path(&format!("{name}.{ending}")));
         let mut command = self.brant(&[&["run"], args].concat());
         command.stdin(Stdio::piped()).stdout(file("out").expect("room"));
+        command.envs(tracking.map(|way| ("BRANT_WRITE_TRACKING", way)));
         Running(command.stderr(file("err").expect("room")).spawn().expect("brant starts"))
     }
 
@@ -160,6 +170,24 @@ impl Bed {
         self.does(&[&["migrate", &id, &address], options].concat())
     }
 
+    /// Stands between whoever calls `name` and the node: so many bytes get through to the node, then
+    /// all connections break, and none is made until there is a new budget.
+    pub fn budgeted(&self, name: &str, node: &str, budget: u64) -> Arc<AtomicU64> {
+        let listener = UnixListener::bind(self.path(name)).expect("a socket");
+        let (to, left) = (self.path(node), Arc::new(AtomicU64::new(budget)));
+        let ours = left.clone();
+        std::thread::spawn(move || {
+            for caller in listener.incoming().map_while(Result::ok) {
+                let Ok(node) = UnixStream::connect(&to) else { continue };
+                if ours.load(Ordering::SeqCst) > 0 {
+                    let left = ours.clone();
+                    std::thread::spawn(move || pass_on(caller, node, &left));
+                }
+            }
+        });
+        left
+    }
+
     /// The programs of a node, a JSON value each.
     pub fn list(&self, address: &str) -> Vec<serde_json::Value> {
         let output = self.ask(&["ps", address, "--format", "json"]);
@@ -186,6 +214,30 @@ impl Bed {
         file.write_all(text.as_bytes()).expect("room");
         path.to_str().expect("UTF-8").to_owned()
     }
+}
+
+/// Passes bytes on in both directions, as many to the node as are left.
+fn pass_on(caller: UnixStream, node: UnixStream, left: &AtomicU64) {
+    let (mut back_from, mut back_to) =
+        (node.try_clone().expect("a socket"), caller.try_clone().expect("a socket"));
+    let back = std::thread::spawn(move || {
+        let _ = std::io::copy(&mut back_from, &mut back_to);
+        let _ = back_to.shutdown(Shutdown::Both);
+    });
+    let (mut from, mut to) = (caller, node);
+    let mut buffer = vec![0; 16 << 10];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        let mut allowed = 0;
+        let _ = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+            allowed = left.min(count as u64);
+            Some(left - allowed)
+        });
+        if to.write_all(&buffer[..allowed as usize]).is_err() || allowed < count as u64 {
+            break;
+        }
+    }
+    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+    back.join().expect("it only copies");
 }
 
 /// A program of the tree.

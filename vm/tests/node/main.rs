@@ -2,6 +2,7 @@
 //! sockets and SIGKILL.
 
 mod bed;
+mod behind;
 mod hostile;
 mod moves;
 mod rows;

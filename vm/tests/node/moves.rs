@@ -3,6 +3,8 @@
 use std::io::{Read, Write};
 use std::process::Stdio;
 
+use brant_engine::WriteTracking;
+
 use crate::bed::{Bed, Running, counted, program};
 
 #[test]
@@ -162,9 +164,20 @@ fn standard_error_goes_its_own_way() {
     assert!(errors.starts_with('b') && errors.contains("unreachable"), "{errors}");
 }
 
+/// Ways to notice writes; where one is not to be had the guest stands, and the outcome is the same.
+const TRACKINGS: [&str; 4] = ["asynchronous", "synchronous", "protection", "none"];
+
 /// A guest that writes to memory all the time moves while it runs, and what it wrote is there.
 #[test]
 fn memory_that_is_written_while_it_moves_is_whole_at_the_end() {
+    for tracking in TRACKINGS {
+        for tier in ["interp", "jit"] {
+            move_a_writer(tracking, tier);
+        }
+    }
+}
+
+fn move_a_writer(tracking: &str, tier: &str) {
     let bed = Bed::new();
     let _node = bed.node("node", &[]);
     // Adds 1 to each of 4096 pages in turn until somebody types something, then checks that no two
@@ -212,20 +225,27 @@ fn memory_that_is_written_while_it_moves_is_whole_at_the_end() {
             (call $check)
             (call $say)))"#;
     let path = bed.write("writer.wat", text);
-    let mut run = bed.run("run", &["--tier", "interp", &path]);
+    let mut run = bed.run_tracked("run", &["--tier", tier, &path], Some(tracking));
     bed.until_line("run", "g");
     let told = bed.migrate(&run, "node", &["--live", "--format", "json"]);
     let moved = told.lines().last().expect("a line");
     let moved: serde_json::Value = serde_json::from_str(moved).expect("JSON");
-    assert!(moved["pages"].as_u64().is_some_and(|pages| pages >= 4096), "{told}");
+    assert!(moved["pages"].as_u64().is_some_and(|pages| pages >= 256), "{told}");
+    let way = WriteTracking::ALL.into_iter().find(|way| way.name() == tracking);
+    let is_tracked = way.is_some_and(WriteTracking::is_available);
+    assert_eq!(told.contains("\"stage\":\"round\""), is_tracked, "{tracking}: {told}");
     run.0.stdin.take().expect("a pipe").write_all(b"x").expect("a pipe");
-    assert_eq!(run.code(), 0, "{}", bed.errors("run"));
+    assert_eq!(run.code(), 0, "{tracking}: {}", bed.errors("run"));
     assert_eq!(bed.output("run"), "g\ng\n");
 }
 
 /// What is tracked is the memory as it was when the move began; what it has grown by comes too.
 #[test]
 fn memory_that_grows_while_it_moves_is_whole_at_the_end() {
+    TRACKINGS.into_iter().for_each(move_a_grower);
+}
+
+fn move_a_grower(tracking: &str) {
     let bed = Bed::new();
     let _node = bed.node("node", &[]);
     // Grows by a page each millisecond and writes the page's number to it, until somebody types
@@ -262,7 +282,7 @@ fn memory_that_grows_while_it_moves_is_whole_at_the_end() {
                 (br_if $check (i32.gt_u (local.get $page) (i32.const 1))))
             (call $say)))"#;
     let path = bed.write("grower.wat", text);
-    let mut run = bed.run("run", &[&path]);
+    let mut run = bed.run_tracked("run", &[&path], Some(tracking));
     bed.until_line("run", "g");
     std::thread::sleep(std::time::Duration::from_millis(300));
     bed.migrate(&run, "node", &["--live"]);

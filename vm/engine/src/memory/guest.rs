@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::tracking::{HostUse, open_for_host};
+
 /// A guest's memory, as its host functions see it.
 pub struct GuestMemory<'a> {
     bytes: &'a mut [u8],
@@ -63,7 +65,9 @@ impl<'a> GuestMemory<'a> {
     /// They do not all lie in the memory.
     pub fn slice(&self, address: u64, len_bytes: u64) -> Result<&[u8], OutOfBounds> {
         let range = range(address, len_bytes);
-        range.and_then(|r| self.bytes.get(r)).ok_or(OutOfBounds { address, len_bytes })
+        let bytes = range.and_then(|r| self.bytes.get(r));
+        let bytes = bytes.filter(|bytes| open_for_host(bytes, HostUse::Read));
+        bytes.ok_or(OutOfBounds { address, len_bytes })
     }
 
     /// The bytes at `address`, to be changed.
@@ -72,7 +76,9 @@ impl<'a> GuestMemory<'a> {
     /// They do not all lie in the memory.
     pub fn slice_mut(&mut self, address: u64, len_bytes: u64) -> Result<&mut [u8], OutOfBounds> {
         let range = range(address, len_bytes);
-        range.and_then(|r| self.bytes.get_mut(r)).ok_or(OutOfBounds { address, len_bytes })
+        let bytes = range.and_then(|r| self.bytes.get_mut(r));
+        let bytes = bytes.filter(|bytes| open_for_host(bytes, HostUse::Write));
+        bytes.ok_or(OutOfBounds { address, len_bytes })
     }
 
     /// Fills `to` from `address` on.
@@ -89,7 +95,10 @@ impl<'a> GuestMemory<'a> {
     /// # Errors
     /// The bytes do not all lie in the memory, which is unchanged.
     pub fn write(&mut self, address: u64, from: &[u8]) -> Result<(), OutOfBounds> {
-        self.slice_mut(address, from.len() as u64)?.copy_from_slice(from);
+        // No system call writes here: what is protected faults, and is opened then.
+        let len_bytes = from.len() as u64;
+        let bytes = range(address, len_bytes).and_then(|r| self.bytes.get_mut(r));
+        bytes.ok_or(OutOfBounds { address, len_bytes })?.copy_from_slice(from);
         Ok(())
     }
 

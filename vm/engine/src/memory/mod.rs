@@ -25,7 +25,7 @@ pub use image::MemoryImage;
 use reservation::{HugePages, address_space_left_bytes};
 pub(crate) use reservation::{Reservation, host_page_bytes};
 pub use shared::SharedMemory;
-pub use tracking::{WriteTracker, WrittenPages, open_pagemap};
+pub use tracking::{MissingPages, WriteTracker, WriteTracking, WrittenPages, open_pagemap};
 
 use crate::config::Config;
 use crate::store::{Budget, LimitError, Resource, Stable, Store, StoreInner};
@@ -33,6 +33,8 @@ use crate::types::MemoryType;
 use crate::vm::{GUARD_BYTES, MemoryView, Vm};
 pub(crate) use shared::Shared;
 use shared::no_room;
+#[cfg(guard_pages)]
+pub(crate) use tracking::resolve_fault;
 
 /// Size of a page of WebAssembly.
 pub const WASM_PAGE_BYTES: u64 = 1 << 16;

@@ -90,6 +90,7 @@ impl Reservation {
         if range.is_empty() {
             return Ok(());
         }
+        super::tracking::retire(self.base().addr() + range.start, range.len());
         let access = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: the range lies in the mapping that this owns, which it replaces; `&mut self` says
         // that nobody looks at it meanwhile.
@@ -177,6 +178,7 @@ pub enum HugePages {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if self.len_bytes > 0 {
+            super::tracking::retire(self.base().addr(), self.len_bytes);
             // SAFETY: the mapping that `new` made; its owner is gone.
             unsafe { libc::munmap(self.base().cast(), self.len_bytes) };
         }

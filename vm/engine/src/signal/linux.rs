@@ -102,6 +102,9 @@ unsafe extern "C" fn on_fault(
 ) {
     // SAFETY: the kernel hands over valid places; `leave_guest` asks for no more.
     unsafe {
+        if (*info).si_code > 0 && resolve_fault_keeping_errno(signal, (*info).si_addr().addr()) {
+            return;
+        }
         let mut interrupted = Interrupted(&mut *context);
         if !crate::native::fault::redirect(&*info, &mut interrupted)
             && !leave_guest(&*info, &mut interrupted)
@@ -109,6 +112,21 @@ unsafe extern "C" fn on_fault(
             pass_on(signal, info, context);
         }
     }
+}
+
+/// Opens a page whose writes are tracked. The interrupted code may be between a call and its errno.
+fn resolve_fault_keeping_errno(signal: i32, address: usize) -> bool {
+    if signal != libc::SIGSEGV && signal != libc::SIGBUS {
+        return false;
+    }
+    // SAFETY: the place of this thread's errno.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let kept = unsafe { errno.read() };
+    let resolved = crate::memory::resolve_fault(signal, address);
+    // SAFETY: as above.
+    unsafe { errno.write(kept) };
+    resolved
 }
 
 /// Makes the handler return to `leave` if the fault is that of a marked access of this thread's

@@ -11,7 +11,7 @@ use crate::resources;
 use crate::wire::{Read, Reader, Writer};
 
 /// The version of the protocol; peers of different ones do not understand each other.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// The kind of frames of pages.
 pub const PAGES: u8 = 1;
@@ -24,6 +24,19 @@ pub enum Mode {
     /// While it runs, but for the last of it.
     #[default]
     Live,
+    /// After it: it runs at its destination at once, and its pages follow.
+    Postcopy,
+}
+
+/// Pages of a memory that stand behind each other.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct PageRun {
+    /// The memory.
+    pub memory: u32,
+    /// The first page of 4 KiB.
+    pub first: u64,
+    /// How many.
+    pub count: u64,
 }
 
 /// A process that wants to come.
@@ -103,6 +116,8 @@ pub enum Stage {
     Moved,
     /// The destination could start it again by itself.
     Durable,
+    /// It runs at the destination, and all of its pages have followed.
+    Followed,
 }
 
 /// How far a move has come.
@@ -239,6 +254,30 @@ messages! {
     20 Lost {}
     /// It is, and its state is needed once more.
     21 Wanted {}
+    /// These pages come once the process runs at its destination.
+    22 Behind {
+        /// Some of them.
+        runs: Vec<PageRun>,
+    }
+    /// It is owned here and runs, and these pages are still to come.
+    23 Missing {
+        /// Some of them.
+        runs: Vec<PageRun>,
+    }
+    /// The process waits for this page.
+    24 Need {
+        /// The memory.
+        memory: u32,
+        /// The page.
+        page: u64,
+    }
+    /// Pages that are still to come are lost: their host has died since. There may be an older state.
+    25 Bereft {
+        /// Which process.
+        id: ProcessId,
+        /// The epoch that it has.
+        epoch: u64,
+    }
 
     /// The terminal of a process.
     30 Attach {
@@ -396,8 +435,14 @@ fields! {
         |reader| Ok([reader.var()?, reader.var()?]);
     [u8; 32]: |value, writer| writer.raw(value), |reader| reader.array();
     ProcessId: |value, writer| writer.raw(&value.0), |reader| reader.array().map(ProcessId);
-    Mode: |value, writer| writer.u8((*value == Mode::Live).into()),
-        |reader| Ok(if reader.flag()? { Mode::Live } else { Mode::Cold });
+    Mode: |value, writer| writer.u8(*value as u8), |reader| match reader.u8()? {
+        0 => Ok(Mode::Cold),
+        1 => Ok(Mode::Live),
+        2 => Ok(Mode::Postcopy),
+        _ => reader.malformed("a way to move is not known"),
+    };
+    Vec<PageRun>: |value, writer| writer.list(value, |writer, item| item.put(writer)),
+        |reader| reader.list(PageRun::get);
     Vec<Listed>: |value, writer| writer.list(value, |writer, item| item.put(writer)),
         |reader| reader.list(Listed::get);
     Stage: |value, writer| writer.u8(*value as u8), |reader| match reader.u8()? {
@@ -405,6 +450,7 @@ fields! {
         1 => Ok(Stage::Round),
         2 => Ok(Stage::Moved),
         3 => Ok(Stage::Durable),
+        4 => Ok(Stage::Followed),
         _ => reader.malformed("a stage is not known"),
     };
     Box<Offer>: |offer, writer| write_offer(offer, writer), |reader| read_offer(reader);
@@ -428,6 +474,7 @@ structs! {
     Progress { stage, round, pages, bytes, ns, downtime_ns }
     Refusal { fd, what, why, remedy }
     OfferedModule { name, hash, bytes }
+    PageRun { memory, first, count }
 }
 
 impl Field for Option<u32> {
@@ -507,6 +554,9 @@ mod tests {
             Message::Progressed { progress },
             Message::Attach { id: ProcessId([9; 16]), seen: [1, 1 << 50], goes_on: true },
             Message::Output { stream: 2, position: 77, bytes: b"abc".to_vec() },
+            Message::Missing { runs: vec![PageRun { memory: 0, first: 1 << 30, count: 7 }] },
+            Message::Need { memory: 1, page: 300 },
+            Message::Migrate { id: "a".to_owned(), address: "b".to_owned(), mode: Mode::Postcopy },
         ]
     }
 

@@ -1,0 +1,189 @@
+//! Postcopy: a program runs at its destination at once, and its pages follow.
+
+use std::io::Write;
+use std::sync::atomic::Ordering;
+
+use crate::bed::{Bed, Running, counted, program};
+
+/// Fills 2,000 pages with their numbers, says `g`, waits for a line, and looks whether all of them
+/// are there, from the last one to the first; then says `g` again. Pages that it has not touched
+/// have to be zero.
+const FILLED: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_write"
+        (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_read"
+        (func $read (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 300)
+    (data (i32.const 0) "\20\00\00\00\02\00\00\00")
+    (data (i32.const 32) "g\n")
+    (data (i32.const 48) "\40\00\00\00\01\00\00\00")
+    (func $page (param i32) (result i32)
+        (i32.add (i32.const 65536) (i32.shl (local.get 0) (i32.const 12))))
+    (func $say (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16))))
+    (func (export "_start") (local $n i32)
+        (loop $next
+            (i32.store offset=4000 (call $page (local.get $n)) (local.get $n))
+            (br_if $next (i32.lt_u
+                (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 2000))))
+        (call $say)
+        (drop (call $read (i32.const 0) (i32.const 48) (i32.const 1) (i32.const 16)))
+        (loop $check
+            (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+            (if (i32.ne (i32.load offset=4000 (call $page (local.get $n))) (local.get $n))
+                (then unreachable))
+            (br_if $check (local.get $n)))
+        (if (i64.ne (i64.load (call $page (i32.const 2100))) (i64.const 0)) (then unreachable))
+        ;; A page that a system call is the first to write to, and one that it reads from.
+        (i32.store (i32.const 48) (call $page (i32.const 2200)))
+        (call $say)))"#;
+
+/// Where pages cannot follow the move is refused, and the program goes on.
+fn can_follow() -> bool {
+    brant_engine::MissingPages::are_available()
+}
+
+fn filled(bed: &Bed, tier: &str) -> Running {
+    let path = bed.write("filled.wat", FILLED);
+    let run = bed.run("run", &["--tier", tier, &path]);
+    bed.until_line("run", "g");
+    run
+}
+
+fn state(bed: &Bed, node: &str) -> String {
+    let all = bed.list(&bed.address(node));
+    all.first().and_then(|one| one["state"].as_str()).unwrap_or("none").to_owned()
+}
+
+#[test]
+fn pages_follow_a_program_and_all_of_them_are_whole() {
+    for tier in ["interp", "jit"] {
+        let bed = Bed::new();
+        if !can_follow() {
+            return;
+        }
+        let _node = bed.node("node", &[]);
+        let mut run = filled(&bed, tier);
+        let told = bed.migrate(&run, "node", &["--postcopy"]);
+        let lines: Vec<&str> = told.lines().collect();
+        assert!(lines.iter().any(|line| line.starts_with("moved: ")), "{told}");
+        assert!(lines.iter().any(|line| line.starts_with("followed: 20")), "{told}");
+        run.0.stdin.take().expect("a pipe").write_all(b"x").expect("a pipe");
+        assert_eq!(run.code(), 0, "{tier}: {}", bed.errors("run"));
+        assert_eq!(bed.output("run"), "g\ng\n");
+    }
+}
+
+/// The connection breaks while pages are on their way: the program waits for them, and goes on once
+/// the source can reach the node again; nothing of what it did is done twice.
+#[test]
+fn a_program_waits_for_its_pages_while_the_connection_is_broken() {
+    let bed = Bed::new();
+    if !can_follow() {
+        return;
+    }
+    let _node = bed.node("node", &[]);
+    let left = bed.budgeted("between", "node", 3 << 20);
+    let mut run = filled(&bed, "jit");
+    let (id, between) = (run.id().to_string(), bed.address("between"));
+    let mut migrate = bed.brant(&["migrate", &id, &between, "--postcopy"]);
+    let mut migrate = Running(migrate.spawn().expect("brant starts"));
+    bed.until("it is there in part", |bed| state(bed, "node") == "arriving");
+    bed.until("the connection is broken", |_| left.load(Ordering::SeqCst) == 0);
+    run.0.stdin.take().expect("a pipe").write_all(b"x").expect("a pipe");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert_eq!(state(&bed, "node"), "arriving");
+    for more in [1 << 20, u64::MAX] {
+        left.store(more, Ordering::SeqCst);
+        std::thread::sleep(std::time::Duration::from_millis(300));
+    }
+    assert_eq!(run.code(), 0, "{}", bed.errors("run"));
+    assert_eq!(migrate.code(), 0);
+    assert_eq!(bed.output("run"), "g\ng\n");
+}
+
+/// The source has died for good: the program stands where it needs a page, is listed, and can be
+/// ended; it never goes on with zeros.
+#[test]
+fn a_program_whose_source_died_stands_until_it_is_ended() {
+    let bed = Bed::new();
+    if !can_follow() {
+        return;
+    }
+    let _node = bed.node("node", &[]);
+    let left = bed.budgeted("between", "node", 3 << 20);
+    let mut run = filled(&bed, "jit");
+    let (id, between) = (run.id().to_string(), bed.address("between"));
+    let mut migrate = bed.brant(&["migrate", &id, &between, "--postcopy"]);
+    let _migrate = Running(migrate.spawn().expect("brant starts"));
+    bed.until("the connection is broken", |_| left.load(Ordering::SeqCst) == 0);
+    bed.until("it is there in part", |bed| state(bed, "node") == "arriving");
+    run.0.kill().expect("it runs");
+    run.0.wait().expect("it was killed");
+    let (id, address) = (bed.only_id("node"), bed.address("node"));
+    let mut attach = bed.brant(&["attach", &address, &id]);
+    let attach = attach.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut attach = Running(attach.spawn().expect("brant starts"));
+    attach.0.stdin.take().expect("a pipe").write_all(b"x").expect("a pipe");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(state(&bed, "node"), "arriving", "it waits for a page");
+    bed.does(&["kill", &id, "--node", &address]);
+    assert_eq!(attach.code(), 137);
+    let mut out = String::new();
+    std::io::Read::read_to_string(attach.0.stdout.as_mut().expect("a pipe"), &mut out).ok();
+    assert_eq!(out, "", "nothing was made up");
+    bed.until("it is gone", |bed| bed.list(&bed.address("node")).is_empty());
+}
+
+/// The source is a node that is killed while pages are on their way: what it has on its disk is
+/// older; the program goes on from there, and its terminal sees every line once.
+#[test]
+fn a_source_that_starts_again_gives_what_it_has_on_its_disk() {
+    let bed = Bed::new();
+    if !can_follow() {
+        return;
+    }
+    let mut one = bed.node("one", &["--checkpoint-every", "50ms"]);
+    let _two = bed.node("two", &[]);
+    let left = bed.budgeted("between", "two", 500 << 10);
+    // The counter with a memory that is worth following: a thousand pages, one of which has to be as
+    // it was at each number.
+    let text = std::fs::read_to_string(program("counter.wat")).expect("a program of the tree");
+    let text = text
+        .replace("(memory (export \"memory\") 1)", "(memory (export \"memory\") 100)")
+        .replace(
+            "(local.set $limit (call $limit))",
+            "(local.set $limit (call $limit))
+             (loop $fill
+                (i64.store (call $page (local.get $n)) (local.get $n))
+                (br_if $fill (i64.lt_u
+                    (local.tee $n (i64.add (local.get $n) (i64.const 1))) (i64.const 1000))))
+             (local.set $n (i64.const 0))",
+        )
+        .replace(
+            "(call $print (local.get $n))",
+            "(if (i64.ne (i64.load (call $page (local.get $n))) (local.get $n))
+                (then unreachable))
+             (call $print (local.get $n))",
+        )
+        .replace(
+            "(func (export \"_start\")",
+            "(func $page (param i64) (result i32)
+                (i32.add (i32.const 65536) (i32.shl (i32.wrap_i64 (local.get 0)) (i32.const 12))))
+             (func (export \"_start\")",
+        );
+    let path = bed.write("counter.wat", &text);
+    let mut run = bed.run("run", &[&path, "25"]);
+    bed.until_line("run", "2");
+    bed.migrate(&run, "one", &[]);
+    bed.until_line("run", "5");
+    let (id, from, between) = (bed.only_id("one"), bed.address("one"), bed.address("between"));
+    let mut migrate = bed.brant(&["migrate", &id, &between, "--from", &from, "--postcopy"]);
+    let _migrate = Running(migrate.spawn().expect("brant starts"));
+    bed.until("the connection is broken", |_| left.load(Ordering::SeqCst) == 0);
+    one.0.kill().expect("it runs");
+    one.0.wait().expect("it was killed");
+    left.store(u64::MAX, Ordering::SeqCst);
+    let _one = bed.node("one", &[]);
+    assert_eq!(run.code(), 0, "{}", bed.errors("run"));
+    assert_eq!(bed.output("run"), counted(25));
+}

@@ -61,6 +61,28 @@ struct CommandLine {
     verb: Verb,
 }
 
+/// The command line of `run`, of which no other verb is known: those cost a start more than the guest.
+#[derive(Parser)]
+struct RunLine {
+    #[command(flatten)]
+    options: RunOptions,
+}
+
+impl RunLine {
+    /// What a line with options means; None if it is not plainly a run, or is to be answered with
+    /// help or a mistake, which the whole command line words.
+    fn read(words: &[OsString]) -> Option<RunOptions> {
+        let (first, rest) = words.split_first()?;
+        let rest = match rest.first()?.as_encoded_bytes() {
+            b"run" => &rest[1..],
+            _ if names_verb(rest.first()) => return None,
+            _ => rest,
+        };
+        let line = Self::try_parse_from([first].into_iter().chain(rest)).ok()?;
+        Some(line.options)
+    }
+}
+
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BRANT_COMMIT"), ")");
 
 const AFTER_HELP: &str = "\
@@ -173,6 +195,9 @@ pub fn main() -> ExitCode {
 fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
     if let Some(program) = plain_program(&words) {
         return run::run(RunOptions::plain(words.split_off(program)));
+    }
+    if let Some(options) = RunLine::read(&words) {
+        return run::run(options);
     }
     if !names_verb(words.get(1)) {
         words.insert(1, "run".into());
@@ -322,6 +347,31 @@ mod tests {
                 panic!("the verb is run");
             };
             assert_eq!(*parsed, RunOptions::plain(words[index..].to_vec()));
+        }
+    }
+
+    #[test]
+    fn the_line_of_run_alone_means_what_the_whole_line_means() {
+        let lines = [
+            "brant run --dir . --tier jit a.wasm --dir x",
+            "brant --env A=B --fuel 7 -W timeout=3s a.wasm -- -x",
+            "brant run --max-memory 1M - run",
+            "brant run -S inherit-env --trace a.wasm run",
+        ];
+        for line in lines {
+            let mut words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let alone = RunLine::read(&words).unwrap_or_else(|| panic!("{line}"));
+            if !names_verb(words.get(1)) {
+                words.insert(1, "run".into());
+            }
+            let whole = CommandLine::try_parse_from(&words).map(|line| line.verb);
+            let Ok(Verb::Run(whole)) = whole else { panic!("{line}") };
+            assert_eq!(alone, *whole);
+        }
+        // Help and mistakes are the whole line's.
+        for line in ["brant run --help", "brant --no-such-option a.wasm", "brant asm a.wat"] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert!(RunLine::read(&words).is_none(), "{line}");
         }
     }
 

@@ -19,7 +19,9 @@ use crate::translate::{FIRST_CALL_LOCATION, HOST_CALL_LOCATION};
 pub fn finish(
     target: &Target, request: &Request<'_>, scratch: &mut Scratch, calls: Vec<NativeCall>,
 ) -> Result<NativeFunction, CompileError> {
-    let compiled = scratch.context.compile(&**target.isa(), &mut scratch.control);
+    let body_bytes = request.module.body_bytes(request.function).unwrap_or_default().len();
+    let isa = target.isa_for(body_bytes);
+    let compiled = scratch.context.compile(&**isa, &mut scratch.control);
     let code = compiled.map_err(|error| match error.inner {
         cranelift_codegen::CodegenError::ImplLimitExceeded
         | cranelift_codegen::CodegenError::CodeTooLarge => CompileError::TooLarge,

@@ -13,6 +13,8 @@ const SOURCES: &str = env!("BRANT_SOURCES");
 /// The target of all compilations.
 pub struct Target {
     isa: OwnedTargetIsa,
+    /// The same without the optimiser, for large bodies.
+    quick_isa: OwnedTargetIsa,
     /// What the translator does for speed.
     pub tuning: Tuning,
 }
@@ -37,9 +39,13 @@ impl fmt::Display for TargetError {
 
 impl std::error::Error for TargetError {}
 
+/// In a larger body the optimiser takes a third of the time that compiling takes, and what it leaves
+/// to the allocator of registers costs more time still. Such bodies are interpreters and state
+/// machines, whose code it makes hardly quicker.
+const MAX_OPTIMISED_BYTES: usize = 32 << 10;
+
 /// What all code has in common.
-const SETTINGS: [(&str, &str); 7] = [
-    ("opt_level", "speed"),
+const SETTINGS: [(&str, &str); 6] = [
     ("regalloc_algorithm", "backtracking"),
     // A stop finds frames by the chain of frame pointers, and nothing unwinds through them.
     ("preserve_frame_pointers", "true"),
@@ -53,19 +59,7 @@ const SETTINGS: [(&str, &str); 7] = [
 impl Target {
     /// This processor.
     pub fn native(tuning: Tuning) -> Result<Self, TargetError> {
-        let unknown = |why: &dyn fmt::Display| TargetError::Unknown(why.to_string());
-        let mut builder = cranelift_native::builder().map_err(|why| unknown(&why))?;
-        if cfg!(target_arch = "aarch64") {
-            // A stop rewrites return addresses, and goes to where no branch was meant to go.
-            for name in ["sign_return_address", "use_bti"] {
-                builder.set(name, "false").map_err(|why| unknown(&why))?;
-            }
-        }
-        let mut flags = settings::builder();
-        for (name, value) in SETTINGS {
-            flags.set(name, value).map_err(|why| unknown(&why))?;
-        }
-        let isa = builder.finish(settings::Flags::new(flags)).map_err(|why| unknown(&why))?;
+        let isa = self::isa("speed")?;
         if cfg!(target_arch = "x86_64") {
             let has = |name: &str| {
                 isa.isa_flags().iter().any(|flag| flag.name == name && flag.as_bool() == Some(true))
@@ -74,12 +68,20 @@ impl Target {
                 return Err(TargetError::TooOld);
             }
         }
-        Ok(Self { isa, tuning })
+        Ok(Self { isa, quick_isa: self::isa("none")?, tuning })
     }
 
     /// Cranelift's description of it.
     pub fn isa(&self) -> &OwnedTargetIsa {
         &self.isa
+    }
+
+    /// The one for a function whose body has this size.
+    pub fn isa_for(&self, body_bytes: usize) -> &OwnedTargetIsa {
+        match self.tuning.quick_large && body_bytes > MAX_OPTIMISED_BYTES {
+            true => &self.quick_isa,
+            false => &self.isa,
+        }
     }
 
     /// See [`Compiler::fingerprint`](brant_engine::compile::Compiler::fingerprint).
@@ -92,4 +94,21 @@ impl Target {
         }
         *blake3::hash(text.as_bytes()).as_bytes()
     }
+}
+
+/// Cranelift for this processor, at a level of its optimiser.
+fn isa(opt_level: &str) -> Result<OwnedTargetIsa, TargetError> {
+    let unknown = |why: &dyn fmt::Display| TargetError::Unknown(why.to_string());
+    let mut builder = cranelift_native::builder().map_err(|why| unknown(&why))?;
+    if cfg!(target_arch = "aarch64") {
+        // A stop rewrites return addresses, and goes to where no branch was meant to go.
+        for name in ["sign_return_address", "use_bti"] {
+            builder.set(name, "false").map_err(|why| unknown(&why))?;
+        }
+    }
+    let mut flags = settings::builder();
+    for (name, value) in SETTINGS.into_iter().chain([("opt_level", opt_level)]) {
+        flags.set(name, value).map_err(|why| unknown(&why))?;
+    }
+    builder.finish(settings::Flags::new(flags)).map_err(|why| unknown(&why))
 }

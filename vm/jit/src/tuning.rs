@@ -40,6 +40,8 @@ tuning! {
     unrolled_loops "unrolled-loops"
     /// A loop in which every way back goes through a call of the function itself does not poll.
     polled_loops "polled-loops"
+    /// What takes very long to compile goes without the passes whose time grows most.
+    quick_large "quick-large"
 }
 
 impl Default for Tuning {

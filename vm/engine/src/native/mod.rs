@@ -19,7 +19,8 @@
 //! calls.rs    what compiled code calls          capture.rs stops: frames give up their state
 //! fault.rs    traps of compiled code            tail.rs    tail calls of compiled code
 //! tier.rs     what is compiled, and when        ahead.rs   everything before it runs
-//! service.rs  the thread that compiles          packed.rs  functions as bytes
+//! credit.rs   what interpreting has cost        packed.rs  functions as bytes
+//! service.rs  the threads that compile
 //! ```
 
 pub mod abi;
@@ -28,6 +29,7 @@ pub mod arena;
 pub mod calls;
 pub mod capture;
 pub mod code;
+mod credit;
 pub mod fault;
 pub mod packed;
 pub mod segment;

@@ -1,4 +1,7 @@
-//! The thread that compiles while guests run: hottest first, and nobody waits for it.
+//! The threads that compile while guests run: hottest first, and nobody waits for them.
+//!
+//! There is one, and a second one from the time on that something short would have to wait for
+//! something long: a huge function takes as long as a hundred others.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -11,6 +14,9 @@ use crate::module::{Module, ModuleInner};
 use crate::native::code::NativeCode;
 use crate::native::packed;
 use crate::stored::{Found, Library};
+
+/// A function with a larger body takes long.
+const SHORT_BODY_BYTES: usize = 6 << 10;
 
 /// Something to be compiled.
 #[derive(Debug)]
@@ -47,6 +53,11 @@ pub enum News {
 }
 
 impl Job {
+    fn is_short(&self) -> bool {
+        let body = self.module.inner().body_span(self.function).unwrap_or_default();
+        body.len_bytes() <= SHORT_BODY_BYTES
+    }
+
     fn send(&self, news: News) {
         // A store that is gone needs no code.
         if self.done.send(Done { instance: self.instance, news }).is_ok() {
@@ -55,7 +66,7 @@ impl Job {
     }
 }
 
-/// The compiling thread of an engine. It ends with the engine, or with its last job.
+/// The compiling threads of an engine. They end with the engine, or with their last job.
 #[derive(Debug)]
 pub struct Service {
     shared: Arc<Shared>,
@@ -72,24 +83,34 @@ struct Shared {
 struct Jobs {
     list: Vec<Job>,
     is_closed: bool,
+    /// Whether the first thread has something long in work.
+    is_long: bool,
+    has_second: bool,
+}
+
+/// What a thread takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Lane {
+    Any,
+    Short,
 }
 
 impl Service {
-    /// Starts the thread. If the host has none, nothing is compiled.
+    /// Starts the first thread. If the host has none, nothing is compiled.
     pub fn new(compiler: Arc<dyn Compiler>) -> Self {
         let (jobs, wake) = (Mutex::default(), Condvar::new());
         let shared = Arc::new(Shared { compiler, jobs, wake });
-        let theirs = shared.clone();
-        let thread = std::thread::Builder::new().name("brant-compile".to_owned());
-        // Without the thread jobs stay where they are, and the interpreter goes on.
-        let _ = thread.spawn(move || theirs.work());
+        shared.start(Lane::Any);
         Self { shared }
     }
 
     /// Has a job done some time.
     pub fn ask(&self, job: Job) {
-        self.shared.lock().list.push(job);
-        self.shared.wake.notify_one();
+        let mut jobs = self.shared.lock();
+        jobs.list.push(job);
+        self.shared.start_second(&mut jobs);
+        drop(jobs);
+        self.shared.wake.notify_all();
     }
 }
 
@@ -105,8 +126,27 @@ impl Shared {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self) {
-        while let Some(job) = self.next() {
+    fn start(self: &Arc<Self>, lane: Lane) {
+        let theirs = self.clone();
+        let thread = std::thread::Builder::new().name("brant-compile".to_owned());
+        // Without the thread jobs stay where they are, and the interpreter goes on.
+        let _ = thread.spawn(move || theirs.work(lane));
+    }
+
+    /// Starts the second thread if something short waits for something long, and there is a core for
+    /// it besides that of the guest.
+    fn start_second(self: &Arc<Self>, jobs: &mut Jobs) {
+        let is_wanted = jobs.is_long && !jobs.has_second && jobs.list.iter().any(Job::is_short);
+        if is_wanted {
+            jobs.has_second = true;
+            if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
+                self.start(Lane::Short);
+            }
+        }
+    }
+
+    fn work(self: &Arc<Self>, lane: Lane) {
+        while let Some(job) = self.next(lane) {
             let Job { ref module, function, entry, options, .. } = job;
             let library = module.inner().libraries.open(module, options);
             if let Some(library) = library.filter(|_| job.wants_library) {
@@ -119,15 +159,24 @@ impl Shared {
         }
     }
 
-    fn next(&self) -> Option<Job> {
+    fn next(self: &Arc<Self>, lane: Lane) -> Option<Job> {
         let mut jobs = self.lock();
+        if lane == Lane::Any {
+            jobs.is_long = false;
+        }
         loop {
             if jobs.is_closed {
                 return None;
             }
-            let best = (0..jobs.list.len()).max_by_key(|&i| jobs.list[i].weight);
+            let fit = |i: &usize| lane == Lane::Any || jobs.list[*i].is_short();
+            let best = (0..jobs.list.len()).filter(fit).max_by_key(|&i| jobs.list[i].weight);
             if let Some(best) = best {
-                return Some(jobs.list.swap_remove(best));
+                let job = jobs.list.swap_remove(best);
+                if lane == Lane::Any && !job.is_short() {
+                    jobs.is_long = true;
+                    self.start_second(&mut jobs);
+                }
+                return Some(job);
             }
             jobs = self.wake.wait(jobs).unwrap_or_else(PoisonError::into_inner);
         }

@@ -1,9 +1,9 @@
 //! What is compiled, and when; and where an instance keeps what it has of compiled code.
 //!
 //! Whenever the interpreter's budget has run out, the function and the loop that it stands in are
-//! credited with what a budget is worth. A function is compiled when the credit exceeds what
-//! compiling it will take (ski rental): at that time the interpreter has lost as much as the
-//! compiler would have cost, and so at most half of the time is lost in the worst case.
+//! credited with the time that this took (`credit.rs`). A function is compiled when the credit
+//! exceeds what compiling it will take (ski rental): at that time the interpreter has lost as much as
+//! the compiler would have cost, and so at most half of the time is lost in the worst case.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,21 +14,18 @@ use crate::compile::{Entry, Options, Request};
 use crate::config::Tier;
 use crate::frame::Layout;
 use crate::instance::InstanceInner;
-use crate::interp::driver::BUDGET;
 use crate::interp::exit::Exit;
 use crate::interp::stubs as records;
 use crate::module::Module;
 use crate::native::ahead::{self, Keep, Task};
 use crate::native::arena;
 use crate::native::code::NativeCode;
+use crate::native::credit::{Credit, TickClock, cost_ns};
 use crate::native::service::{self, Done, Job, News};
 use crate::native::stubs;
 use crate::store::StoreInner;
 use crate::stored::{Found, Library};
 use crate::vm::{FuncSlot, Vm};
-
-/// What a budget is worth: so many calls and back edges, in the interpreter.
-const TICK_NS: u64 = BUDGET as u64 * 8;
 
 /// What compiled code loses with a call of a function that has none.
 const CALL_NS: u64 = 150;
@@ -36,19 +33,9 @@ const CALL_NS: u64 = 150;
 /// Of so many entries one is looked at.
 const ENTRIES_PER_LOOK: u32 = 16;
 
-/// What compiling takes: for each function, and for each byte of its body.
-const COMPILE_NS: u64 = 100_000;
-const COMPILE_BYTE_NS: u64 = 1_000;
-
-/// Code that is stored pays for itself in so many runs.
-const STORED_RUNS: u64 = 4;
-
 /// Of smaller modules nothing is looked for in the store before something is hot: the look would take
 /// as long as they run.
 const LOOK_AT_ONCE_BYTES: usize = 8 << 10;
-
-/// Ticks that one run of a loop has to take before the loop is entered in its midst.
-const LOOP_TICKS: u32 = 2;
 
 /// What a store has of the compiler.
 #[derive(Debug)]
@@ -58,12 +45,14 @@ pub struct Compiling {
     /// How often the interpreter has entered compiled code.
     entries: u32,
     ready: Arc<AtomicBool>,
+    clock: TickClock,
 }
 
 impl Default for Compiling {
     fn default() -> Self {
         let (sender, receiver) = channel();
-        Self { sender, receiver, entries: 0, ready: Arc::default() }
+        let clock = TickClock::default();
+        Self { sender, receiver, entries: 0, ready: Arc::default(), clock }
     }
 }
 
@@ -89,15 +78,13 @@ pub struct LoopCode {
 
 #[derive(Default)]
 struct Profile {
-    credit_ns: HashMap<u32, u64>,
+    credit: Credit,
     asked: HashSet<(u32, Entry)>,
     /// The headers of loops that code was asked for.
     headers: HashMap<(u32, Entry), usize>,
     /// Addresses of the headers at which that was done: to find a loop's values is a walk over the
     /// whole body, and a function without code comes by again and again.
     tried: HashSet<usize>,
-    /// The frame and header of the last tick, and how often in a row.
-    last: (usize, usize, u32),
 }
 
 /// Prepares a new instance: finds what is stored of its module, and compiles every function if the
@@ -274,13 +261,14 @@ pub fn tick(store: &mut StoreInner, vm: *mut Vm) -> Option<Arc<LoopCode>> {
     }
     let tier = config.tier;
     take_compiled(store);
+    let tick_ns = store.compiling.clock.tick_ns();
     // SAFETY: the block is live, and the run in it stands.
     let (index, exit, ip, fp, acc) =
         unsafe { ((*vm).instance, (*vm).exit, (*vm).ip as usize, (*vm).fp as usize, (*vm).acc) };
     if Exit::from_code(exit) != Exit::Budget {
         // SAFETY: at an entry the accumulator is the callee's slot.
         let function = unsafe { (*(acc as *const FuncSlot)).index };
-        credit(store, index, function, TICK_NS);
+        credit(store, index, function, tick_ns);
         return None;
     }
     let native = &mut store.instances[index as usize].native;
@@ -291,24 +279,41 @@ pub fn tick(store: &mut StoreInner, vm: *mut Vm) -> Option<Arc<LoopCode>> {
     if tier == Tier::Jit {
         return loop_now(store, vm, index, ip);
     }
-    let last = &mut native.profile.last;
-    *last = match (last.0, last.1) == (fp, ip) {
-        true => (fp, ip, last.2 + 1),
-        false => (fp, ip, 1),
-    };
-    let turns = last.2;
+    let here_ns = native.profile.credit.add_here(fp, ip, tick_ns);
     let (function, _) = store.instances[index as usize].icode.find(ip as *const u8)?;
-    let is_hot = credit(store, index, function, TICK_NS);
-    let native = &mut store.instances[index as usize].native;
-    if is_hot && turns >= LOOP_TICKS && native.profile.tried.insert(ip) {
-        // The header's record is found again when the code is there.
-        let layout = Layout::of_loop(store, vm, ip as *const u8)?;
-        let entry = Entry::Loop(layout.site);
-        let headers = &mut store.instances[index as usize].native.profile.headers;
-        headers.entry((function, entry)).or_insert(ip);
-        ask(store, index, function, entry, u64::from(turns) * TICK_NS);
+    if credit(store, index, function, tick_ns) && stays(store, index, function, here_ns, tick_ns) {
+        ask_loop(store, vm, index, function, ip, here_ns);
     }
     None
+}
+
+/// Whether a frame of a function that is hot is worth code that begins at its loop: if it has spent
+/// as much in it, without a break, as that costs; or if there is code for the next call, and such
+/// frames have lost as much since.
+fn stays(store: &mut StoreInner, index: u32, function: u32, here_ns: u64, tick_ns: u64) -> bool {
+    let Some(cost_ns) = cost_of(store, index, function) else { return false };
+    let instance = &mut store.instances[index as usize];
+    // SAFETY: slots live as long as the store.
+    let native = unsafe { (*instance.functions[function as usize]).native };
+    match native == stubs::call_out as *const u8 {
+        true => here_ns >= cost_ns,
+        false => instance.native.profile.credit.add_late(function, tick_ns, cost_ns),
+    }
+}
+
+/// Asks for code that begins at the loop whose header is at `ip`.
+fn ask_loop(
+    store: &mut StoreInner, vm: *mut Vm, index: u32, function: u32, ip: usize, weight: u64,
+) {
+    if !store.instances[index as usize].native.profile.tried.insert(ip) {
+        return;
+    }
+    // The header's record is found again when the code is there.
+    let Some(layout) = Layout::of_loop(store, vm, ip as *const u8) else { return };
+    let entry = Entry::Loop(layout.site);
+    let headers = &mut store.instances[index as usize].native.profile.headers;
+    headers.entry((function, entry)).or_insert(ip);
+    ask(store, index, function, entry, weight);
 }
 
 /// Compiles the loop whose header is at `ip` at once, for engines that interpret only what they must.
@@ -359,18 +364,18 @@ pub fn called(store: &mut StoreInner, index: u32, function: u32) {
     }
 }
 
+/// What a function of the instance has to lose before it is compiled.
+fn cost_of(store: &StoreInner, index: u32, function: u32) -> Option<u64> {
+    let body = store.instances[index as usize].module.inner().body_span(function)?;
+    Some(cost_ns(body.len_bytes(), store.engine.config().code_store.is_some()))
+}
+
 /// Credits a function; asks for its code when it has lost as much as that costs, and says whether
 /// it has.
 fn credit(store: &mut StoreInner, index: u32, function: u32, won_ns: u64) -> bool {
+    let Some(cost_ns) = cost_of(store, index, function) else { return false };
     let instance = &mut store.instances[index as usize];
-    let Some(body) = instance.module.inner().body_span(function) else { return false };
-    let mut cost_ns = COMPILE_NS + COMPILE_BYTE_NS * body.len_bytes() as u64;
-    if store.engine.config().code_store.is_some() {
-        cost_ns /= STORED_RUNS;
-    }
-    let total_ns = instance.native.profile.credit_ns.entry(function).or_default();
-    *total_ns += won_ns;
-    let total_ns = *total_ns;
+    let total_ns = instance.native.profile.credit.add(function, won_ns);
     if total_ns < cost_ns {
         return false;
     }

@@ -1,0 +1,122 @@
+//! What functions and loops have lost by being interpreted, and what that is worth (ski rental).
+//!
+//! Here are numbers alone: who asks, and for what, is in `tier.rs`.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use crate::interp::driver::BUDGET;
+
+/// What a budget takes at least and at most: so many calls and back edges, in the interpreter. A
+/// thread that waited, or ran compiled code meanwhile, has lost no more than that.
+const MIN_TICK_NS: u64 = BUDGET as u64 * 2;
+const MAX_TICK_NS: u64 = BUDGET as u64 * 128;
+
+/// What compiling takes: for each function, and for each byte of its body.
+const COMPILE_NS: u64 = 100_000;
+const COMPILE_BYTE_NS: u64 = 1_000;
+
+/// Code that is stored pays for itself in so many runs.
+const STORED_RUNS: u64 = 4;
+
+/// What a function has to lose before it is compiled; less if its code will be stored.
+pub fn cost_ns(body_bytes: usize, is_stored: bool) -> u64 {
+    let cost_ns = COMPILE_NS + COMPILE_BYTE_NS * body_bytes as u64;
+    if is_stored { cost_ns / STORED_RUNS } else { cost_ns }
+}
+
+/// Tells how long budgets last.
+#[derive(Debug)]
+pub struct TickClock {
+    last: Instant,
+}
+
+impl Default for TickClock {
+    fn default() -> Self {
+        Self { last: Instant::now() }
+    }
+}
+
+impl TickClock {
+    /// What the budget was worth that is used up now.
+    pub fn tick_ns(&mut self) -> u64 {
+        let now = Instant::now();
+        let took_ns = now.duration_since(self.last).as_nanos() as u64;
+        self.last = now;
+        took_ns.clamp(MIN_TICK_NS, MAX_TICK_NS)
+    }
+}
+
+/// What has been lost in an instance.
+#[derive(Default, Debug)]
+pub struct Credit {
+    functions_ns: HashMap<u32, u64>,
+    /// By frames that are older than the code of their function.
+    late_ns: HashMap<u32, u64>,
+    /// The frame and header of the last tick, and what it has lost there without a break.
+    here: (usize, usize, u64),
+}
+
+impl Credit {
+    /// Credits a function; gives what it has lost in all.
+    pub fn add(&mut self, function: u32, lost_ns: u64) -> u64 {
+        let total_ns = self.functions_ns.entry(function).or_default();
+        *total_ns += lost_ns;
+        *total_ns
+    }
+
+    /// Credits the loop with the header `ip` in the frame `fp`; gives what it has lost without a
+    /// break.
+    pub fn add_here(&mut self, fp: usize, ip: usize, lost_ns: u64) -> u64 {
+        let before_ns = if (self.here.0, self.here.1) == (fp, ip) { self.here.2 } else { 0 };
+        self.here = (fp, ip, before_ns + lost_ns);
+        self.here.2
+    }
+
+    /// Credits frames of a function that has code, which they are too old for. True each time that
+    /// they have lost as much again as code costs which begins in their midst.
+    pub fn add_late(&mut self, function: u32, lost_ns: u64, cost_ns: u64) -> bool {
+        let late_ns = self.late_ns.entry(function).or_default();
+        *late_ns += lost_ns;
+        let is_enough = *late_ns >= cost_ns;
+        if is_enough {
+            *late_ns = 0;
+        }
+        is_enough
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_is_worth_something_and_never_much() {
+        let mut clock = TickClock::default();
+        assert!((MIN_TICK_NS..=MAX_TICK_NS).contains(&clock.tick_ns()));
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        assert_eq!(clock.tick_ns(), MAX_TICK_NS, "it waited");
+    }
+
+    #[test]
+    fn a_break_ends_what_a_loop_has_lost() {
+        let mut credit = Credit::default();
+        assert_eq!((credit.add_here(1, 2, 10), credit.add_here(1, 2, 10)), (10, 20));
+        assert_eq!((credit.add_here(1, 3, 10), credit.add_here(1, 2, 10)), (10, 10));
+        assert_eq!(credit.add_here(4, 2, 10), 10, "another frame");
+    }
+
+    #[test]
+    fn old_frames_pay_for_each_loop_anew() {
+        let mut credit = Credit::default();
+        let paid: Vec<bool> = (0..6).map(|_| credit.add_late(7, 10, 30)).collect();
+        assert_eq!(paid, [false, false, true, false, false, true]);
+        assert!(!credit.add_late(8, 29, 30));
+    }
+
+    #[test]
+    fn larger_bodies_have_to_lose_more_and_stored_ones_less() {
+        assert!(cost_ns(10_000, false) > cost_ns(100, false));
+        assert!(cost_ns(10_000, true) < cost_ns(10_000, false));
+    }
+}

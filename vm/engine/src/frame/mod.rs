@@ -6,16 +6,19 @@
 //!
 //! ```text
 //! capture.rs   from the interpreter's stack to frames
+//! layouts.rs   where values are at the sites that were come by
 //! rebuild.rs   from frames to the interpreter's stack, once they are checked
 //! ```
 
 mod capture;
+mod layouts;
 mod rebuild;
 
 use std::fmt;
 
 pub(crate) use capture::{Layout, Registers, capture, capture_below, entry_frame, locals_of};
-pub(crate) use rebuild::{check, rebuild, slots_bytes};
+pub(crate) use layouts::Layouts;
+pub(crate) use rebuild::{check, prepare, rebuild, slots_bytes};
 
 use crate::site::SiteId;
 use crate::types::ValType;

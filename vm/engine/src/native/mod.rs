@@ -9,7 +9,7 @@
 //!
 //! A *segment* is what stands on the native stack between an `enter` and the next driver. It belongs
 //! to one instance. A stop takes segments and interpreters apart from the innermost outwards: each
-//! adds its frames to `NativeState::frames` and returns to what has entered it. A trap goes the same
+//! adds what it has of its frames to `NativeState::given` and returns to what has entered it. A trap goes the same
 //! way, with places for the backtrace instead of frames.
 //!
 //! ```text
@@ -20,6 +20,7 @@
 //! fault.rs    traps of compiled code            tail.rs    tail calls of compiled code
 //! tier.rs     what is compiled, and when        ahead.rs   everything before it runs
 //! service.rs  the thread that compiles          packed.rs  functions as bytes
+//! given.rs    what a stop leaves, and which frames that is
 //! ```
 
 pub mod abi;
@@ -29,6 +30,7 @@ pub mod calls;
 pub mod capture;
 pub mod code;
 pub mod fault;
+pub mod given;
 pub mod packed;
 pub mod segment;
 pub mod service;

@@ -22,6 +22,9 @@ const KINDS: [Kind; 8] = [
     Kind::Link,
 ];
 
+/// Stands before the place in the sequence of random numbers.
+const CHANCE: u8 = 1;
+
 pub fn write(state: &KernelState) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.list(&state.args, |writer, arg| writer.bytes(arg));
@@ -38,6 +41,11 @@ pub fn write(state: &KernelState) -> Vec<u8> {
         writer.var(parked.began_ns);
         writer.option(parked.deadline_ns, Writer::var);
     });
+    // Where there is none, nothing stands here: as in snapshots from before there could be one.
+    if let Some(chance) = state.chance {
+        writer.u8(CHANCE);
+        writer.var(chance);
+    }
     writer.finish()
 }
 
@@ -64,8 +72,13 @@ pub fn read(mut reader: Reader<'_>) -> Read<KernelState> {
             deadline_ns: reader.option(Reader::var)?,
         })
     })?;
+    let chance = match reader.is_at_end() {
+        true => None,
+        false if reader.u8()? == CHANCE => Some(reader.var()?),
+        false => return reader.malformed("something stands behind its end"),
+    };
     reader.finish()?;
-    Ok(KernelState { args, env, descriptors, clocks, stream_bytes, disk_bytes, parked })
+    Ok(KernelState { args, env, descriptors, clocks, stream_bytes, disk_bytes, chance, parked })
 }
 
 fn write_descriptor(writer: &mut Writer, state: &DescriptorState) {

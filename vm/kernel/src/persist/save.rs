@@ -51,6 +51,7 @@ impl Kernel {
             clocks,
             stream_bytes: self.stream_bytes,
             disk_bytes: self.disk_bytes,
+            chance: self.host.chance(),
             parked: match &self.run_state {
                 RunState::Running => None,
                 RunState::Parked(parked) => Some(ParkedState {

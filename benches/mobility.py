@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """Figures about processes that move, each with what must be reached.
 
-usage: mobility.py [DIR]        DIR is what build-corpus.sh filled; without it CPython is left out
+usage: mobility.py [--quick] [--no-build] [DIR]
+       DIR is what build-corpus.sh filled; without it CPython is left out
 
-Builds and runs the example `mobility` (checkpoint, restore, fork, frames of compiled code), and adds what
-only whole host processes show: the start from a snapshot, a frozen CPython against a cold one, and the
-instructions of programs that can be stopped against those of programs that cannot (valgrind).
+Runs the example `mobility` (checkpoint, restore, fork, frames of compiled code), and adds what only whole
+host processes show: the start from a snapshot, a frozen CPython against a cold one, and the instructions
+of programs that can be stopped against those of programs that cannot (valgrind).
+Figures go to standard output as they are found, and what is done at the moment to standard error.
+A checkpoint is "made" when its file has the name, and "durable" when that is on the disk.
+--quick takes fewer rounds and programs. --no-build takes what is in target/release, which may be old.
 Times are medians; the machine may be shared, so compare only what one call prints.
 """
 import os
@@ -20,6 +24,11 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BRANT = f"{ROOT}/target/release/brant"
 EXAMPLE = f"{ROOT}/target/release/examples/mobility"
 COUNTED = ["nbody", "sudoku", "matrix", "mandelbrot", "life"]
+BEGAN = time.monotonic()
+
+
+def tell(what):
+    print(f"[{time.monotonic() - BEGAN:5.0f} s] {what}", file=sys.stderr, flush=True)
 
 
 def first_output_ms(words, stdin=b"", cwd=None):
@@ -50,7 +59,8 @@ def interleaved(runs, rounds):
     return {name: statistics.median(list) for name, list in times.items()}
 
 
-def starts():
+def starts(rounds):
+    tell("starts of host processes")
     with tempfile.TemporaryDirectory() as scratch:
         snapshot = f"{scratch}/counter.brant"
         program = f"{ROOT}/programs/counter.wat"
@@ -60,13 +70,14 @@ def starts():
             "true": lambda: first_output_ms(["echo", "x"]),
             "snapshot": lambda: first_output_ms([BRANT, "run", snapshot]),
             "program": lambda: first_output_ms([BRANT, "run", f"{ROOT}/programs/hello.wat"]),
-        }, 40)
+        }, rounds)
         show("new host process, `echo` to its first output", medians["true"], "ms")
         show("new host process, hello.wat to its first output", medians["program"], "ms")
         show("new host process, a snapshot to its first output", medians["snapshot"], "ms")
+        show("the same, without what `echo` takes", medians["snapshot"] - medians["true"], "ms")
 
 
-def cpython(folder):
+def cpython(folder, rounds):
     wasm = f"{folder}/wasm/cpython.wasm"
     if not os.path.exists(wasm):
         return
@@ -74,14 +85,16 @@ def cpython(folder):
     code = b"print('x', flush=True)\n"
     with tempfile.TemporaryDirectory() as scratch:
         frozen = f"{scratch}/cpython.brant"
+        tell("freezes CPython")
         subprocess.run([BRANT, "freeze", "--dir", ".", wasm, "-i", "-q", "-o", frozen], cwd=data, check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         cold = [BRANT, "run", "--dir", ".", wasm, "-i", "-q"]
         warm = [BRANT, "run", "--dir", ".", frozen]
+        tell("starts CPython, cold and frozen")
         medians = interleaved({
             "cold": lambda: first_output_ms(cold, code, data),
             "frozen": lambda: first_output_ms(warm, code, data),
-        }, 7)
+        }, rounds)
         show("CPython cold: start to first output", medians["cold"], "ms")
         show("CPython frozen: start to first output", medians["frozen"], "ms")
         show("CPython: times quicker", medians["cold"] / medians["frozen"], "")
@@ -98,23 +111,37 @@ def instructions(words):
         return int(found[1])
 
 
-def stops():
+def stops(names):
     if subprocess.run(["which", "valgrind"], capture_output=True).returncode:
+        tell("no valgrind: instructions are not counted")
         return
     ratios = []
-    for name in COUNTED:
-        usual, never = (instructions([EXAMPLE, "run", name, stops]) for stops in ("usual", "never"))
-        ratios.append(usual / never)
-        show(f"instructions of {name}: with stops / without, compilation included", usual / never, "")
+    for name in names:
+        counts = []
+        for stops in ("usual", "never"):
+            tell(f"counts instructions of {name}, stops: {stops}")
+            counts.append(instructions([EXAMPLE, "run", name, stops]))
+        ratios.append(counts[0] / counts[1])
+        show(f"instructions of {name}: with stops / without, compilation included", ratios[-1], "")
     show("geometric mean", statistics.geometric_mean(ratios), "")
 
 
+def build():
+    tell("builds the release")
+    for words in (["-p", "brant"], ["-p", "brant-benches", "--example", "mobility"]):
+        subprocess.run(["cargo", "build", "--release", "-q", *words], cwd=ROOT, check=True)
+
+
 if __name__ == "__main__":
-    subprocess.run(["cargo", "build", "--release", "-q"], cwd=ROOT, check=True)
-    subprocess.run(["cargo", "build", "--release", "-q", "-p", "brant-benches", "--example", "mobility"], cwd=ROOT,
-                   check=True)
-    subprocess.run([EXAMPLE], check=True)
-    starts()
-    if len(sys.argv) > 1:
-        cpython(os.path.abspath(sys.argv[1]))
-    stops()
+    args = sys.argv[1:]
+    is_quick, builds = "--quick" in args, "--no-build" not in args
+    folders = [arg for arg in args if not arg.startswith("--")]
+    if builds:
+        build()
+    tell("checkpoint, restore, fork, frames")
+    subprocess.run([EXAMPLE, *(["--quick"] if is_quick else [])], check=True)
+    starts(8 if is_quick else 40)
+    if folders:
+        cpython(os.path.abspath(folders[0]), 3 if is_quick else 7)
+    stops(COUNTED[:2] if is_quick else COUNTED)
+    tell("done")

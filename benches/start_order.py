@@ -88,7 +88,7 @@ def main():
             total = sum(sizes[name] for name in names)
             print(f"{group}: {len(names)} names, {total >> 10} KiB", file=sys.stderr)
             script.write(f"    /* {group} */\n")
-            script.writelines(f"    *(.text.{name})\n" for name in names)
+            script.writelines(f"    *(.text.{name} .text.unlikely.{name})\n" for name in names)
         script.write(TAIL)
 
 

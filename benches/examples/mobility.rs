@@ -5,12 +5,13 @@
 //! instructions.
 
 use std::error::Error;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use brant::mobility::Contents;
 use brant::{
-    Captured, Config, Engine, Module, Output, Process, Snapshot, Stops, Tier, Val, map_snapshot,
-    read_snapshot, write_snapshot,
+    Captured, Config, Engine, Interrupt, Linker, Module, Output, Process, Snapshot, Stops, Tier,
+    Val, map_snapshot, read_snapshot, write_snapshot,
 };
 use brant_benches::program;
 
@@ -23,8 +24,10 @@ fn main() -> Done {
     {
         return run(name, stops);
     }
-    nbody()?;
-    deep()?;
+    // A twentieth of the rounds: to see that it runs, not to quote.
+    let part = if args.iter().any(|arg| arg == "--quick") { 20 } else { 1 };
+    nbody(200 / part)?;
+    deep(300 / part)?;
     fork()
 }
 
@@ -45,8 +48,7 @@ fn engine(config: Config) -> Result<Engine, Box<dyn Error>> {
     Ok(Engine::new(&brant::with_compiler(config))?)
 }
 
-fn nbody() -> Done {
-    const ROUNDS: usize = 200;
+fn nbody(rounds: usize) -> Done {
     let engine = engine(Config::default())?;
     let module = Module::new(&engine, program("nbody"))?;
     let output = Captured::new();
@@ -56,30 +58,34 @@ fn nbody() -> Done {
     process.run()?;
     let file = std::env::temp_dir().join(format!("brant-mobility-{}", std::process::id()));
 
-    let capture = median(ROUNDS, || {
+    let capture = median(rounds, || {
         let began = Instant::now();
         process.checkpoint()?;
         Ok(began.elapsed())
     })?;
     say("n-body: capture", capture);
-    let bytes = median(ROUNDS, || {
+    let bytes = median(rounds, || {
         let began = Instant::now();
         process.checkpoint()?.to_vec();
         Ok(began.elapsed())
     })?;
     say("n-body: checkpoint to bytes", bytes);
-    let written = median(ROUNDS, || {
+    // As `write_snapshot` does it, but for the disk: a file of its own takes the place of the old one.
+    // To truncate and rewrite that one would make ext4 write at once.
+    let new = file.with_extension("new");
+    let made = median(rounds, || {
         let began = Instant::now();
-        std::fs::write(&file, process.checkpoint()?.to_vec())?;
+        std::fs::write(&new, process.checkpoint()?.to_vec())?;
+        std::fs::rename(&new, &file)?;
         Ok(began.elapsed())
     })?;
-    say("n-body: checkpoint to a file, not synced", written);
-    let synced = median(20, || {
+    say("n-body: checkpoint to a file, made", made);
+    let durable = median(rounds.min(20), || {
         let began = Instant::now();
         write_snapshot(&process.checkpoint()?, &file)?;
         Ok(began.elapsed())
     })?;
-    say("n-body: checkpoint to a file, synced and renamed", synced);
+    say("n-body: checkpoint to a file, durable", durable);
     println!("{:62}{:9} bytes", "n-body: size of the snapshot", std::fs::metadata(&file)?.len());
 
     let snapshot = read_snapshot(&file)?;
@@ -87,7 +93,7 @@ fn nbody() -> Done {
     let begin = |snapshot: &Snapshot| -> Result<Process, brant::Error> {
         Process::restore_with(&engine, snapshot, &known)?.build()
     };
-    let warm = median(ROUNDS, || {
+    let warm = median(rounds, || {
         let began = Instant::now();
         let process = begin(&snapshot)?;
         let took = began.elapsed();
@@ -95,7 +101,7 @@ fn nbody() -> Done {
         Ok(took)
     })?;
     say("n-body: restore, snapshot in memory and module known", warm);
-    let from_file = median(ROUNDS, || {
+    let from_file = median(rounds, || {
         let began = Instant::now();
         let process = begin(&read_snapshot(&file)?)?;
         let took = began.elapsed();
@@ -107,35 +113,55 @@ fn nbody() -> Done {
     Ok(())
 }
 
-/// What a stop at the bottom of a recursion in compiled code takes.
-fn deep() -> Done {
-    const TEXT: &str = r#"(module (func $down (export "down") (param i32 i64 f64) (result i64)
-        (if (result i64) (i32.eqz (local.get 0)) (then (local.get 1))
-            (else (i64.add (local.get 1) (call $down
-                (i32.sub (local.get 0) (i32.const 1))
-                (i64.mul (local.get 1) (i64.const 3))
-                (f64.add (local.get 2) (f64.const 1))))))))"#;
-    let engine = engine(Config { tier: Tier::Jit, stops: Stops::Every, ..Config::default() })?;
+/// What the frames of a recursion in compiled code take, from the moment at which somebody asks for a
+/// stop at its bottom: until the thread stands, and until its frames are there as data.
+fn deep(rounds: usize) -> Done {
+    const TEXT: &str = r#"(module (import "bench" "ask" (func $ask))
+        (func $down (export "down") (param i32 i64 f64) (result i64)
+            (if (result i64) (i32.eqz (local.get 0))
+                (then (loop (call $ask) (br_if 0 (i32.eqz (local.get 0)))) (local.get 1))
+                (else (i64.add (local.get 1) (call $down
+                    (i32.sub (local.get 0) (i32.const 1))
+                    (i64.mul (local.get 1) (i64.const 3))
+                    (f64.add (local.get 2) (f64.const 1))))))))"#;
+    let engine = engine(Config { tier: Tier::Jit, ..Config::default() })?;
     let module = Module::from_text(&engine, TEXT)?;
-    let stop_at = |sites: u64| -> Result<(f64, usize), Box<dyn Error>> {
-        let mut frames = 0;
-        let took = median(300, || {
-            let mut process = Process::builder(&module).build()?;
+    let stop_at = |depth: i32| -> Result<(f64, f64, usize), Box<dyn Error>> {
+        let (mut frames, mut whole) = (0, Vec::new());
+        let stopped = median(rounds, || {
+            // The handle of the process, once there is one; when it was used.
+            let handle = Arc::new(OnceLock::<Interrupt>::new());
+            let asked = Arc::new(OnceLock::new());
+            let (theirs, when) = (handle.clone(), asked.clone());
+            let mut linker = Linker::new();
+            linker.func("bench", "ask", move || {
+                if let Some(handle) = theirs.get() {
+                    when.get_or_init(Instant::now);
+                    handle.interrupt();
+                }
+            });
+            let mut process = Process::builder(&module).linker(&linker).build()?;
             process.prepare()?;
-            process.stop_after_sites(sites);
-            let began = Instant::now();
-            let stopped = process.call("down", &[Val::I32(1 << 20), Val::I64(7), Val::F64(0)]);
-            let took = began.elapsed();
+            let _ = handle.set(process.interrupt_handle());
+            let params = [Val::I32(depth), Val::I64(7), Val::F64(0)];
+            let stopped = process.call("down", &params);
+            let took = asked.get().ok_or("nobody has asked")?.elapsed();
             assert!(matches!(stopped, Err(brant::Error::Stopped(_))), "{stopped:?}");
-            frames = process.checkpoint()?.execution.threads[0].state.frames.len();
+            let began = Instant::now();
+            let checkpoint = process.checkpoint()?;
+            whole.push(took + began.elapsed());
+            frames = checkpoint.execution.threads[0].state.frames.len();
             Ok(took)
         })?;
-        Ok((took, frames))
+        whole.sort();
+        Ok((stopped, whole[whole.len() / 2].as_secs_f64() * 1e3, frames))
     };
-    let ((one, few), (many, all)) = (stop_at(1)?, stop_at(101)?);
-    say(&format!("compiled frames: a stop with {few}, call included"), one);
-    say(&format!("compiled frames: a stop with {all}, call included"), many);
-    say(&format!("compiled frames: {} of them", all - few), many - one);
+    let ((one, one_whole, few), (many, many_whole, all)) = (stop_at(1)?, stop_at(101)?);
+    say(&format!("compiled frames: {few}, from the request until they stand"), one);
+    say(&format!("compiled frames: {all}, from the request until they stand"), many);
+    say(&format!("compiled frames: {all}, until they are part of a snapshot"), many_whole);
+    say(&format!("compiled frames: {} of them, standing", all - few), many - one);
+    say(&format!("compiled frames: {} of them, captured", all - few), many_whole - one_whole);
     Ok(())
 }
 

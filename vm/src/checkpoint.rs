@@ -162,7 +162,8 @@ impl Process {
     /// # Errors
     /// As [`Process::checkpoint`].
     pub fn fork(&mut self) -> Result<ProcessBuilder, Error> {
-        let snapshot = self.checkpoint_as(Contents::Elsewhere)?;
+        let mut snapshot = self.checkpoint_as(Contents::Elsewhere)?;
+        snapshot.resources.chance = None;
         let memories = (0..self.store.memory_count()).map(|index| self.store.memory_image(index));
         let memories = memories.collect::<Result<_, _>>().map_err(Error::host)?;
         let mut modules = self.modules.clone();

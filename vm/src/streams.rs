@@ -455,6 +455,20 @@ impl Host for Streams {
         self.host.waker()
     }
 
+    fn chance(&self) -> Option<u64> {
+        match &self.twin {
+            Some(twin) => twin.chance(),
+            None => self.host.chance(),
+        }
+    }
+
+    fn go_on_with(&mut self, chance: u64) {
+        match &mut self.twin {
+            Some(twin) => twin.go_on_with(chance),
+            None => self.host.go_on_with(chance),
+        }
+    }
+
     fn token(&mut self) -> Answer<[u8; 16]> {
         self.host.token()
     }

@@ -3,7 +3,8 @@
 
 use brant::mobility::Contents;
 use brant::{
-    Captured, Config, Engine, ExitStatus, Input, Module, Output, Process, ProcessBuilder, Stopped,
+    Captured, Config, Engine, ExitStatus, Input, Module, Output, Process, ProcessBuilder,
+    ReadLimits, Snapshot, Stopped,
 };
 use brant_programs::{Program, Run};
 
@@ -203,4 +204,46 @@ fn a_mapped_snapshot_is_read_where_the_program_looks() {
             assert_eq!(std::fs::read(&path).expect("a file"), bytes, "nobody writes to the file");
         }
     }
+}
+
+/// Draws from its random numbers at each of eight rounds, and prints what it has drawn.
+const DRAWS: &str = r#"(module
+    (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write"
+        (func $write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "\10\00\00\00\18\00\00\00")
+    (func (export "_start") (local $left i32)
+        (local.set $left (i32.const 8))
+        (loop $next
+            (drop (call $random (i32.const 16) (i32.const 24)))
+            (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+            (br_if $next (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))))"#;
+
+#[test]
+fn random_numbers_from_a_seed_go_on_in_a_snapshot_and_begin_anew_in_a_copy() {
+    let engine = Engine::default();
+    let module = Module::from_text(&engine, DRAWS).expect("a module");
+    let grant = |builder: ProcessBuilder| {
+        let output = Captured::new();
+        let builder = builder.stdout(Output::Capture(output.clone())).repeatable(7);
+        (builder.build().expect("a process"), output)
+    };
+    let (mut unmoved, whole) = grant(Process::builder(&module));
+    assert!(unmoved.run().expect("it runs").success());
+
+    let (mut process, first) = grant(Process::builder(&module));
+    process.stop_after_sites(3);
+    assert!(matches!(process.run(), Ok(ExitStatus::Stopped(Stopped::AtSite))));
+    let bytes = process.checkpoint().expect("a snapshot").to_vec();
+    let snapshot = Snapshot::read(&mut &bytes[..], &ReadLimits::default()).expect("it reads");
+    let (mut restored, second) = grant(Process::restore(&engine, &snapshot).expect("restored"));
+    assert!(restored.run().expect("it runs").success());
+    assert_eq!([first.bytes(), second.bytes()].concat(), whole.bytes());
+    assert!(!second.bytes().is_empty() && !first.bytes().is_empty());
+
+    // A copy would have the numbers of its original.
+    let (mut copy, third) = grant(process.fork().expect("a copy"));
+    assert!(copy.run().expect("it runs").success());
+    assert_ne!(third.bytes(), second.bytes());
 }

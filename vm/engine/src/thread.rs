@@ -3,6 +3,7 @@
 //! A thread that has stopped at a site is plain data: registers and frames. It can go on at any
 //! time, on any host thread, while other threads of the store have run meanwhile.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::interp::driver::{self, End};
 use crate::interp::frames::Stand;
 use crate::memory::wait::{WaitState, Waiter};
 use crate::memory::{Memory, Shared};
+use crate::native::given::{self, Given};
 use crate::native::segment::NativeState;
 use crate::persist::{PersistError, TrapFrame, TrapState};
 use crate::run::Run;
@@ -43,10 +45,56 @@ unsafe impl Send for Thread {}
 enum State {
     New,
     Parked(Parked),
-    /// Compiled code has given up its state: frames, the outermost first. They are laid out for the
-    /// interpreter when the thread goes on: whoever stops it need not wait for that.
-    Standing(Vec<FrameState>),
+    /// Compiled code has given up its state. It is laid out for the interpreter when the thread goes
+    /// on: whoever stops it need not wait for that.
+    Standing(Standing),
     Ended,
+}
+
+/// What a thread has left that was stopped in compiled code, or above some.
+#[derive(Debug)]
+struct Standing {
+    given: Vec<Given>,
+    /// The frames that it is, the outermost first, once somebody has asked.
+    frames: OnceCell<Vec<FrameState>>,
+    /// For so many of them it was found out where the interpreter has their values.
+    prepared: usize,
+}
+
+impl Standing {
+    /// What needs no stack any more.
+    fn of(frames: Vec<FrameState>) -> Self {
+        Self { given: Vec::new(), frames: OnceCell::from(frames), prepared: 0 }
+    }
+
+    fn frames(&self, store: &mut Store) -> &[FrameState] {
+        // SAFETY: the thread's stack is kept with this, and runs on it take this away first. Code
+        // and blocks live as long as the store.
+        self.frames.get_or_init(|| unsafe { given::frames(store.inner_mut(), &self.given) })
+    }
+
+    /// Finds out what laying the frames out needs, which takes long where functions are large and
+    /// were never stopped before. A stop that is asked for meanwhile need not wait for the rest: the
+    /// thread still stands. Each call gets further, so that no number of stops keeps it from running.
+    fn prepare(&mut self, store: &mut Store) -> Prepared {
+        let count = self.frames(store).len();
+        while self.prepared < count {
+            let &FrameState { instance, function, site, .. } = &self.frames(store)[self.prepared];
+            frame::prepare(store.inner_mut(), instance, function, site);
+            self.prepared += 1;
+            if store.inner().take_interrupt() {
+                return Prepared::Stopped;
+            }
+        }
+        Prepared::All
+    }
+}
+
+/// How far the preparation of frames came.
+#[derive(PartialEq, Eq)]
+enum Prepared {
+    All,
+    Stopped,
 }
 
 /// What a thread that does not run goes on with: others use the block of the instance meanwhile.
@@ -166,10 +214,17 @@ impl Thread {
                 self.keep(stop, vm)
             }
             State::Parked(parked) => self.go_on(store, parked),
-            State::Standing(frames) => match self.activation.lay_out(store, &frames) {
-                Ok(parked) => self.go_on(store, parked),
-                Err(error) => Stop::Failed(Box::new(error)),
-            },
+            State::Standing(mut left) => {
+                if left.prepare(store) == Prepared::Stopped {
+                    self.state = State::Standing(left);
+                    return Stop::Interrupted;
+                }
+                let frames = left.frames(store);
+                match self.activation.lay_out(store, frames) {
+                    Ok(parked) => self.go_on(store, parked),
+                    Err(error) => Stop::Failed(Box::new(error)),
+                }
+            }
         }
     }
 
@@ -218,7 +273,7 @@ impl Thread {
             State::New => {
                 frame::entry_frame(store.inner(), self.func, &self.arguments).map(|one| vec![one])
             }
-            State::Standing(frames) => Some(frames.clone()),
+            State::Standing(left) => Some(left.frames(store).to_vec()),
             // SAFETY: the registers are those that the run has left, and nothing has run since.
             State::Parked(parked) => unsafe {
                 frame::capture(store.inner_mut(), &parked.registers)
@@ -277,11 +332,16 @@ impl Thread {
     /// # Panics
     /// `store` is not the thread's.
     pub fn let_go(&mut self, store: &mut Store) {
-        if !matches!(self.state, State::Parked(_)) {
+        let holds_stacks = match &self.state {
+            State::Parked(_) => true,
+            State::Standing(left) => !left.given.is_empty(),
+            State::New | State::Ended => false,
+        };
+        if !holds_stacks {
             return;
         }
         if let Some(frames) = self.frames(store) {
-            self.state = State::Standing(frames);
+            self.state = State::Standing(Standing::of(frames));
             self.activation.stack = None;
             self.activation.native = NativeState::default();
         }
@@ -306,10 +366,13 @@ impl Thread {
         store.inner().check_handle(self.func.store);
         let report = match std::mem::replace(&mut self.state, State::Ended) {
             State::Parked(parked) => self.report_at(store, code, parked),
-            State::Standing(frames) => match self.activation.lay_out(store, &frames) {
-                Ok(parked) => self.report_at(store, code, parked),
-                Err(_) => TrapReport::without_frames(code),
-            },
+            State::Standing(left) => {
+                let frames = left.frames(store);
+                match self.activation.lay_out(store, frames) {
+                    Ok(parked) => self.report_at(store, code, parked),
+                    Err(_) => TrapReport::without_frames(code),
+                }
+            }
             State::New | State::Ended => TrapReport::without_frames(code),
         };
         self.activation.stack = None;
@@ -334,12 +397,12 @@ impl Thread {
 
     /// Keeps the registers if the run can go on, else frees the stack.
     fn keep(&mut self, stop: Stop, vm: *mut Vm) -> Stop {
-        let mut frames = std::mem::take(&mut self.activation.native.frames);
+        let given = std::mem::take(&mut self.activation.native.given);
         if !stop.can_go_on() {
             self.activation.stack = None;
-        } else if !frames.is_empty() {
-            frames.reverse();
-            self.state = State::Standing(frames);
+        } else if !given.is_empty() {
+            let standing = Standing { given, frames: OnceCell::new(), prepared: 0 };
+            self.state = State::Standing(standing);
         } else if vm.is_null() {
             // A host function without a guest below it would block: it is called again.
             self.state = State::New;
@@ -473,7 +536,7 @@ impl Activation {
         inner.fuel = unsafe { (*vm).fuel };
         // A run that a host function has started does not go on.
         if self.depth > 0 {
-            self.native.frames.clear();
+            self.native.given.clear();
         }
         (self.stop(store, func, base, end, vm), vm)
     }

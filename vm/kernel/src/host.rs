@@ -280,6 +280,16 @@ pub trait Host: Send {
         Ok(token)
     }
 
+    /// Where the sequence of random numbers stands, if it is one that a seed repeats; [`Host::go_on_with`]
+    /// goes on there.
+    fn chance(&self) -> Option<u64> {
+        None
+    }
+
+    /// Goes on with the sequence of random numbers where another host's stood. Without effect on a
+    /// host whose numbers nobody can repeat.
+    fn go_on_with(&mut self, _chance: u64) {}
+
     /// Tells how many bytes of a standard stream the process has read or written elsewhere, before
     /// it goes on here. A host that holds streams for processes that move skips what was read, and
     /// knows what was written.

@@ -22,6 +22,9 @@ const KINDS: [Kind; 8] = [
     Kind::Link,
 ];
 
+/// Stands before the place in the sequence of random numbers.
+const CHANCE: u8 = 1;
+
 pub fn write(state: &KernelState) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.list(&state.args, |writer, arg| writer.bytes(arg));
@@ -33,6 +36,11 @@ pub fn write(state: &KernelState) -> Vec<u8> {
     state.stream_bytes.iter().for_each(|&bytes| writer.var(bytes));
     writer.var(state.disk_bytes);
     writer.option(state.parked, write_parked);
+    // Where there is none, nothing stands here: as in snapshots from before there could be one.
+    if let Some(chance) = state.chance {
+        writer.u8(CHANCE);
+        writer.var(chance);
+    }
     writer.finish()
 }
 
@@ -68,8 +76,13 @@ pub fn read(mut reader: Reader<'_>) -> Read<KernelState> {
     let stream_bytes = [reader.var()?, reader.var()?, reader.var()?];
     let disk_bytes = reader.var()?;
     let parked = reader.option(read_parked)?;
+    let chance = match reader.is_at_end() {
+        true => None,
+        false if reader.u8()? == CHANCE => Some(reader.var()?),
+        false => return reader.malformed("something stands behind its end"),
+    };
     reader.finish()?;
-    Ok(KernelState { args, env, descriptors, clocks, stream_bytes, disk_bytes, parked })
+    Ok(KernelState { args, env, descriptors, clocks, stream_bytes, disk_bytes, chance, parked })
 }
 
 fn write_descriptor(writer: &mut Writer, state: &DescriptorState) {

@@ -95,6 +95,7 @@ fn resources() -> KernelState {
         clocks: ClockState { monotonic_ns: 1 << 50, process_cpu_ns: 5, thread_cpu_ns: 4 },
         stream_bytes: [1, 2, 1 << 33],
         disk_bytes: 99,
+        chance: Some(1 << 60),
         parked: Some(brant_kernel::persist::ParkedState {
             call: Syscall::PollOneoff,
             progress_bytes: 3,

@@ -3,9 +3,9 @@
 //! Where values are follows from lowering the function once more, with a recorder that looks for
 //! the record at which the frame stands.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::frame::layouts::Key;
 use crate::frame::{FrameState, Slot};
 use crate::func::Func;
 use crate::icode::lower::Lower;
@@ -89,19 +89,20 @@ pub(crate) unsafe fn capture_below(
     unsafe { all(store, At::below(vm, header), &registers) }
 }
 
-/// What has to be known of a site to read its frames.
+/// What has to be known of a site to read its frames, and to write them.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     pub function: u32,
     pub site: SiteId,
     sites: Arc<Sites>,
-    state: StateAt,
+    pub state: StateAt,
     params_count: usize,
     /// How many slots the parameters take.
     pub param_slots: usize,
 }
 
 impl Layout {
+    /// That of one site, from the function's body.
     fn new(
         store: &mut StoreInner, vm: *mut Vm, module: &Module, function: u32, wanted: Wanted,
     ) -> Option<Self> {
@@ -114,6 +115,23 @@ impl Layout {
         Some(Self { function, site, sites, state, params_count, param_slots })
     }
 
+    /// That of a site whose number is known.
+    pub fn of_site(
+        store: &mut StoreInner, vm: *mut Vm, function: u32, site: SiteId,
+    ) -> Option<Arc<Self>> {
+        // SAFETY: blocks of instances live as long as the store.
+        let instance = unsafe { (*vm).instance };
+        let key = Key::Site { instance, function, site };
+        if let Some(known) = store.layouts.get(&key) {
+            return Some(known);
+        }
+        let module = store.instances[instance as usize].module.clone();
+        let found = module.inner().sites(function)?.get(site)?;
+        let wanted = Wanted::Operator(found.offset, found.kind);
+        let made = Self::new(store, vm, &module, function, wanted)?;
+        Some(store.layouts.keep(key, made))
+    }
+
     /// That of the loop whose header is the record at an address.
     pub fn of_loop(store: &mut StoreInner, vm: *mut Vm, header: *const u8) -> Option<Self> {
         // SAFETY: blocks of instances live as long as the store.
@@ -123,6 +141,11 @@ impl Layout {
         let (function, bytes) = instance.icode.find(header)?;
         let wanted = Wanted::Record(bytes / 8, Some(SiteKind::Loop));
         Self::new(store, vm, &module, function, wanted)
+    }
+
+    /// How many values have a place in it.
+    pub fn len(&self) -> usize {
+        self.state.locals.len() + self.state.operands.len()
     }
 
     /// All locals of a frame at the site, dead ones zero, and all operands.
@@ -152,11 +175,9 @@ unsafe fn all(
 ) -> Option<Vec<FrameState>> {
     let mut next = innermost;
     let mut frames = Vec::new();
-    // A recursion stands at one site many times.
-    let mut layouts = Layouts::new();
     while let Some(at) = next {
         // SAFETY: by the contract of `capture`.
-        let (frame, params) = unsafe { frame(store, &at, registers, &mut layouts)? };
+        let (frame, params) = unsafe { frame(store, &at, registers)? };
         frames.push(frame);
         // SAFETY: each frame's header was written by the call that made it.
         next = unsafe { At::below(at.vm, at.fp.add(params)) };
@@ -175,41 +196,37 @@ impl At {
     }
 }
 
-/// Layouts that were made for a walk, by instance and record.
-type Layouts = HashMap<(u32, usize), Layout>;
-
 /// The frame at `at`, and how many slots its parameters take.
 unsafe fn frame(
-    store: &mut StoreInner, at: &At, registers: &Registers, layouts: &mut Layouts,
+    store: &mut StoreInner, at: &At, registers: &Registers,
 ) -> Option<(FrameState, usize)> {
     // SAFETY: blocks of instances live as long as the store.
-    let index = unsafe { (*at.vm).instance };
-    let instance = &mut store.instances[index as usize];
-    let module = instance.module.clone();
-    let (function, wanted) = match at.place {
-        Stands::Untranslated(function) => (function, Wanted::Operator(0, SiteKind::Entry)),
+    let instance = unsafe { (*at.vm).instance };
+    let layout = match at.place {
+        Stands::Untranslated(function) => {
+            let module = store.instances[instance as usize].module.clone();
+            let wanted = Wanted::Operator(0, SiteKind::Entry);
+            Arc::new(Layout::new(store, at.vm, &module, function, wanted)?)
+        }
         Stands::Record(record, kind) => {
-            let (function, bytes) = instance.icode.find(record)?;
-            (function, Wanted::Record(bytes / 8, kind))
+            let key = Key::Record { instance, address: record.addr(), kind };
+            match store.layouts.get(&key) {
+                Some(known) => known,
+                None => {
+                    let module = store.instances[instance as usize].module.clone();
+                    let icode = &store.instances[instance as usize].icode;
+                    let (function, bytes) = icode.find(record)?;
+                    let wanted = Wanted::Record(bytes / 8, kind);
+                    let made = Layout::new(store, at.vm, &module, function, wanted)?;
+                    store.layouts.keep(key, made)
+                }
+            }
         }
     };
-    let key = match at.place {
-        Stands::Record(record, Some(SiteKind::Return)) => Some((index, record.addr())),
-        _ => None,
-    };
-    let known = key.and_then(|key| layouts.get(&key));
-    let made = match known {
-        Some(_) => None,
-        None => Some(Layout::new(store, at.vm, &module, function, wanted)?),
-    };
-    let layout = known.or(made.as_ref())?;
     // SAFETY: by the contract of `capture`.
     let (locals, operands) = unsafe { layout.read(at.fp, registers) };
-    let (site, param_slots) = (layout.site, layout.param_slots);
-    if let (Some(key), Some(made)) = (key, made) {
-        layouts.insert(key, made);
-    }
-    Some((FrameState { instance: index, function, site, locals, operands }, param_slots))
+    let &Layout { function, site, param_slots, .. } = &*layout;
+    Some((FrameState { instance, function, site, locals, operands }, param_slots))
 }
 
 /// All locals of a frame of a function, wherever it stands behind its entry.
@@ -229,7 +246,7 @@ pub(crate) unsafe fn locals_of(
 }
 
 /// Where values are at a site, by lowering the function once more.
-pub(super) fn state_at(
+fn state_at(
     module: &Arc<ModuleInner>, vm: *mut Vm, function: u32, store: &mut StoreInner, wanted: Wanted,
 ) -> Option<StateAt> {
     let mut recorder = Recorder::of(wanted);

@@ -6,18 +6,21 @@
 //!
 //! ```text
 //! capture.rs   from the interpreter's stack to frames
+//! layouts.rs   where values are at the sites that were come by
 //! rebuild.rs   from frames to the interpreter's stack, once they are checked
 //! wait.rs      what a frame waits for that stands at `memory.atomic.wait`
 //! ```
 
 mod capture;
+mod layouts;
 mod rebuild;
 mod wait;
 
 use std::fmt;
 
 pub(crate) use capture::{Layout, Registers, capture, capture_below, entry_frame, locals_of};
-pub(crate) use rebuild::{check, rebuild, slots_bytes};
+pub(crate) use layouts::Layouts;
+pub(crate) use rebuild::{check, prepare, rebuild, slots_bytes};
 pub(crate) use wait::{WaitSite, wait_site};
 
 use crate::site::SiteId;

@@ -3,18 +3,19 @@
 //! Frames may come from an enemy: `check` compares each with what the bytecode says of its site, so
 //! that `rebuild` only ever lays out frames that a run could have left.
 
-use crate::frame::capture::state_at;
+use std::sync::Arc;
+
+use crate::frame::capture::Layout;
 use crate::frame::{FrameError, FrameState, Registers, Slot};
 use crate::icode::lower::MAX_FRAME_SLOTS;
 use crate::icode::lower::stack::{Holding, Operand, Place};
 use crate::icode::reader::Reader;
 use crate::icode::types::Class;
-use crate::icode::{StateAt, Wanted};
 use crate::interp::driver::{SWITCH_SLOTS, translate};
 use crate::interp::exit::Exit;
 use crate::interp::stubs;
 use crate::module::ModuleInner;
-use crate::site::{Shape, SiteKind};
+use crate::site::{Shape, SiteId, SiteKind};
 use crate::stack::ValueStack;
 use crate::store::StoreInner;
 use crate::types::ValType;
@@ -97,7 +98,7 @@ fn awaited_at(module: &ModuleInner, function: u32, offset: u32) -> Vec<ValType> 
 struct Placed {
     vm: *mut Vm,
     fp: *mut u64,
-    state: StateAt,
+    layout: Arc<Layout>,
     /// The first record of its function.
     code: *const u8,
 }
@@ -122,6 +123,13 @@ pub(crate) fn rebuild(
     let placed = below.ok_or(FrameError::Empty)?;
     // SAFETY: as above.
     Ok(unsafe { registers(store, &placed, frames.last()) })
+}
+
+/// Finds out where the interpreter has the values of frames at a site, so that `rebuild` need not.
+pub(crate) fn prepare(store: &mut StoreInner, instance: u32, function: u32, site: SiteId) {
+    let vm = store.instances[instance as usize].vm();
+    // What there is none of is said by `rebuild`.
+    let _ = Layout::of_site(store, vm, function, site);
 }
 
 /// More than frames can need in the interpreter, their headers and switch areas included.
@@ -149,10 +157,7 @@ fn place(
             .expect("the frames were checked, so that the body is valid");
     }
     let (code, frame_bytes) = (slot.icode, slot.frame_bytes as usize);
-    let site = module.sites(frame.function).and_then(|sites| sites.get(frame.site));
-    let site = site.expect("the frames were checked");
-    let wanted = Wanted::Operator(site.offset, site.kind);
-    let state = state_at(module, vm, frame.function, store, wanted)
+    let layout = Layout::of_site(store, vm, frame.function, frame.site)
         .ok_or(FrameError::WrongSite { frame: 0 })?;
     let params = module.function_type(frame.function).param_slots();
     let results = module.function_type(frame.function).results();
@@ -161,7 +166,7 @@ fn place(
         None => (stack.base(), stack.base() as u64, stubs::done() as u64),
         Some(below) => {
             // SAFETY: the window lies in the frame below, or right behind it.
-            let window = unsafe { below.fp.add(below.state.top as usize) };
+            let window = unsafe { below.fp.add(below.layout.state.top as usize) };
             let back = below.return_address();
             if below.vm == vm {
                 (window, below.fp as u64, back)
@@ -185,23 +190,23 @@ fn place(
         *fp.add(params) = previous;
         *fp.add(params + 1) = back;
     }
-    Ok(Placed { vm, fp, state, code })
+    Ok(Placed { vm, fp, layout, code })
 }
 
 impl Placed {
     /// Where a run of this frame goes on.
     fn return_address(&self) -> u64 {
-        self.code.wrapping_add(self.state.record as usize * 8) as u64
+        self.code.wrapping_add(self.layout.state.record as usize * 8) as u64
     }
 }
 
 /// Writes the values of a frame to its slots.
 unsafe fn fill(placed: &Placed, frame: &FrameState) {
-    for (&(_, slot), &value) in placed.state.locals.iter().zip(&frame.locals) {
+    for (&(_, slot), &value) in placed.layout.state.locals.iter().zip(&frame.locals) {
         // SAFETY: by the contract of this function.
         unsafe { write(placed.fp, slot, value) };
     }
-    for (operand, &value) in placed.state.operands.iter().zip(&frame.operands) {
+    for (operand, &value) in placed.layout.state.operands.iter().zip(&frame.operands) {
         let slot = match operand.place {
             Place::Slot => operand.slot,
             // The local itself may be dead, and so zero in the frame.
@@ -227,7 +232,7 @@ unsafe fn write(fp: *mut u64, slot: u32, value: Slot) {
 
 /// The registers with which the innermost frame goes on.
 unsafe fn registers(store: &StoreInner, placed: &Placed, frame: Option<&FrameState>) -> Registers {
-    let state = &placed.state;
+    let state = &placed.layout.state;
     let exit = match state.site.kind {
         SiteKind::Entry => Exit::Entered,
         SiteKind::Loop => Exit::Budget,

@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use brant_isa::Trap;
 
-use crate::frame::capture_below;
 use crate::host::{Flow, HostError};
 use crate::icode::lower::{HEADER_SLOTS, Lower, Scratch};
 use crate::icode::{Context, Operation};
@@ -26,6 +25,7 @@ use crate::interp::regs::at;
 use crate::interp::step::call::TAIL_HEADER;
 use crate::interp::stubs;
 use crate::module::{ModuleError, ModuleInner};
+use crate::native::given::Given;
 use crate::native::segment::{Entry, Outcome, Segment};
 use crate::native::tier::{self, LoopCode};
 use crate::profile;
@@ -205,7 +205,7 @@ impl Driver<'_> {
                 window,
                 value_top: window.add(used.max(plan.result_slots + HEADER_SLOTS as usize)),
                 header,
-                cells: Some(cells.as_ptr()),
+                cells: Some(&cells),
             };
             self.run_native(&entry, header, fp, back)
         }
@@ -334,10 +334,8 @@ impl Driver<'_> {
         // SAFETY: the header was written by the call, and nothing below it has changed since.
         unsafe {
             if end.can_go_on() {
-                let (store, activation) = self.services.parts();
-                let mut frames = capture_below(store, self.vm, header).unwrap_or_default();
-                frames.reverse();
-                activation.native.frames.extend(frames);
+                let given = &mut self.services.parts().1.native.given;
+                given.push(Given::Waiting { vm: self.vm, header });
             } else if let Some(stand) = Stand::below(self.vm, header) {
                 self.services.take_places(stand);
             }

@@ -12,6 +12,7 @@ use crate::native::abi::{CallPlan, ParamPlace, ResultPlace};
 use crate::native::capture::{self, Innermost, Walk};
 use crate::native::code::Landing;
 use crate::native::fault;
+use crate::native::given::Given;
 use crate::native::segment::{Segment, current};
 use crate::native::stubs::CalledOut;
 use crate::native::tier;
@@ -179,7 +180,7 @@ unsafe fn guest(segment: &mut Segment<'_>, slot: *mut FuncSlot, window: *mut u64
         let mut vm = driver::start(&*segment.services, slot, window, budget);
         ((*vm).stack_limit, (*vm).fuel) = (limit, (*own).fuel);
         let native = &segment.services.parts().1.native;
-        let (frames, places) = (native.frames.len(), native.places.len());
+        let (given, places) = (native.given.len(), native.places.len());
         let end = match segment.services.parts().0.site_plan.count() {
             true => End::Interrupted,
             false => driver::run(segment.services, &mut vm),
@@ -189,16 +190,13 @@ unsafe fn guest(segment: &mut Segment<'_>, slot: *mut FuncSlot, window: *mut u64
         if matches!(end, End::Done) {
             return None;
         }
-        let (store, activation) = segment.services.parts();
+        let native = &mut segment.services.parts().1.native;
         if !end.can_go_on() {
-            if activation.native.places.len() == places {
+            if native.places.len() == places {
                 segment.services.take_places(Stand::of(vm));
             }
-        } else if activation.native.frames.len() == frames {
-            let registers = Parked::registers_of(vm);
-            let mut taken = frame::capture(store, &registers).unwrap_or_default();
-            taken.reverse();
-            activation.native.frames.extend(taken);
+        } else if native.given.len() == given {
+            native.given.push(Given::Interpreted(Parked::registers_of(vm)));
         }
         Some((end, Innermost::Inside))
     }

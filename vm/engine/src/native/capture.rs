@@ -2,18 +2,18 @@
 //!
 //! Each frame on the native stack gets a part of one record, and its callee is made to return to
 //! the trampoline, which goes to the frame's pad: the pad stores what is live and returns. When the
-//! outermost has returned, the record is read.
+//! outermost has returned, the record is whole. What it means is found out later, by `given`: whoever
+//! stops a guest need not wait for that.
 
-use crate::compile::{CallKind, Entry, RecordPlace, SlotOf};
-use crate::frame::{FrameState, Slot};
+use crate::compile::{CallKind, Entry};
 use crate::interp::driver::End;
-use crate::native::abi::{self, ParamPlace};
 use crate::native::code::{Landing, NativeCode};
+use crate::native::given::{Begun, Given, Records, Taken};
 use crate::native::packed::CallRow;
 use crate::native::segment::{Segment, current};
 use crate::native::stubs::{Polled, leave_entry, trampoline};
 use crate::profile;
-use crate::site::{Shape, SiteId, SiteKind};
+use crate::site::{SiteId, SiteKind};
 
 /// What the trampoline needs for one frame: its record and its pad.
 #[derive(Clone, Copy, Debug)]
@@ -39,22 +39,13 @@ pub struct Capture {
 #[derive(Debug)]
 pub enum Innermost {
     /// It has not begun: this is all of it.
-    Entry(FrameState),
+    Entry(Begun),
     /// It stands at a loop header, or where a block is paid for.
     Polled,
     /// It waits for a call, whose frames were taken before.
     Inside,
     /// It stands before the call or operation, whose operands these are, the deepest first.
     Before(SiteKind, Vec<[u64; 2]>),
-}
-
-#[derive(Debug)]
-struct Taken {
-    code: *const NativeCode,
-    /// The number of its call.
-    call: usize,
-    /// The first of its words in the record.
-    at: usize,
 }
 
 /// Where a walk over the native stack begins.
@@ -97,10 +88,10 @@ pub unsafe extern "C" fn polled(saved: *mut Polled) {
         let pays = match segment.code().landing(address) {
             Some(Landing::Start(code)) if is_stopped => {
                 let code: *const NativeCode = code;
-                let frame = entry_frame(segment, &*code, &*saved);
+                let begun = begun(segment, &*code, saved);
                 let walk = Polled::caller(saved);
                 (*saved).return_address = leave_entry as *const () as usize;
-                return begin(segment, End::Interrupted, Innermost::Entry(frame), walk, None);
+                return begin(segment, End::Interrupted, Innermost::Entry(begun), walk, None);
             }
             Some(Landing::Call(code, call)) => {
                 let (function, site) = (code.function, call.site);
@@ -205,131 +196,48 @@ pub unsafe extern "C" fn next_delivery() -> Delivery {
 }
 
 impl Capture {
-    /// Makes frames of the record, once every pad has run, and ends the segment with the stop.
+    /// Keeps the record, once every pad has run, and ends the segment with the stop.
     pub fn finish(self, segment: &mut Segment<'_>) {
         assert_eq!(self.delivered, self.deliveries.len(), "every pad has run");
-        let (store, activation) = segment.services.parts();
         // SAFETY: the block is that of an instance of the store. Polls of others shall go on.
         let instance = unsafe {
             (*segment.vm).record = std::ptr::null_mut();
             (*segment.vm).instance
         };
-        let module = store.instances[instance as usize].module.clone();
-        let frames = &mut activation.native.frames;
-        let mut innermost = Some(self.innermost);
-        if let Some(Innermost::Entry(frame)) = innermost {
-            frames.push(frame);
-            innermost = None;
-        }
-        for taken in &self.taken {
-            // SAFETY: the store keeps code and its tables.
-            let code = unsafe { &*taken.code };
-            let call = code.call_row(taken.call).expect("it was found before");
-            let sites = module.inner().sites(code.function).expect("compiled code has sites");
-            let words = &self.words[taken.at..];
-            let mut frame = FrameState {
-                instance,
-                function: code.function,
-                site: call.site,
-                locals: sites.locals().iter().map(|&ty| Slot::zero(ty)).collect(),
-                operands: Vec::new(),
-            };
-            let before = match innermost.take() {
-                Some(Innermost::Before(kind, operands)) => Some((kind, operands)),
-                _ => None,
-            };
-            if let Some((kind, _)) = before {
-                frame.site = sites.find(call.body_offset, kind).expect("a site at each call");
+        let given = &mut segment.services.parts().1.native.given;
+        let before = match self.innermost {
+            Innermost::Entry(begun) => {
+                given.push(Given::Begun(instance, begun));
+                None
             }
-            let shape = module.inner().shape(code.function, frame.site).expect("its shape");
-            read_record(&mut frame, &shape, &call, words);
-            if let Some((_, operands)) = before {
-                let types = &shape.operands[frame.operands.len()..];
-                let operands = types.iter().zip(operands);
-                frame.operands.extend(operands.map(|(&ty, cell)| Slot::of_cell(ty, cell)));
-            }
-            frames.push(frame);
-        }
+            Innermost::Before(kind, operands) => Some((kind, operands)),
+            Innermost::Polled | Innermost::Inside => None,
+        };
+        let Capture { taken, words, .. } = self;
+        given.push(Given::Compiled(Records { instance, before, taken, words }));
         segment.end = Some(self.end);
     }
 }
 
-/// Reads what a frame has stored.
-fn read_record(frame: &mut FrameState, shape: &Shape, call: &CallRow<'_>, words: &[u64]) {
-    let mut operands = Vec::new();
-    for slot in call.slots() {
-        let ty = match slot.what {
-            SlotOf::Local(local) => shape.locals[local as usize],
-            SlotOf::Operand(operand) => shape.operands[operand as usize],
-        };
-        let cell = match slot.at {
-            RecordPlace::Constant(cell) => cell,
-            RecordPlace::Offset(offset) => {
-                let at = offset as usize / 8;
-                [words[at], if ty.slot_count() == 2 { words[at + 1] } else { 0 }]
-            }
-        };
-        let value = Slot::of_cell(ty, cell);
-        match slot.what {
-            SlotOf::Local(local) => frame.locals[local as usize] = value,
-            SlotOf::Operand(operand) => operands.push((operand, value)),
-        }
-    }
-    operands.sort_by_key(|&(operand, _)| operand);
-    frame.operands = operands.into_iter().map(|(_, value)| value).collect();
-}
-
-/// The frame of a function that has not begun, from its parameters.
-unsafe fn entry_frame(segment: &mut Segment<'_>, code: &NativeCode, saved: &Polled) -> FrameState {
-    // SAFETY: the block is that of an instance of the store.
-    let instance = unsafe { (*segment.vm).instance };
-    let module = segment.services.parts().0.instances[instance as usize].module.clone();
-    let sites = module.inner().sites(code.function).expect("compiled code has sites");
-    let ints = saved.ints();
+/// What there is of a function that has not begun.
+///
+/// # Safety
+/// `poll_at_entry` has led from the start of `code` to `polled`, with what was saved.
+unsafe fn begun(segment: &mut Segment<'_>, code: &NativeCode, saved: *const Polled) -> Begun {
     if let Entry::Loop(site) = code.entry {
-        // SAFETY: the second parameter of such code is the address of its values.
-        return unsafe {
-            loop_frame(&module, instance, code.function, site, ints[1] as *const u128)
-        };
+        return Begun::Loop { function: code.function, site, cells: segment.cells.to_vec() };
     }
-    let site = sites.find(0, SiteKind::Entry).expect("every function has an entry");
-    let live = sites.live(site);
-    let params = module.inner().function_type(code.function).params();
-    let (places, _) = abi::params(params);
-    // SAFETY: `polled` calls this for a function that has not begun.
-    let words = unsafe { Polled::words(saved) };
-    let locals = sites.locals().iter().enumerate().map(|(i, &ty)| {
-        let Some(&place) = places.get(i) else { return Slot::zero(ty) };
-        if !live.contains(i as u32) {
-            return Slot::zero(ty);
+    // SAFETY: the block is that of an instance of the store; plans stay where they are as long as
+    // it. By the contract of this function the words of the call lie where it says.
+    unsafe {
+        let slot = *(*segment.vm).local_functions.add(code.function as usize);
+        let plan = &*segment.services.parts().0.types.plan((*slot).ty);
+        let words = std::slice::from_raw_parts(Polled::words(saved), plan.word_count);
+        Begun::Function {
+            function: code.function,
+            ints: (*saved).ints(),
+            floats: std::array::from_fn(|i| (*saved).floats[i]),
+            words: words.to_vec(),
         }
-        let cell = match place {
-            ParamPlace::Int(i) => [ints[i], 0],
-            ParamPlace::Float(i) => saved.floats[i],
-            // SAFETY: as above; vectors take two words.
-            ParamPlace::Stack(i) => unsafe {
-                [*words.add(i), if ty.slot_count() == 2 { *words.add(i + 1) } else { 0 }]
-            },
-        };
-        Slot::of_cell(ty, cell)
-    });
-    let locals = locals.collect();
-    FrameState { instance, function: code.function, site, locals, operands: Vec::new() }
-}
-
-/// The frame whose values lie in cells: all locals, then all operands of a loop header.
-unsafe fn loop_frame(
-    module: &crate::Module, instance: u32, function: u32, site: SiteId, cells: *const u128,
-) -> FrameState {
-    let shape = module.inner().shape(function, site).expect("compiled code has sites");
-    let mut at = cells;
-    let mut read = |&ty| {
-        // SAFETY: by the contract of this function.
-        let bits = unsafe { *at };
-        at = at.wrapping_add(1);
-        Slot::of_cell(ty, [bits as u64, (bits >> 64) as u64])
-    };
-    let locals = shape.locals.iter().map(&mut read).collect();
-    let operands = shape.operands.iter().map(&mut read).collect();
-    FrameState { instance, function, site, locals, operands }
+    }
 }

@@ -9,7 +9,7 @@
 //!
 //! A *segment* is what stands on the native stack between an `enter` and the next driver. It belongs
 //! to one instance. A stop takes segments and interpreters apart from the innermost outwards: each
-//! adds its frames to `NativeState::frames` and returns to what has entered it. A trap goes the same
+//! adds what it has of its frames to `NativeState::given` and returns to what has entered it. A trap goes the same
 //! way, with places for the backtrace instead of frames.
 //!
 //! ```text
@@ -20,7 +20,7 @@
 //! fault.rs    traps of compiled code            tail.rs    tail calls of compiled code
 //! tier.rs     what is compiled, and when        ahead.rs   everything before it runs
 //! credit.rs   what interpreting has cost        packed.rs  functions as bytes
-//! service.rs  the threads that compile
+//! service.rs  the threads that compile          given.rs   what a stop leaves, and which frames
 //! ```
 
 pub mod abi;
@@ -31,6 +31,7 @@ pub mod capture;
 pub mod code;
 mod credit;
 pub mod fault;
+pub mod given;
 pub mod packed;
 pub mod segment;
 pub mod service;

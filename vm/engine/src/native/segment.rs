@@ -4,12 +4,12 @@ use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::Ordering;
 
-use crate::frame::FrameState;
 use crate::interp::driver::{End, Services};
 use crate::memory::{Reservation, host_page_bytes};
 use crate::native::abi::{CallPlan, FLOAT_REGISTERS, INT_REGISTERS, ParamPlace, ResultPlace};
 use crate::native::capture::Capture;
 use crate::native::code::CodeMap;
+use crate::native::given::Given;
 use crate::native::stubs::{self, CalledOut};
 use crate::trap::Place;
 use crate::vm::{FuncSlot, Vm};
@@ -33,8 +33,8 @@ pub struct NativeState {
     stack: Option<NativeStack>,
     /// What is left of the budget of interpreters that compiled code has called.
     pub budget: i64,
-    /// Frames that were taken from the stacks during a stop, innermost first.
-    pub frames: Vec<FrameState>,
+    /// Frames that a stop has left, innermost first.
+    pub given: Vec<Given>,
     /// Where frames stood at a trap, innermost first.
     pub places: Vec<Place>,
     /// What the fault was about: address, memory's base and size.
@@ -95,6 +95,8 @@ pub struct Segment<'a> {
     pub services: &'a mut dyn Services,
     /// Where the parameters of the outermost frame were.
     pub window: *mut u64,
+    /// Where its code begins at a loop header: the values there, else nothing.
+    pub cells: &'a [u128],
     /// Behind everything that waiting frames use on the value stack.
     pub value_top: *mut u64,
     /// No guest frame's stack check lets it go below.
@@ -148,8 +150,8 @@ pub struct Entry<'a> {
     pub value_top: *mut u64,
     /// The header of the frame that the interpreter has made for the call.
     pub header: *mut u64,
-    /// A parameter in place of all others: the address of the values at a loop header.
-    pub cells: Option<*const u128>,
+    /// The values at a loop header, whose address is a parameter in place of all others.
+    pub cells: Option<&'a [u128]>,
 }
 
 impl<'a> Segment<'a> {
@@ -158,7 +160,7 @@ impl<'a> Segment<'a> {
     /// # Safety
     /// The code is that of a function of the instance with these types, whose values stand at the
     /// window, which has room for the results. The thread was prepared for signals.
-    pub unsafe fn run(services: &'a mut dyn Services, vm: *mut Vm, entry: &Entry<'_>) -> Outcome {
+    pub unsafe fn run(services: &'a mut dyn Services, vm: *mut Vm, entry: &Entry<'a>) -> Outcome {
         let Some((stack, limit, results)) = native_stack(services) else {
             return Outcome::Ended(End::Trap(brant_isa::Trap::CallStackExhausted));
         };
@@ -183,7 +185,7 @@ impl<'a> Segment<'a> {
         };
         way.ints[0] = vm as u64;
         match entry.cells {
-            Some(cells) => way.ints[1] = cells as u64,
+            Some(cells) => way.ints[1] = cells.as_ptr() as u64,
             // SAFETY: by the contract of this function.
             None => unsafe { arguments(entry, &mut way, words) },
         }
@@ -193,6 +195,7 @@ impl<'a> Segment<'a> {
             vm,
             services,
             window: entry.window,
+            cells: entry.cells.unwrap_or_default(),
             value_top: entry.value_top,
             native_limit: limit,
             end: None,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::compile::{Entry, Options, Request};
+use crate::compile::{Entry, Options, Request, Stops};
 use crate::config::Tier;
 use crate::frame::Layout;
 use crate::instance::InstanceInner;
@@ -316,7 +316,9 @@ fn ask_loop(
     ask(store, index, function, entry, weight);
 }
 
-/// Compiles the loop whose header is at `ip` at once, for engines that interpret only what they must.
+/// Has the loop compiled whose header is at `ip`, for engines that interpret only what they must. It
+/// goes on in the interpreter until that is done: who stops the guest shall not wait for a compiler.
+/// Only code that can be stopped everywhere, which is for tests, is made at once.
 fn loop_now(store: &mut StoreInner, vm: *mut Vm, index: u32, ip: usize) -> Option<Arc<LoopCode>> {
     let compiler = store.engine.config().compiler.clone()?;
     if !store.instances[index as usize].native.profile.tried.insert(ip) {
@@ -326,10 +328,16 @@ fn loop_now(store: &mut StoreInner, vm: *mut Vm, index: u32, ip: usize) -> Optio
     let entry = Entry::Loop(layout.site);
     let options = options(store, index);
     let native = &mut store.instances[index as usize].native;
-    if !native.profile.asked.insert((layout.function, entry)) {
+    if native.profile.asked.contains(&(layout.function, entry)) {
         return None;
     }
     native.profile.headers.insert((layout.function, entry), ip);
+    if store.engine.config().stops != Stops::Every {
+        // Nothing is worth more: the run has come to it already.
+        ask(store, index, layout.function, entry, u64::MAX);
+        return None;
+    }
+    native.profile.asked.insert((layout.function, entry));
     let module = store.instances[index as usize].module.clone();
     let request = Request { module: &module, function: layout.function, entry, options };
     let code = service::compiled(&*compiler, &request)?;

@@ -23,6 +23,7 @@ pub(crate) use site_plan::SitePlan;
 pub(crate) use stable::Stable;
 
 use crate::config::{Engine, Tier};
+use crate::frame::Layouts;
 use crate::func::Functions;
 use crate::global::GlobalInner;
 use crate::host::HostFunc;
@@ -74,6 +75,8 @@ pub(crate) struct StoreInner {
     pub tier: Tier,
     pub call_targets: CallTargets,
     pub site_plan: SitePlan,
+    /// Where values are at sites that threads have stood at.
+    pub layouts: Layouts,
     /// Where its guests were seen, if somebody wants to know.
     pub samples: Option<Samples>,
     /// What is left of a thread that has trapped.
@@ -115,6 +118,7 @@ impl Store {
             tier: engine.config().tier,
             call_targets: CallTargets::default(),
             site_plan: SitePlan::default(),
+            layouts: Layouts::default(),
             samples: None,
             trapped: TrapKeeper::default(),
             activations: 0,

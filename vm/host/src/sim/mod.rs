@@ -557,6 +557,14 @@ impl Host for SimHost {
         self.bell.clone()
     }
 
+    fn chance(&self) -> Option<u64> {
+        Some(self.random.state())
+    }
+
+    fn go_on_with(&mut self, chance: u64) {
+        self.random = Random::new(chance);
+    }
+
     fn token(&mut self) -> Answer<[u8; 16]> {
         self.tokens += 1;
         Ok(self.tokens.to_le_bytes())

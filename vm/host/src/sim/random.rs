@@ -10,6 +10,11 @@ impl Random {
         Random { state: seed }
     }
 
+    /// What all numbers to come depend on: a generator that is made with this as its seed goes on.
+    pub fn state(&self) -> u64 {
+        self.state
+    }
+
     fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -37,6 +37,8 @@ pub struct KernelState {
     pub stream_bytes: [u64; 3],
     /// Bytes written to files.
     pub disk_bytes: u64,
+    /// Where its random numbers stand, if they come from a seed.
+    pub chance: Option<u64>,
     /// The call that it waits in.
     pub parked: Option<ParkedState>,
 }

@@ -60,6 +60,9 @@ impl Kernel {
         kernel.restore_clocks(&state.clocks)?;
         kernel.stream_bytes = state.stream_bytes;
         kernel.disk_bytes = state.disk_bytes;
+        if let Some(chance) = state.chance {
+            kernel.host.go_on_with(chance);
+        }
         for descriptor in &state.descriptors {
             kernel.restore_descriptor(descriptor).map_err(|refused| Obstacle {
                 fd: Some(descriptor.fd),

@@ -51,6 +51,7 @@ impl Kernel {
             clocks,
             stream_bytes: self.stream_bytes,
             disk_bytes: self.disk_bytes,
+            chance: self.host.chance(),
             parked: self.run_state.save(),
         })
     }

@@ -75,6 +75,12 @@ goes on as if nothing had happened, with its own streams. ID is its number as `b
 
 Exit codes are those of `brant run`.";
 
+#[cfg(feature = "node")]
+const AFTER_SETTLE: &str = "\
+A node that has given a program up keeps a copy, which does not run, until the destination has brought
+the program to its disk; `brant ps NODE` shows it as `fenced`. If the destination never answers again,
+somebody has to decide. It is asked once more first: if it answers, nothing has to be decided.";
+
 #[derive(clap::Subcommand)]
 enum Verb {
     /// Run a program (the verb may be left out)
@@ -133,6 +139,10 @@ enum Verb {
     /// Move a program that runs to a node
     #[cfg(feature = "node")]
     Migrate(node::MigrateOptions),
+    /// Decide about a program whose destination does not answer
+    #[cfg(feature = "node")]
+    #[command(after_help = AFTER_SETTLE)]
+    Settle(node::SettleOptions),
     /// Be the terminal of a program on a node
     #[cfg(feature = "node")]
     Attach(node::AttachOptions),
@@ -207,6 +217,8 @@ fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
         #[cfg(feature = "node")]
         Verb::Migrate(options) => node::migrate(&options),
         #[cfg(feature = "node")]
+        Verb::Settle(options) => node::settle(&options),
+        #[cfg(feature = "node")]
         Verb::Attach(options) => node::attach(&options),
         Verb::Doctor(options) => doctor::doctor(&options),
         Verb::Completions(options) => completions::completions(&options),
@@ -266,6 +278,8 @@ const VERBS: &[&str] = &[
     "push",
     #[cfg(feature = "node")]
     "migrate",
+    #[cfg(feature = "node")]
+    "settle",
     #[cfg(feature = "node")]
     "attach",
     "doctor",

@@ -392,6 +392,13 @@ messages! {
         /// So far.
         progress: Progress,
     }
+    /// Somebody decides about a process that was given up and whose destination cannot be reached.
+    58 Resolve {
+        /// The first digits of its name.
+        id: String,
+        /// Whether it goes on here; else it is at its destination, if it is anywhere.
+        here: bool,
+    }
     /// Which process is meant by these first digits?
     57 Find {
         /// The digits.

@@ -32,6 +32,8 @@ mod restore;
 mod run;
 mod table;
 mod terminal;
+#[cfg(feature = "top")]
+mod top;
 mod units;
 mod wasmtime;
 mod wast;
@@ -115,6 +117,10 @@ enum Verb {
     Bench(Box<bench::BenchOptions>),
     /// List the programs of this user that run
     Ps(control::PsOptions),
+    /// Watch the programs of this user, and steer them
+    #[cfg(feature = "top")]
+    #[command(after_help = top::AFTER_HELP)]
+    Top(top::TopOptions),
     /// Let a program stand still
     Pause(control::ProgramOptions),
     /// Let a program that was paused go on
@@ -204,6 +210,8 @@ fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
         Verb::Inspect(options) => inspect::inspect(&options),
         Verb::Bench(options) => bench::bench(&options),
         Verb::Ps(options) => control::ps(&options),
+        #[cfg(feature = "top")]
+        Verb::Top(options) => top::top(&options),
         Verb::Pause(options) => control::steer("pause", &options),
         Verb::Resume(options) => control::steer("resume", &options),
         Verb::Kill(options) => control::steer("kill", &options),
@@ -266,6 +274,8 @@ const VERBS: &[&str] = &[
     "inspect",
     "bench",
     "ps",
+    #[cfg(feature = "top")]
+    "top",
     "pause",
     "resume",
     "kill",

@@ -575,6 +575,28 @@ mod tests {
         }
     }
 
+    /// The seeds of the fuzz target `message`: a frame each, with a message or with pages.
+    #[test]
+    fn the_seeds_of_the_fuzzer_are_what_peers_say() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/message");
+        let mut frames: Vec<(u8, Vec<u8>)> = samples().iter().map(Message::write).collect();
+        let mut pages = super::super::PagesFrame::default();
+        pages.add(0, 3, Some(&[7; 4096]));
+        pages.add(1, 9, None);
+        frames.push((PAGES, [&pages.runs()[..], pages.contents()].concat()));
+        for (number, (kind, payload)) in frames.iter().enumerate() {
+            let mut seed = Vec::new();
+            super::super::write_frame(&mut seed, *kind, &[payload]).expect("a vector takes all");
+            let path = format!("{folder}/{number:02}");
+            if std::env::var_os("BLESS").is_some() {
+                std::fs::create_dir_all(folder).expect("a folder");
+                std::fs::write(&path, &seed).expect("room");
+            }
+            let found = std::fs::read(&path).expect("a seed; BLESS=1 writes it");
+            assert!(found == seed, "{path}: BLESS=1 writes it again");
+        }
+    }
+
     #[test]
     fn every_cut_and_every_byte_too_much_is_an_error() {
         for message in samples() {

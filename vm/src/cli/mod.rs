@@ -32,6 +32,8 @@ mod restore;
 mod run;
 mod table;
 mod terminal;
+#[cfg(feature = "top")]
+mod top;
 mod units;
 mod wasmtime;
 mod wast;
@@ -97,6 +99,12 @@ goes on as if nothing had happened, with its own streams. ID is its number as `b
 
 Exit codes are those of `brant run`.";
 
+#[cfg(feature = "node")]
+const AFTER_SETTLE: &str = "\
+A node that has given a program up keeps a copy, which does not run, until the destination has brought
+the program to its disk; `brant ps NODE` shows it as `fenced`. If the destination never answers again,
+somebody has to decide. It is asked once more first: if it answers, nothing has to be decided.";
+
 #[derive(clap::Subcommand)]
 enum Verb {
     /// Run a program (the verb may be left out)
@@ -131,6 +139,10 @@ enum Verb {
     Bench(Box<bench::BenchOptions>),
     /// List the programs of this user that run
     Ps(control::PsOptions),
+    /// Watch the programs of this user, and steer them
+    #[cfg(feature = "top")]
+    #[command(after_help = top::AFTER_HELP)]
+    Top(top::TopOptions),
     /// Let a program stand still
     Pause(control::ProgramOptions),
     /// Let a program that was paused go on
@@ -155,6 +167,10 @@ enum Verb {
     /// Move a program that runs to a node
     #[cfg(feature = "node")]
     Migrate(node::MigrateOptions),
+    /// Decide about a program whose destination does not answer
+    #[cfg(feature = "node")]
+    #[command(after_help = AFTER_SETTLE)]
+    Settle(node::SettleOptions),
     /// Be the terminal of a program on a node
     #[cfg(feature = "node")]
     Attach(node::AttachOptions),
@@ -219,6 +235,8 @@ fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
         Verb::Inspect(options) => inspect::inspect(&options),
         Verb::Bench(options) => bench::bench(&options),
         Verb::Ps(options) => control::ps(&options),
+        #[cfg(feature = "top")]
+        Verb::Top(options) => top::top(&options),
         Verb::Pause(options) => control::steer("pause", &options),
         Verb::Resume(options) => control::steer("resume", &options),
         Verb::Kill(options) => control::steer("kill", &options),
@@ -231,6 +249,8 @@ fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
         Verb::Push(options) => node::push(&options),
         #[cfg(feature = "node")]
         Verb::Migrate(options) => node::migrate(&options),
+        #[cfg(feature = "node")]
+        Verb::Settle(options) => node::settle(&options),
         #[cfg(feature = "node")]
         Verb::Attach(options) => node::attach(&options),
         Verb::Doctor(options) => doctor::doctor(&options),
@@ -279,6 +299,8 @@ const VERBS: &[&str] = &[
     "inspect",
     "bench",
     "ps",
+    #[cfg(feature = "top")]
+    "top",
     "pause",
     "resume",
     "kill",
@@ -291,6 +313,8 @@ const VERBS: &[&str] = &[
     "push",
     #[cfg(feature = "node")]
     "migrate",
+    #[cfg(feature = "node")]
+    "settle",
     #[cfg(feature = "node")]
     "attach",
     "doctor",

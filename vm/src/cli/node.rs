@@ -119,6 +119,25 @@ pub struct MigrateOptions {
     format: Format,
 }
 
+/// Options of `brant settle`.
+#[derive(clap::Args)]
+pub struct SettleOptions {
+    /// The program, as `brant ps NODE` shows it; its first digits are enough.
+    id: String,
+
+    /// The node that has given the program up.
+    #[arg(long, value_name = "NODE")]
+    node: Address,
+
+    /// It goes on here: its destination will never run it. Should it do so after all, there are two.
+    #[arg(long, conflicts_with = "there", required_unless_present = "there")]
+    here: bool,
+
+    /// It is at its destination: what is kept of it here is let go of.
+    #[arg(long)]
+    there: bool,
+}
+
 /// Options of `brant attach`.
 #[derive(clap::Args)]
 pub struct AttachOptions {
@@ -314,6 +333,12 @@ pub fn list(address: &Address, format: Format) -> Result<u8, Failure> {
 pub fn steer(address: &Address, id: &str, verb: &str) -> Result<u8, Failure> {
     let steered = connect(address)?.steer(id, verb);
     steered.map(|()| 0).map_err(|error| failure(&error))
+}
+
+/// Runs `brant settle`.
+pub fn settle(options: &SettleOptions) -> Result<u8, Failure> {
+    let settled = connect(&options.node)?.resolve(&options.id, options.here);
+    settled.map(|()| 0).map_err(|error| failure(&error))
 }
 
 /// Runs `brant push`.

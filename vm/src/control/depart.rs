@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use crate::Process;
 use crate::node::{
-    Credentials, Departed, Departing, Identity, Mode, NodeError, Position, ProcessId, Report,
-    Route, Stage, Stood,
+    Credentials, Decision, Departed, Departing, Identity, Mode, NodeError, Position, ProcessId,
+    Report, Route, Stage, Stood,
 };
 
 /// A caller that does not read is not waited for.
@@ -167,7 +167,7 @@ fn route(request: &Value) -> Result<Route, NodeError> {
         Some("postcopy") => Mode::Postcopy,
         _ => Mode::Live,
     };
-    Ok(Route { address, credentials, mode })
+    Ok(Route { address, credentials, mode, decision: Decision::default() })
 }
 
 fn say(stream: &Mutex<UnixStream>, line: &Value) {

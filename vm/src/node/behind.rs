@@ -162,6 +162,7 @@ pub(super) fn receive(
         scope.spawn(|| ask(&missing, &sender, &is_over));
         let heard = fill(&missing, &mut receiver);
         is_over.store(true, Ordering::Release);
+        missing.rouse();
         heard
     });
     let is_whole = missing.left() == 0;

@@ -64,6 +64,18 @@ impl Client {
         }
     }
 
+    /// Decides about a program that the node has given up and whose destination does not answer:
+    /// that it goes on there, at the node, or that it is at its destination.
+    ///
+    /// # Errors
+    /// Nothing is open about it, or its destination answers.
+    pub fn resolve(&mut self, digits: &str, here: bool) -> Result<(), NodeError> {
+        match self.peer.ask(&Message::Resolve { id: digits.to_owned(), here })? {
+            Message::Done {} => Ok(()),
+            other => Err(unexpected(&name(&other))),
+        }
+    }
+
     /// Starts a program; its bytes are sent if the node does not have them. Says whether they were.
     ///
     /// # Errors

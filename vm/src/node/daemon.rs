@@ -19,6 +19,7 @@ use brant_kernel::host::MountAccess;
 use brant_kernel::{Manifest, Mount};
 use brant_mobility::migration::{Destination, Held, ProcessId};
 
+use super::depart::Decision;
 use super::hosted::{Command, Hosted};
 use super::peer::{NodeError, Socket};
 use super::record::{Record, StateFolder, Whose};
@@ -149,6 +150,8 @@ pub(super) struct Entry {
     pub missing: Option<Arc<MissingPages>>,
     /// Where it has gone.
     pub left: Option<String>,
+    /// What was decided about it meanwhile.
+    pub decision: Decision,
     /// It is known to run there.
     pub has_moved: bool,
     /// Nobody will ask for it here any more.

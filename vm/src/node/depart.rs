@@ -11,6 +11,7 @@
 //! Until the guest stands nothing has happened to it, whatever goes wrong on the way.
 
 use std::io;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,37 @@ pub struct Route {
     pub credentials: Option<Credentials>,
     /// How its memory moves.
     pub mode: Mode,
+    /// What was decided while the destination cannot be reached.
+    pub decision: Decision,
+}
+
+/// What somebody decides about a process that was given up and whose destination does not answer.
+#[derive(Clone, Debug, Default)]
+pub struct Decision(Arc<AtomicU8>);
+
+/// Where a process is said to be whose destination does not answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It goes on here: its destination will never run it.
+    Here = 1,
+    /// It is at its destination: the copy here is not needed any more.
+    There = 2,
+}
+
+impl Decision {
+    /// Decides.
+    pub fn decide(&self, verdict: Verdict) {
+        self.0.store(verdict as u8, Ordering::Release);
+    }
+
+    /// What was decided, if anything was.
+    pub fn verdict(&self) -> Option<Verdict> {
+        match self.0.load(Ordering::Acquire) {
+            1 => Some(Verdict::Here),
+            2 => Some(Verdict::There),
+            _ => None,
+        }
+    }
 }
 
 /// How writes of guests that move are noticed: the best way that is to be had, or the one that the
@@ -214,10 +246,17 @@ impl Departing {
                 SourceDoes::Send if source == Source::Sends => leaving.send_rest(&mut peer),
                 SourceDoes::Send => leaving.send_all(&mut peer),
                 SourceDoes::Commit => leaving.commit(&mut peer),
-                SourceDoes::Settle => {
-                    std::thread::sleep(Duration::from_millis(100));
-                    leaving.settle(&mut peer, &self.route)
-                }
+                SourceDoes::Settle => match self.route.decision.verdict() {
+                    Some(Verdict::Here) => return Stood::GoesOn,
+                    Some(Verdict::There) => {
+                        is_durable = true;
+                        break;
+                    }
+                    None => {
+                        std::thread::sleep(Duration::from_millis(100));
+                        leaving.settle(&mut peer, &self.route)
+                    }
+                },
                 SourceDoes::Keep | SourceDoes::Release => break,
                 SourceDoes::GoOn => return Stood::GoesOn,
                 SourceDoes::Offer => Err(unexpected("an offer")),
@@ -259,6 +298,9 @@ impl Departing {
         let mut departed = Departed { peer, is_durable, offer, kept, progress, began, report };
         if !behind.is_empty() {
             departed.follow(process, &self.route, behind);
+        }
+        if self.route.decision.verdict() == Some(Verdict::Here) {
+            return Stood::GoesOn;
         }
         Stood::Departed(Box::new(departed))
     }
@@ -423,6 +465,10 @@ impl Departed {
                     std::thread::sleep(Duration::from_millis(100));
                 }
             }
+            if route.decision.verdict().is_some() {
+                self.is_durable = true;
+                return;
+            }
         }
         let ns = began.elapsed().as_nanos() as u64;
         let progress = Progress { stage: Stage::Followed, pages, bytes, ns, ..self.progress };
@@ -458,9 +504,10 @@ impl Departed {
         Ok(more)
     }
 
-    /// Waits until the destination could start the process again by itself.
+    /// Waits until the destination could start the process again by itself. Whoever decides that the
+    /// process goes on here is told so by the answer: that it does not stay away.
     pub fn wait_until_durable(&mut self, process: &mut Process, route: &Route) {
-        while !self.is_durable {
+        while !self.is_durable && route.decision.verdict().is_none() {
             std::thread::sleep(Duration::from_millis(10));
             if self.ask_whether_durable(process, route).is_err() {
                 self.peer = None;

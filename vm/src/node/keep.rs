@@ -13,7 +13,7 @@ use brant_mobility::migration::{
 
 use super::arrive::Coming;
 use super::daemon::{Entry, Shared};
-use super::depart::{Departing, Identity, Stood};
+use super::depart::{Departing, Identity, Stood, Verdict};
 use super::hosted::{Command, End, Hosted, Keeper};
 use super::peer::{Incoming, NodeError, Peer, Sender, incoming, unexpected};
 use super::send::{hear, hear_missing, write_frames};
@@ -98,12 +98,19 @@ impl Keeper for NodeKeeper {
         match stood {
             Stood::GoesOn => {
                 self.come_back(identity.epoch);
+                self.shared.changed.notify_all();
                 Stood::GoesOn
             }
             Stood::Departed(mut departed) => {
                 self.with_entry(|entry| entry.has_moved = entry.left.is_some());
                 self.remote.has_news();
                 departed.wait_until_durable(process, &route);
+                if route.decision.verdict() == Some(Verdict::Here) {
+                    self.with_entry(|entry| entry.has_moved = false);
+                    self.come_back(identity.epoch);
+                    self.shared.changed.notify_all();
+                    return Stood::GoesOn;
+                }
                 self.with_entry(|entry| {
                     // It may have come back meanwhile.
                     if entry.left.is_none() {
@@ -117,6 +124,7 @@ impl Keeper for NodeKeeper {
                         (Err(error), _) => eprintln!("brant: process {id}: {error}"),
                     }
                 });
+                self.shared.changed.notify_all();
                 Stood::Departed(departed)
             }
         }
@@ -249,6 +257,12 @@ pub(super) fn start_from_disk(shared: &Arc<Shared>, id: ProcessId) -> Result<(),
 pub(super) fn settle_later(shared: Arc<Shared>, id: ProcessId) {
     let settle = move || {
         loop {
+            if let Some(verdict) = decided(&shared, id) {
+                if let Err(error) = settle_by(&shared, id, verdict) {
+                    eprintln!("brant: process {id}: {error}");
+                }
+                return shared.changed.notify_all();
+            }
             match settle_once(&shared, id) {
                 Ok(true) => return,
                 Ok(false) | Err(_) => std::thread::sleep(Duration::from_millis(200)),
@@ -258,6 +272,46 @@ pub(super) fn settle_later(shared: Arc<Shared>, id: ProcessId) {
     if let Err(error) = std::thread::Builder::new().name("brant-settle".to_owned()).spawn(settle) {
         eprintln!("brant: process {id}: {error}");
     }
+}
+
+fn decided(shared: &Shared, id: ProcessId) -> Option<Verdict> {
+    shared.table().get(&id)?.decision.verdict()
+}
+
+/// Settles what was decided: the destination cannot be asked.
+fn settle_by(shared: &Arc<Shared>, id: ProcessId, verdict: Verdict) -> Result<(), NodeError> {
+    match verdict {
+        Verdict::Here => settle_here(shared, id),
+        Verdict::There => settle_there(shared, id),
+    }
+}
+
+/// The process is at its destination: nothing of it is needed here.
+fn settle_there(shared: &Shared, id: ProcessId) -> Result<(), NodeError> {
+    let mut table = shared.table();
+    let Some(entry) = table.get_mut(&id) else { return Ok(()) };
+    (entry.has_moved, entry.is_settled) = (true, true);
+    let old = entry.checkpoint.take();
+    shared.folder.put(id, &entry.record())?;
+    if let Some(old) = old {
+        shared.folder.remove_frames(id, &old);
+    }
+    Ok(())
+}
+
+/// The process never was at its destination: it goes on here, from what is on the disk.
+fn settle_here(shared: &Arc<Shared>, id: ProcessId) -> Result<(), NodeError> {
+    let mut table = shared.table();
+    let Some(entry) = table.get_mut(&id) else { return Ok(()) };
+    (entry.left, entry.has_moved) = (None, false);
+    let held = if entry.checkpoint.is_some() { Held::Durable } else { Held::Nothing };
+    entry.ownership = Destination::Owns { epoch: entry.epoch() + 1, held };
+    shared.folder.put(id, &entry.record())?;
+    drop(table);
+    if held == Held::Durable {
+        start_from_disk(shared, id)?;
+    }
+    Ok(())
 }
 
 /// Asks once; says whether nothing is open any more.
@@ -290,26 +344,15 @@ fn settle_once(shared: &Arc<Shared>, id: ProcessId) -> Result<bool, NodeError> {
     match heard {
         SourceHears::Owned { is_durable } => {
             entry.has_moved = true;
+            drop(table);
             if is_durable {
-                entry.is_settled = true;
-                let old = entry.checkpoint.take();
-                shared.folder.put(id, &entry.record())?;
-                if let Some(old) = old {
-                    shared.folder.remove_frames(id, &old);
-                }
+                settle_there(shared, id)?;
             }
             Ok(is_durable)
         }
         SourceHears::Lost => {
-            entry.left = None;
-            let held = if entry.checkpoint.is_some() { Held::Durable } else { Held::Nothing };
-            entry.ownership = Destination::Owns { epoch: epoch + 1, held };
-            shared.folder.put(id, &entry.record())?;
             drop(table);
-            if held == Held::Durable {
-                start_from_disk(shared, id)?;
-            }
-            Ok(true)
+            settle_here(shared, id).map(|()| true)
         }
         _ => Ok(false),
     }

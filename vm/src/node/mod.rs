@@ -43,7 +43,7 @@ pub use address::Address;
 pub use brant_mobility::migration::{Listed, Mode, ProcessId, Progress, Stage};
 pub use client::Client;
 pub use daemon::{Grants, Node, NodeConfig};
-pub use depart::{Departed, Departing, Identity, Report, Route, Stood, write_tracking};
+pub use depart::{Decision, Departed, Departing, Identity, Report, Route, Stood, write_tracking};
 pub use peer::{Credentials, NodeError, Peer};
 pub use relay::{Copy, Ended, Keep, Position, Terminal, Whereabouts, relay};
 pub use tls::make_certificates;

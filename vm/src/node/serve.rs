@@ -13,7 +13,7 @@ use brant_mobility::migration::{
 
 use super::behind;
 use super::daemon::{Entry, Shared};
-use super::depart::{Identity, Report, Route};
+use super::depart::{Decision, Identity, Report, Route, Verdict};
 use super::hosted::{Command, Hosted};
 use super::keep::NodeKeeper;
 use super::peer::{NodeError, Peer, Sender, Socket, name, unexpected};
@@ -74,6 +74,7 @@ pub(super) fn converse(shared: &Arc<Shared>, socket: Socket) -> Result<(), NodeE
             Message::List {} => Ok(list(shared)),
             Message::Find { id } => shared.find(&id).map(|id| Message::Started { id }),
             Message::Steer { id, verb } => steer(shared, &id, &verb),
+            Message::Resolve { id, here } => resolve(shared, &id, here),
             Message::Push { name, args, hash, bytes } => {
                 push(shared, &mut peer, Pushed { name, args, hash, bytes })
             }
@@ -111,7 +112,7 @@ fn list(shared: &Shared) -> Message {
         let Some(entry) = table.get(&id) else { continue };
         let state = match (&entry.left, &entry.ended) {
             (Some(_), _) if entry.is_settled => continue,
-            (Some(_), _) => "moving",
+            (Some(_), _) => "fenced",
             _ if entry.is_buried => continue,
             (None, Some(_)) => "ended",
             (None, None) if hosted.is_none() => "waiting",
@@ -144,7 +145,7 @@ fn running(shared: &Shared, digits: &str) -> Result<(ProcessId, Arc<Hosted>), No
         Some(hosted) => Ok((id, hosted)),
         None => Err(NodeError::refused(
             format!("the program {digits} does not run here"),
-            "`brant ps NODE` lists those that do",
+            "`brant ps NODE` lists those that do; `brant settle` decides about one that is `fenced`",
         )),
     }
 }
@@ -158,6 +159,45 @@ fn steer(shared: &Shared, digits: &str, verb: &str) -> Result<Message, NodeError
         other => return Err(NodeError::refused(format!("no verb is called `{other}`"), "")),
     });
     Ok(Message::Done {})
+}
+
+/// Somebody decides about a program that was given up: its destination is asked first, and decides if
+/// it answers.
+fn resolve(shared: &Arc<Shared>, digits: &str, here: bool) -> Result<Message, NodeError> {
+    let id = shared.find(digits)?;
+    let is_fenced = |table: &mut std::collections::HashMap<ProcessId, Entry>| {
+        table.get(&id).is_some_and(|entry| entry.left.is_some() && !entry.is_settled)
+    };
+    let (address, epoch, decision) = {
+        let mut table = shared.table();
+        let is_open = is_fenced(&mut table);
+        let entry = table.get(&id).filter(|_| is_open).ok_or_else(|| {
+            NodeError::refused(
+                format!("nothing is open about the program {digits}"),
+                "`brant ps NODE` shows those that are `fenced`",
+            )
+        })?;
+        let address = entry.left.clone().unwrap_or_default();
+        (address, entry.epoch(), entry.decision.clone())
+    };
+    let destination = address.parse().map_err(NodeError::Peer)?;
+    let asked = Peer::connect(&destination, shared.config.credentials.as_ref())
+        .and_then(|mut peer| peer.ask(&Message::Settle { id, epoch }));
+    if asked.is_ok() {
+        return Err(NodeError::refused(
+            format!("its destination at {address} answers, and knows whose the program is"),
+            "wait a moment: nothing has to be decided",
+        ));
+    }
+    decision.decide(if here { Verdict::Here } else { Verdict::There });
+    let waited = shared
+        .changed
+        .wait_timeout_while(shared.table(), DURABLE_PATIENCE, |table| is_fenced(table));
+    let (mut table, _) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
+    match is_fenced(&mut table) {
+        false => Ok(Message::Done {}),
+        true => Err(NodeError::refused("it is not settled yet", "look again: `brant ps NODE`")),
+    }
 }
 
 /// A program that is to start.
@@ -254,7 +294,11 @@ fn migrate(
         // Whoever asked may have gone away.
         let _ = told.send(heard);
     });
-    let route = Route { address, credentials: shared.config.credentials.clone(), mode };
+    let decision = Decision::default();
+    if let Some(entry) = shared.table().get_mut(&id) {
+        entry.decision = decision.clone();
+    }
+    let route = Route { address, credentials: shared.config.credentials.clone(), mode, decision };
     hosted.ask(Command::Depart { identity, route, report });
     loop {
         match tells.recv_timeout(MOVE_PATIENCE) {

@@ -49,6 +49,36 @@ fn filled(bed: &Bed, tier: &str) -> Running {
     run
 }
 
+/// The counter with a memory that is worth following: a thousand pages, one of which has to be as it
+/// was at each number.
+fn counter_with_memory(bed: &Bed) -> String {
+    let text = std::fs::read_to_string(program("counter.wat")).expect("a program of the tree");
+    let text = text
+        .replace("(memory (export \"memory\") 1)", "(memory (export \"memory\") 100)")
+        .replace(
+            "(local.set $limit (call $limit))",
+            "(local.set $limit (call $limit))
+             (loop $fill
+                (i64.store (call $page (local.get $n)) (local.get $n))
+                (br_if $fill (i64.lt_u
+                    (local.tee $n (i64.add (local.get $n) (i64.const 1))) (i64.const 1000))))
+             (local.set $n (i64.const 0))",
+        )
+        .replace(
+            "(call $print (local.get $n))",
+            "(if (i64.ne (i64.load (call $page (local.get $n))) (local.get $n))
+                (then unreachable))
+             (call $print (local.get $n))",
+        )
+        .replace(
+            "(func (export \"_start\")",
+            "(func $page (param i64) (result i32)
+                (i32.add (i32.const 65536) (i32.shl (i32.wrap_i64 (local.get 0)) (i32.const 12))))
+             (func (export \"_start\")",
+        );
+    bed.write("counter.wat", &text)
+}
+
 fn state(bed: &Bed, node: &str) -> String {
     let all = bed.list(&bed.address(node));
     all.first().and_then(|one| one["state"].as_str()).unwrap_or("none").to_owned()
@@ -145,33 +175,7 @@ fn a_source_that_starts_again_gives_what_it_has_on_its_disk() {
     let mut one = bed.node("one", &["--checkpoint-every", "50ms"]);
     let _two = bed.node("two", &[]);
     let left = bed.budgeted("between", "two", 500 << 10);
-    // The counter with a memory that is worth following: a thousand pages, one of which has to be as
-    // it was at each number.
-    let text = std::fs::read_to_string(program("counter.wat")).expect("a program of the tree");
-    let text = text
-        .replace("(memory (export \"memory\") 1)", "(memory (export \"memory\") 100)")
-        .replace(
-            "(local.set $limit (call $limit))",
-            "(local.set $limit (call $limit))
-             (loop $fill
-                (i64.store (call $page (local.get $n)) (local.get $n))
-                (br_if $fill (i64.lt_u
-                    (local.tee $n (i64.add (local.get $n) (i64.const 1))) (i64.const 1000))))
-             (local.set $n (i64.const 0))",
-        )
-        .replace(
-            "(call $print (local.get $n))",
-            "(if (i64.ne (i64.load (call $page (local.get $n))) (local.get $n))
-                (then unreachable))
-             (call $print (local.get $n))",
-        )
-        .replace(
-            "(func (export \"_start\")",
-            "(func $page (param i64) (result i32)
-                (i32.add (i32.const 65536) (i32.shl (i32.wrap_i64 (local.get 0)) (i32.const 12))))
-             (func (export \"_start\")",
-        );
-    let path = bed.write("counter.wat", &text);
+    let path = counter_with_memory(&bed);
     let mut run = bed.run("run", &[&path, "25"]);
     bed.until_line("run", "2");
     bed.migrate(&run, "one", &[]);
@@ -186,4 +190,63 @@ fn a_source_that_starts_again_gives_what_it_has_on_its_disk() {
     let _one = bed.node("one", &[]);
     assert_eq!(run.code(), 0, "{}", bed.errors("run"));
     assert_eq!(bed.output("run"), counted(25));
+}
+
+/// The destination never answers again: somebody decides, and the program goes on where it was given
+/// up, at the point where it was; its terminal has never left.
+#[test]
+fn somebody_decides_about_a_program_whose_destination_never_answers() {
+    let bed = Bed::new();
+    if !can_follow() {
+        return;
+    }
+    let _one = bed.node("one", &[]);
+    let mut two = bed.node("two", &[]);
+    let left = bed.budgeted("between", "two", 500 << 10);
+    let mut run = bed.run("run", &[&counter_with_memory(&bed), "15"]);
+    bed.until_line("run", "2");
+    bed.migrate(&run, "one", &[]);
+    bed.until_line("run", "4");
+    let (id, one, between) = (bed.only_id("one"), bed.address("one"), bed.address("between"));
+    let nothing = bed.ask(&["settle", &id, "--node", &one, "--here"]);
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("nothing is open"));
+    let mut migrate = bed.brant(&["migrate", &id, &between, "--from", &one, "--postcopy"]);
+    let _migrate = Running(migrate.spawn().expect("brant starts"));
+    bed.until("the connection is broken", |_| left.load(Ordering::SeqCst) == 0);
+    two.0.kill().expect("it runs");
+    two.0.wait().expect("it was killed");
+    bed.until("it was given up", |bed| state(bed, "one") == "fenced");
+    let killed = bed.ask(&["kill", &id, "--node", &one]);
+    assert!(String::from_utf8_lossy(&killed.stderr).contains("brant settle"));
+    bed.does(&["settle", &id, "--node", &one, "--here"]);
+    assert_eq!(run.code(), 0, "{}", bed.errors("run"));
+    assert_eq!(bed.output("run"), counted(15));
+}
+
+/// The other decision, by a node that has been killed meanwhile: it lets go of what it has.
+#[test]
+fn what_is_elsewhere_for_good_is_let_go_of() {
+    let bed = Bed::new();
+    if !can_follow() {
+        return;
+    }
+    let mut one = bed.node("one", &[]);
+    let mut two = bed.node("two", &[]);
+    let left = bed.budgeted("between", "two", 500 << 10);
+    let run = bed.run("run", &[&counter_with_memory(&bed)]);
+    bed.until_line("run", "2");
+    bed.migrate(&run, "one", &[]);
+    bed.until_line("run", "4");
+    let (id, from, between) = (bed.only_id("one"), bed.address("one"), bed.address("between"));
+    let mut migrate = bed.brant(&["migrate", &id, &between, "--from", &from, "--postcopy"]);
+    let _migrate = Running(migrate.spawn().expect("brant starts"));
+    bed.until("the connection is broken", |_| left.load(Ordering::SeqCst) == 0);
+    for node in [&mut one, &mut two] {
+        node.0.kill().expect("it runs");
+        node.0.wait().expect("it was killed");
+    }
+    let _one = bed.node("one", &[]);
+    bed.until("it was given up", |bed| state(bed, "one") == "fenced");
+    bed.does(&["settle", &id, "--node", &from, "--there"]);
+    assert!(bed.list(&from).is_empty());
 }

@@ -292,6 +292,30 @@ fn move_a_grower(tracking: &str) {
     assert_eq!(bed.output("run"), "g\ng\n");
 }
 
+/// What has been started from a snapshot moves like any other program.
+#[test]
+fn a_program_that_was_restored_moves_on() {
+    for verb in ["restore", "run"] {
+        let bed = Bed::new();
+        let (_one, _two) = (bed.node("one", &[]), bed.node("two", &[]));
+        let mut run = bed.run("run", &[&program("counter.wat"), "18"]);
+        bed.until_line("run", "2");
+        let snapshot = bed.path("snapshot").to_str().expect("UTF-8").to_owned();
+        bed.does(&["checkpoint", &run.id().to_string(), "-o", &snapshot, "--stop"]);
+        assert_eq!(run.code(), 75);
+        let before = bed.output("run");
+        let out = std::fs::File::create(bed.path("again.out")).expect("room");
+        let mut again = bed.brant(&[verb, &snapshot]);
+        let mut again = Running(again.stdout(out).spawn().expect("brant starts"));
+        bed.until("it goes on", |bed| bed.output("again").lines().count() > 1);
+        bed.migrate(&again, "one", &[]);
+        let (id, one, two) = (bed.only_id("one"), bed.address("one"), bed.address("two"));
+        bed.does(&["migrate", &id, &two, "--from", &one]);
+        assert_eq!(again.code(), 0);
+        assert_eq!(before + &bed.output("again"), counted(18), "{verb}");
+    }
+}
+
 #[test]
 fn a_move_that_cannot_begin_says_why() {
     let bed = Bed::new();

@@ -392,6 +392,13 @@ messages! {
         /// So far.
         progress: Progress,
     }
+    /// Somebody decides about a process that was given up and whose destination cannot be reached.
+    58 Resolve {
+        /// The first digits of its name.
+        id: String,
+        /// Whether it goes on here; else it is at its destination, if it is anywhere.
+        here: bool,
+    }
     /// Which process is meant by these first digits?
     57 Find {
         /// The digits.
@@ -565,6 +572,28 @@ mod tests {
         for message in samples() {
             let (kind, payload) = message.write();
             assert_eq!(Message::read(kind, &payload).ok().as_ref(), Some(&message));
+        }
+    }
+
+    /// The seeds of the fuzz target `message`: a frame each, with a message or with pages.
+    #[test]
+    fn the_seeds_of_the_fuzzer_are_what_peers_say() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/message");
+        let mut frames: Vec<(u8, Vec<u8>)> = samples().iter().map(Message::write).collect();
+        let mut pages = super::super::PagesFrame::default();
+        pages.add(0, 3, Some(&[7; 4096]));
+        pages.add(1, 9, None);
+        frames.push((PAGES, [&pages.runs()[..], pages.contents()].concat()));
+        for (number, (kind, payload)) in frames.iter().enumerate() {
+            let mut seed = Vec::new();
+            super::super::write_frame(&mut seed, *kind, &[payload]).expect("a vector takes all");
+            let path = format!("{folder}/{number:02}");
+            if std::env::var_os("BLESS").is_some() {
+                std::fs::create_dir_all(folder).expect("a folder");
+                std::fs::write(&path, &seed).expect("room");
+            }
+            let found = std::fs::read(&path).expect("a seed; BLESS=1 writes it");
+            assert!(found == seed, "{path}: BLESS=1 writes it again");
         }
     }
 

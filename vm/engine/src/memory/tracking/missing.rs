@@ -172,6 +172,12 @@ impl MissingPages {
         }
     }
 
+    /// Has whoever waits for asks look again.
+    pub fn rouse(&self) {
+        self.shared.asks.fetch_add(1, Ordering::SeqCst);
+        wake(&self.shared.asks);
+    }
+
     /// How many pages a memory has that pages are to come to.
     pub fn memory_pages(&self, memory: u32) -> u64 {
         let found = self.memories().find(|missing| missing.area.memory == memory);

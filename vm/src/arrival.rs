@@ -76,6 +76,8 @@ impl Arrival {
         let Arrival { grants, limits, host, user_data, .. } = self;
         let mut system = System::new(grants, &limits, host, user_data, resources)?;
         let waker = system.waker();
+        // How instances are made is known since the program was linked.
+        system.births = self.process.system().births.clone();
         *self.process.system() = system;
         let interrupt = Interrupt::new(self.process.store.interrupt_handle(), waker);
         self.process.set_interrupt(interrupt);

@@ -16,6 +16,7 @@ use brant_mobility::Snapshot;
 use crate::linker::HostFunction;
 use crate::streams::{Input, Output};
 use crate::system::{Grants, System, Trace, TracedCall};
+use crate::threads;
 use crate::{Arrival, Caller, Error, Interrupt, Limits, Linker, MissingImport, Module, Process};
 
 /// Names what a program gets; nothing is granted by default.
@@ -232,15 +233,24 @@ impl ProcessBuilder {
         store.add_fuel(self.limits.fuel.unwrap_or(0));
         let interrupt = Interrupt::new(store.interrupt_handle(), waker);
 
+        let starts_threads = |module: &Module| {
+            let mut imports = module.engine_module().imports();
+            imports.any(|import| threads::provides(import.module, import.name))
+        };
+        let mut modules = self.linker.modules.iter().map(|(_, module)| module);
         let mut recipe = Recipe {
             module: self.module.clone(),
             linker: self.linker.clone(),
             memories: BTreeMap::new(),
+            is_deterministic: engine.config().deterministic,
+            starts_threads: starts_threads(&self.module) || modules.any(starts_threads),
         };
         let (instance, preparation) = recipe.link(&mut store)?;
+        let births = store.data::<System>().births.clone();
+        births.are_by(recipe);
         let mut modules = self.linker.modules;
         modules.push((String::new(), self.module));
-        Ok(Process::new(store, instance, self.limits, interrupt, preparation, modules, recipe))
+        Ok(Process::new(store, instance, self.limits, interrupt, preparation, modules, births))
     }
 }
 
@@ -260,6 +270,10 @@ pub(crate) struct Recipe {
     /// Memories that the program imports and nobody provides, by the names of the import: all
     /// threads have the same.
     memories: BTreeMap<(String, String), SharedMemory>,
+    /// Whether all that a guest can see has to be repeatable.
+    pub is_deterministic: bool,
+    /// Whether a module imports what starts threads.
+    pub starts_threads: bool,
 }
 
 impl Recipe {
@@ -269,19 +283,31 @@ impl Recipe {
             let ExternType::Memory(ty) = import.ty else { continue };
             let key = (import.module.to_owned(), import.name.to_owned());
             if ty.is_shared && !self.linker.modules.iter().any(|(name, _)| *name == key.0) {
-                let memory = Memory::new(store, ty).map_err(Error::host)?;
-                self.memories.extend(memory.shared(store).map(|memory| (key, memory)));
+                let memory = SharedMemory::within_limits(store, ty).map_err(Error::host)?;
+                self.memories.insert(key, memory);
             }
         }
         self.link_in(store)
     }
 
-    /// Makes the instances of another thread, in a store of its own with the limits of `first`.
+    /// Makes the instances of another thread, in a store of its own that is used as `sibling` is and
+    /// has its limits in common with it.
     pub fn instantiate(
-        &self, first: &Store, system: System,
+        &self, sibling: &Store, system: System,
     ) -> Result<(Store, Instance, VecDeque<Func>), Error> {
-        let mut store = Store::new(first.engine(), Box::new(system));
-        store.share_limits(first);
+        self.make(beside(sibling, system))
+    }
+
+    /// As [`Recipe::instantiate`], for a thread that goes on: shared memories are as they are to be.
+    pub fn instantiate_joined(
+        &self, sibling: &Store, system: System,
+    ) -> Result<(Store, Instance, VecDeque<Func>), Error> {
+        let mut store = beside(sibling, system);
+        store.join_memories(true);
+        self.make(store)
+    }
+
+    fn make(&self, mut store: Store) -> Result<(Store, Instance, VecDeque<Func>), Error> {
         let (instance, preparation) = self.link_in(&mut store)?;
         Ok((store, instance, preparation))
     }
@@ -296,6 +322,17 @@ impl Recipe {
         let instance = linking.instantiate(store, &self.module)?;
         Ok((instance, linking.preparation))
     }
+}
+
+/// An empty store that is used as `sibling` is, and has its limits in common with it.
+fn beside(sibling: &Store, system: System) -> Store {
+    let mut store = Store::new(sibling.engine(), Box::new(system));
+    store.share_limits(sibling);
+    store.keep_trapped(sibling.keeps_trapped());
+    if store.tier() != sibling.tier() {
+        store.set_tier(sibling.tier());
+    }
+    store
 }
 
 /// The instances of a thread as they come.

@@ -52,6 +52,7 @@ impl Process {
             resources,
             generation,
             contents,
+            spawned: self.threads.standing(self.current.as_ref()),
         };
         Ok(Snapshot::capture(&mut self.store, standing)?)
     }
@@ -59,6 +60,9 @@ impl Process {
     /// Whether a snapshot can be had of a process that traps; without this nothing is kept of it.
     pub fn keep_post_mortem(&mut self, keep: bool) {
         self.store.keep_trapped(keep);
+        for (_, store) in self.threads.each() {
+            store.keep_trapped(keep);
+        }
     }
 
     /// What is left of a process that has trapped: memories, globals, the frames that waited and, of
@@ -70,15 +74,23 @@ impl Process {
     /// # Errors
     /// As [`Process::checkpoint`].
     pub fn post_mortem(&mut self) -> Result<Option<Snapshot>, Error> {
-        let trapped = self.store.take_trapped().map_err(CaptureError::from)?;
+        let mut trapped = self.store.take_trapped().map_err(CaptureError::from)?;
+        for (_, store) in self.threads.each() {
+            if trapped.is_none() {
+                trapped = store.take_trapped().map_err(CaptureError::from)?;
+            }
+        }
         let Some(trapped) = trapped else { return Ok(None) };
+        let (modules, generation) = (self.module_images(), self.new_generation()?);
+        let resources = self.system().with_kernel(Kernel::save).unwrap_or_default();
         let standing = Standing {
-            modules: self.module_images(),
+            modules,
             threads: Vec::new(),
             preparation: self.preparation.iter().copied().collect(),
-            resources: self.system().with_kernel(Kernel::save).unwrap_or_default(),
-            generation: self.new_generation()?,
+            resources,
+            generation,
             contents: Contents::Compressed,
+            spawned: self.threads.standing(None),
         };
         let purpose = self.last_purpose;
         Ok(Some(Snapshot::post_mortem(&mut self.store, standing, purpose, trapped)?))
@@ -100,10 +112,7 @@ impl Process {
 
     /// What the process holds of its system, and what of it would become of it elsewhere.
     pub(crate) fn resources(&mut self) -> Result<KernelState, CaptureError> {
-        match self.threads.count() {
-            0 => self.system().with_kernel(Kernel::save).map_err(CaptureError::Obstacles),
-            count => Err(CaptureError::Threads(count)),
-        }
+        self.system().with_kernel(Kernel::save).map_err(CaptureError::Obstacles)
     }
 
     /// What a process needs to go on from a snapshot: grants, as if it began. Nothing is granted by
@@ -180,7 +189,7 @@ impl Process {
             return Err(RestoreError::Configuration("with more than one thread").into());
         }
         self.preparation = VecDeque::from(restored.preparation);
-        Ok(())
+        self.threads.go_on_from(snapshot, &mut self.store, self.current.as_mut())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use brant_engine::{
@@ -11,10 +12,9 @@ use brant_engine::{
 
 use brant_mobility::Purpose;
 
-use crate::builder::Recipe;
 use crate::clock::Timer;
 use crate::system::{System, Waited};
-use crate::threads::{Blocked, First, Threads, Turn};
+use crate::threads::{Births, Blocked, First, Next, SiteStop, Threads, Turn};
 use crate::typed::{TypedFunc, WasmValue, WasmValues};
 use crate::{Error, ExitStatus, Interrupt, Limits, Module, ProcessBuilder, Stopped};
 
@@ -43,6 +43,8 @@ pub struct Process {
     has_doorbell: bool,
     /// Those that the program has started; they run while a function of it runs.
     pub(crate) threads: Threads,
+    /// After how many sites it stops.
+    site_stop: SiteStop,
     /// Where the others stood when all of them waited for each other.
     deadlocked: Vec<(i32, TrapReport)>,
 }
@@ -76,10 +78,10 @@ impl Process {
 
     pub(crate) fn new(
         store: Store, instance: Instance, limits: Limits, interrupt: Interrupt,
-        preparation: VecDeque<Func>, modules: Vec<(String, Module)>, recipe: Recipe,
+        preparation: VecDeque<Func>, modules: Vec<(String, Module)>, births: Arc<Births>,
     ) -> Process {
         let (current, ended, has_doorbell) = (None, None, false);
-        let threads = Threads::new(recipe);
+        let threads = Threads::new(births);
         Process {
             store,
             instance,
@@ -92,6 +94,7 @@ impl Process {
             ended,
             has_doorbell,
             threads,
+            site_stop: SiteStop::default(),
             deadlocked: Vec::new(),
         }
     }
@@ -254,12 +257,12 @@ impl Process {
     }
 
     /// Lets the program stop at its `count`-th site from here on: an entry of a function, or a header
-    /// of a loop to which it comes back. The run ends with [`Stopped::AtSite`] and can go on.
+    /// of a loop to which it comes back; the sites of all its threads count. The run ends with [`Stopped::AtSite`] and can go on.
     ///
     /// Which site that is depends on nothing but the program, so that each point of a run can be
-    /// had again.
+    /// had again; with more than one thread that holds in a deterministic run.
     pub fn stop_after_sites(&mut self, count: u64) {
-        self.store.stop_at_site(Some(count));
+        self.site_stop.set(count);
     }
 
     /// Stops the program with [`Stopped::Called`] whenever there is input at `doorbell`, and makes
@@ -286,24 +289,22 @@ impl Process {
     /// # Errors
     /// [`Error::NoCompiler`]: the engine has none.
     pub fn set_tier(&mut self, tier: Tier) -> Result<(), Error> {
-        let frames =
-            self.current.as_ref().and_then(|current| current.thread.frames(&mut self.store));
+        if let Some(current) = &mut self.current {
+            current.thread.let_go(&mut self.store);
+        }
         if !self.store.set_tier(tier) {
             return Err(Error::NoCompiler);
         }
-        // Who waits at an address keeps its place in the queue; the next function that it calls is
-        // in the other tier.
-        if let (Some(current), Some(frames)) = (&mut self.current, frames)
-            && current.thread.wait().is_none()
-        {
-            let func = current.thread.func();
-            let made = Thread::from_frames(&mut self.store, func, &frames);
-            current.thread = made.map_err(Error::host)?;
-        }
-        for store in self.threads.stores() {
+        for (thread, store) in self.threads.each() {
+            thread.let_go(store);
             store.set_tier(tier);
         }
         Ok(())
+    }
+
+    /// How many threads it has, the first one included.
+    pub fn thread_count(&self) -> usize {
+        1 + self.threads.count()
     }
 
     /// Where the threads that the program has started stood when all of them waited for each other,
@@ -381,6 +382,7 @@ impl Process {
     fn begin(&mut self, purpose: Purpose, func: Func, params: &[Val]) -> Result<Vec<Val>, Pause> {
         let thread = Thread::new(&mut self.store, func, params);
         self.current = Some(Current { thread, purpose, blocked: Blocked::No });
+        self.threads.begin();
         self.go_on()
     }
 
@@ -390,21 +392,18 @@ impl Process {
             return Err(Pause::Error(Error::NothingToResume));
         };
         self.last_purpose = current.purpose;
+        // A process that goes on elsewhere may have threads before its first turn.
+        self.threads.admit().map_err(Pause::Error)?;
         loop {
-            let mut stopped = match current.blocked {
-                Blocked::No => self.turn(&mut current)?,
-                _ => Turned::GoesOn,
+            let stopped = match self.threads.next(current.blocked) {
+                Next::First => self.turn(&mut current)?,
+                Next::Spawned => {
+                    let turn = self.threads.turn(&mut self.store, &mut self.site_stop);
+                    self.after_turn(turn)?
+                }
+                Next::Wake => self.wake(&mut current)?,
             };
-            self.threads.admit(&self.store).map_err(Pause::Error)?;
-            while matches!(stopped, Turned::GoesOn)
-                && let Some(turn) = self.threads.turn(&mut self.store)
-            {
-                stopped = self.after_turn(turn)?;
-                self.threads.admit(&self.store).map_err(Pause::Error)?;
-            }
-            if matches!(stopped, Turned::GoesOn) {
-                stopped = self.wake(&mut current)?;
-            }
+            self.threads.admit().map_err(Pause::Error)?;
             match stopped {
                 Turned::GoesOn => {}
                 Turned::Stopped(why) => {
@@ -418,36 +417,52 @@ impl Process {
 
     /// Runs the first thread, for a quantum if there are others.
     fn turn(&mut self, current: &mut Current) -> Result<Turned, Pause> {
-        self.threads.begin_turn(self.store.interrupt_handle());
+        self.threads.begin_turn(&mut self.store, &mut self.site_stop);
         let stop = current.thread.run(&mut self.store);
-        self.threads.end_turn();
-        let why = match stop {
-            Stop::Done(values) => return Ok(Turned::Returned(values)),
-            Stop::Trap(report) => return Err(Pause::Error(Error::Trap(report))),
-            Stop::Exit(code) => return Err(self.exit(code)),
-            Stop::Failed(error) => return Err(Pause::Error(failed(error))),
-            Stop::OutOfFuel => Some(Stopped::OutOfFuel),
-            Stop::Interrupted if self.store.take_site_stop() => Some(Stopped::AtSite),
-            Stop::Interrupted => self.stopped(),
+        let counted = self.threads.end_turn(&mut self.store, &mut self.site_stop);
+        if counted.is_over {
+            self.threads.pass_on();
+        }
+        match stop {
+            Stop::Done(values) => Ok(Turned::Returned(values)),
+            Stop::Trap(report) => Err(Pause::Error(Error::Trap(report))),
+            Stop::Exit(code) => Err(self.exit(code)),
+            Stop::Failed(error) => Err(Pause::Error(failed(error))),
+            Stop::OutOfFuel => Ok(Turned::Stopped(Stopped::OutOfFuel)),
+            Stop::Interrupted if counted.is_reached => Ok(Turned::Stopped(Stopped::AtSite)),
+            Stop::Interrupted if counted.is_over => Ok(Turned::GoesOn),
+            Stop::Interrupted => Ok(self.interrupted()),
             Stop::Blocked => {
-                let (thread, before) = (&current.thread, current.blocked);
-                current.blocked = Blocked::of(thread, self.system(), before);
-                None
+                current.blocked = Blocked::of(&current.thread, &mut self.store, current.blocked);
+                self.threads.pass_on();
+                Ok(Turned::GoesOn)
             }
-        };
-        Ok(why.map_or(Turned::GoesOn, Turned::Stopped))
+        }
+    }
+
+    /// Why a turn was interrupted: the process stops, or the turn was over.
+    fn interrupted(&mut self) -> Turned {
+        match self.stopped() {
+            Some(why) => Turned::Stopped(why),
+            None => {
+                self.threads.interrupted();
+                Turned::GoesOn
+            }
+        }
     }
 
     /// What the turn of another thread means for the process.
     fn after_turn(&mut self, turn: Turn) -> Result<Turned, Pause> {
-        let why = match turn {
-            Turn::Over => self.stopped(),
-            Turn::Exit(code) => return Err(self.exit(code)),
-            Turn::Trap(report) => return Err(Pause::Error(Error::Trap(report))),
-            Turn::Failed(error) => return Err(Pause::Error(error)),
-            Turn::OutOfFuel => Some(Stopped::OutOfFuel),
-        };
-        Ok(why.map_or(Turned::GoesOn, Turned::Stopped))
+        match turn {
+            // The interrupt may have come to another thread's store.
+            Turn::Over => Ok(self.stopped().map_or(Turned::GoesOn, Turned::Stopped)),
+            Turn::Interrupted => Ok(self.interrupted()),
+            Turn::AtSite => Ok(Turned::Stopped(Stopped::AtSite)),
+            Turn::Exit(code) => Err(self.exit(code)),
+            Turn::Trap(report) => Err(Pause::Error(Error::Trap(report))),
+            Turn::Failed(error) => Err(Pause::Error(error)),
+            Turn::OutOfFuel => Ok(Turned::Stopped(Stopped::OutOfFuel)),
+        }
     }
 
     fn exit(&mut self, code: i32) -> Pause {

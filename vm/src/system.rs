@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use brant_engine::{Caller, Flow, Func, FuncType, GuestMemory, HostError, Store, Val, ValType};
 use brant_host::native::NativeHost;
 use brant_host::sim::SimHost;
-use brant_kernel::host::{Clock, Host, Waker, Woken};
+use brant_kernel::host::{Answer, Clock, Host, Waker, Woken};
 use brant_kernel::persist::KernelState;
 use brant_kernel::syscall::MODULE;
 use brant_kernel::{CALLS, Kernel, Manifest, Outcome, Parked, RunState, Syscall, trace};
@@ -14,7 +14,7 @@ use brant_kernel::{CALLS, Kernel, Manifest, Outcome, Parked, RunState, Syscall, 
 use brant_mobility::RestoreError;
 
 use crate::streams::{Input, Output, Streams};
-use crate::threads::{self, Wanted};
+use crate::threads::{self, Births};
 use crate::{Error, Limits};
 
 /// No system call has more parameters.
@@ -39,8 +39,8 @@ pub(crate) struct System {
     run_state: RunState,
     /// The embedder's data, which the first thread of a process has.
     pub user_data: Box<dyn Any + Send>,
-    /// Threads that the program wants.
-    pub wanted: Arc<Wanted>,
+    /// Threads that the program has made.
+    pub births: Arc<Births>,
 }
 
 /// What all threads of a process share.
@@ -108,6 +108,16 @@ pub(crate) enum Waited {
     Interrupted,
 }
 
+impl Waited {
+    fn of(answer: Answer<Woken>) -> Waited {
+        match answer {
+            Ok(Woken::Interrupted) => Waited::Interrupted,
+            // A host that cannot wait has no time that could pass.
+            Ok(Woken::Ready | Woken::Deadline) | Err(_) => Waited::Ready,
+        }
+    }
+}
+
 /// The topics of system calls, by which a trace can be narrowed.
 pub fn system_call_groups() -> impl Iterator<Item = &'static str> {
     let mut seen = Vec::new();
@@ -153,13 +163,13 @@ impl System {
         let mut run_state = RunState::Running;
         kernel.exchange_run_state(&mut run_state);
         let core = Arc::new(Mutex::new(Core { kernel, trace }));
-        Ok(System { core, run_state, user_data, wanted: Wanted::new(limits) })
+        Ok(System { core, run_state, user_data, births: Births::new(limits) })
     }
 
     /// What another thread of the same process carries.
     pub fn of_thread(&self) -> System {
-        let (core, wanted) = (self.core.clone(), self.wanted.clone());
-        System { core, run_state: RunState::Running, user_data: Box::new(()), wanted }
+        let (core, births) = (self.core.clone(), self.births.clone());
+        System { core, run_state: RunState::Running, user_data: Box::new(()), births }
     }
 
     /// Does something with the kernel, on behalf of this thread.
@@ -169,6 +179,16 @@ impl System {
         let result = act(&mut core.kernel);
         core.kernel.exchange_run_state(&mut self.run_state);
         result
+    }
+
+    /// Whether this thread stands in a call.
+    pub fn run_state(&self) -> &RunState {
+        &self.run_state
+    }
+
+    /// Has this thread stand in a call, or not.
+    pub fn set_run_state(&mut self, run_state: RunState) {
+        self.run_state = run_state;
     }
 
     /// The call in which the thread waits.
@@ -212,14 +232,15 @@ impl System {
         now_ns.saturating_add(timeout_ns)
     }
 
+    /// Waits until the parked call of this thread can go on.
+    pub fn wait(&mut self) -> Waited {
+        Waited::of(self.with_kernel(|kernel| kernel.wait(None)))
+    }
+
     /// Waits until one of the parked calls can go on, or until the guest's monotonic clock shows
     /// `deadline_ns`.
     pub fn wait_for(&mut self, parked: &[Parked], deadline_ns: Option<u64>) -> Waited {
-        match self.with_kernel(|kernel| kernel.wait_for(parked, deadline_ns)) {
-            Ok(Woken::Interrupted) => Waited::Interrupted,
-            // A host that cannot wait has no time that could pass.
-            Ok(Woken::Ready | Woken::Deadline) | Err(_) => Waited::Ready,
-        }
+        Waited::of(self.with_kernel(|kernel| kernel.wait_for(parked, deadline_ns)))
     }
 
     /// The system call that an import names.

@@ -31,7 +31,7 @@ use brant_isa::Trap;
 
 use crate::config::Config;
 pub use crate::icode::Operation;
-use crate::module::Module;
+use crate::module::{Module, ModuleInner};
 use crate::site::SiteId;
 use crate::types::ValType;
 
@@ -90,10 +90,13 @@ pub struct Options {
 }
 
 impl Options {
-    /// What code may rely on in an engine, in an instance whose memory 0 is guarded or not.
-    pub(crate) fn new(config: &Config, guarded: bool) -> Self {
+    /// What code of a module may rely on in an engine, in an instance whose memory 0 is guarded or
+    /// not.
+    pub(crate) fn new(config: &Config, module: &ModuleInner, guarded: bool) -> Self {
+        // Threads take turns by counted sites where everything has to be repeatable.
+        let counts = config.deterministic && module.memories.iter().any(|ty| ty.is_shared);
         Self {
-            stops: config.stops,
+            stops: if counts { Stops::Every } else { config.stops },
             guarded_memory: guarded && config.signal_handlers,
             fuel: config.fuel,
             canonical_nans: config.deterministic,

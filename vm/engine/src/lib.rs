@@ -61,7 +61,7 @@ pub use stop::{HostMistake, HostPanic, Stop};
 pub use store::{Interrupt, LimitError, Limits, Resource, Store};
 pub use table::Table;
 pub use terminate::{exit_on_termination, pass_termination_to, remove_on_termination};
-pub use thread::{Thread, Wait};
+pub use thread::{Thread, Wait, WaitEnd};
 pub use trap::{FrameInfo, MAX_FRAMES, SourceFrame, TrapReport};
 pub use types::{
     ExternType, FuncType, GlobalType, MemoryType, RefType, TableType, ValType, slot_count,

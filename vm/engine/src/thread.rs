@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::frame::{self, FrameError, FrameState, Registers, Slot};
+use crate::frame::{self, FrameError, FrameState, Registers, Slot, WaitSite};
 use crate::func::Func;
 use crate::host::HostError;
 use crate::interp::driver::{self, End};
@@ -14,7 +14,7 @@ use crate::interp::frames::Stand;
 use crate::memory::wait::{WaitState, Waiter};
 use crate::memory::{Memory, Shared};
 use crate::native::segment::NativeState;
-use crate::persist::{TrapFrame, TrapState};
+use crate::persist::{PersistError, TrapFrame, TrapState};
 use crate::run::Run;
 use crate::signal;
 use crate::stack::ValueStack;
@@ -109,8 +109,19 @@ pub struct Wait {
     pub address: u64,
     /// How long it waits at most, from when it began, in ns. None is for ever.
     pub timeout_ns: Option<u64>,
-    /// Whether it would go on now: it was woken, or its time is over.
-    pub is_over: bool,
+    /// How it ended, if it would go on now.
+    pub end: Option<WaitEnd>,
+    /// Whoever began to wait later has a larger one.
+    pub ticket: u64,
+}
+
+/// How a wait at an address ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum WaitEnd {
+    /// Somebody has woken it.
+    Woken,
+    /// Its time was over.
+    TimedOut,
 }
 
 /// Frames of compiled code may take so many times the stack limit in the interpreter.
@@ -219,8 +230,61 @@ impl Thread {
     pub fn wait(&self) -> Option<Wait> {
         let &Waiting { memory, address, timeout_ns, ref waiter, .. } =
             self.activation.wait.as_ref()?;
-        let is_over = waiter.state() != WaitState::Waiting;
-        Some(Wait { memory, address, timeout_ns, is_over })
+        let end = match waiter.state() {
+            WaitState::Waiting => None,
+            WaitState::Woken => Some(WaitEnd::Woken),
+            WaitState::TimedOut => Some(WaitEnd::TimedOut),
+        };
+        Some(Wait { memory, address, timeout_ns, end, ticket: waiter.ticket() })
+    }
+
+    /// Goes on with a wait in front of which the thread stands, as it stood when it was saved: as
+    /// the last one in its queue, or with its end.
+    ///
+    /// # Errors
+    /// [`PersistError::Wait`]: the thread does not stand there, or cannot wait there.
+    ///
+    /// # Panics
+    /// `store` is not the thread's.
+    pub fn restore_wait(
+        &mut self, store: &mut Store, end: Option<WaitEnd>,
+    ) -> Result<(), PersistError> {
+        let frames = self.frames(store).ok_or(PersistError::NoFrames)?;
+        let inner = store.inner();
+        let WaitSite { memory: index, address, timeout_ns } = frames
+            .last()
+            .and_then(|frame| frame::wait_site(inner, frame))
+            .ok_or(PersistError::Wait)?;
+        let shared = inner.memories[index as usize].shared().ok_or(PersistError::Wait)?.clone();
+        let waiter = match end {
+            None => {
+                let waiter = Waiter::new(inner.wake.clone());
+                // What is in the cell was looked at when the wait began.
+                shared.waits.enter(address, &waiter, || true);
+                waiter
+            }
+            Some(WaitEnd::Woken) => Waiter::over(WaitState::Woken),
+            Some(WaitEnd::TimedOut) => Waiter::over(WaitState::TimedOut),
+        };
+        let memory = Memory { store: inner.id, index };
+        self.activation.wait = Some(Waiting { memory, address, timeout_ns, waiter, shared });
+        Ok(())
+    }
+
+    /// Gives its stacks back and keeps its frames only, from which the next run goes on, in
+    /// whatever tier the store has then.
+    ///
+    /// # Panics
+    /// `store` is not the thread's.
+    pub fn let_go(&mut self, store: &mut Store) {
+        if !matches!(self.state, State::Parked(_)) {
+            return;
+        }
+        if let Some(frames) = self.frames(store) {
+            self.state = State::Standing(frames);
+            self.activation.stack = None;
+            self.activation.native = NativeState::default();
+        }
     }
 
     /// Ends its wait because its time is over; nothing if it was woken before.
@@ -241,15 +305,21 @@ impl Thread {
     pub fn trap(&mut self, store: &mut Store, code: Trap) -> Stop {
         store.inner().check_handle(self.func.store);
         let report = match std::mem::replace(&mut self.state, State::Ended) {
-            State::Parked(parked) => {
-                let vm = parked.restore();
-                self.activation.report(store, self.func, code, vm)
-            }
-            _ => TrapReport::without_frames(code),
+            State::Parked(parked) => self.report_at(store, code, parked),
+            State::Standing(frames) => match self.activation.lay_out(store, &frames) {
+                Ok(parked) => self.report_at(store, code, parked),
+                Err(_) => TrapReport::without_frames(code),
+            },
+            State::New | State::Ended => TrapReport::without_frames(code),
         };
         self.activation.stack = None;
         self.activation.wait = None;
         Stop::Trap(Box::new(report))
+    }
+
+    fn report_at(&mut self, store: &mut Store, code: Trap, parked: Parked) -> TrapReport {
+        let vm = parked.restore();
+        self.activation.report(store, self.func, code, vm)
     }
 
     /// The function whose results it ends with.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use brant_engine::{
     Config, Engine, Extern, Instance, Memory, MemoryType, Module, SharedMemory, Stop, Store,
-    Thread, Trap, Val,
+    Thread, Trap, Val, WaitEnd,
 };
 
 const TYPE: MemoryType = MemoryType {
@@ -108,10 +108,10 @@ fn a_wait_ends_by_being_woken_or_by_its_time() {
     assert!(matches!(waiting.run(&mut a.store), Stop::Blocked));
     assert!(matches!(waiting.run(&mut a.store), Stop::Blocked), "to look again changes nothing");
     let wait = waiting.wait().expect("it waits");
-    assert_eq!((wait.address, wait.timeout_ns, wait.is_over), (64, Some(5_000), false));
+    assert_eq!((wait.address, wait.timeout_ns, wait.end), (64, Some(5_000), None));
 
     assert_eq!(b.call("notify", &[Val::I32(1)]), [Val::I32(1)]);
-    assert!(waiting.wait().is_some_and(|wait| wait.is_over));
+    assert!(waiting.wait().is_some_and(|wait| wait.end == Some(WaitEnd::Woken)));
     waiting.time_out(&a.store);
     match waiting.run(&mut a.store) {
         Stop::Done(values) => assert_eq!(values, [Val::I32(0)], "who was woken is not late"),

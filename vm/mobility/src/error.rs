@@ -135,8 +135,6 @@ pub enum CaptureError {
     Engine(PersistError),
     /// It holds values of the host (`externref`), which mean nothing elsewhere.
     HostValues,
-    /// It has so many threads besides its first one.
-    Threads(usize),
     /// It has ended.
     Ended,
 }
@@ -152,11 +150,6 @@ impl fmt::Display for CaptureError {
             CaptureError::HostValues => f.write_str(
                 "the process cannot be moved: it holds values of the host; let it set the \
                  references to null first",
-            ),
-            CaptureError::Threads(count) => write!(
-                f,
-                "the process cannot be moved while it has threads of its own ({count} now): try \
-                 again when they have ended"
             ),
             CaptureError::Ended => f.write_str("the process has ended"),
         }
@@ -179,6 +172,13 @@ pub enum RestoreError {
     Trapped(Trap),
     /// The modules of the snapshot are not those that were linked.
     Modules,
+    /// The process has more threads than it may have here.
+    Threads {
+        /// How many it has besides its first one.
+        count: u64,
+        /// How many it may have.
+        limit: u64,
+    },
     /// The state does not fit the modules, or needs more than the limits allow.
     Engine(PersistError),
     /// The pages are not those of a process.
@@ -202,6 +202,11 @@ impl fmt::Display for RestoreError {
                  looks into it"
             ),
             RestoreError::Modules => f.write_str("the snapshot is one of other modules"),
+            RestoreError::Threads { count, limit } => write!(
+                f,
+                "the process has {count} threads besides its first one, {limit} are allowed \
+                 (`--max-threads`)"
+            ),
             RestoreError::Engine(error) => write!(f, "the snapshot does not fit: {error}"),
             RestoreError::Pages(error) => error.fmt(f),
             RestoreError::Resource(obstacle) => obstacle.fmt(f),

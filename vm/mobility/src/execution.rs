@@ -6,6 +6,7 @@ use brant_engine::persist::{
 use brant_engine::site::SiteId;
 use brant_engine::{FrameState, Slot, Trap, ValType};
 
+use crate::spawned::{self, Spawned};
 use crate::wire::{Read, Reader, Writer};
 
 /// Where a process stands, memories left out.
@@ -20,6 +21,29 @@ pub struct Execution {
     /// Why a process does not go on any more: a snapshot of one that has trapped can be looked into,
     /// and nothing else.
     pub trap: Option<TrapState>,
+    /// The threads that the program has started, if it has.
+    pub spawned: Option<Spawned>,
+}
+
+impl Execution {
+    /// The size of a memory, as pages name it: those of the first store, then those of the other
+    /// threads' stores, each of which has as many.
+    pub fn memory_wasm_pages(&self, number: u32) -> Option<u64> {
+        let first = &self.store.memories_wasm_pages;
+        let number = number as usize;
+        if number < first.len() {
+            return Some(first[number]);
+        }
+        let (thread, memory) = (number / first.len().max(1), number % first.len().max(1));
+        let thread = self.spawned.as_ref()?.list.get(thread.checked_sub(1)?)?;
+        thread.store.memories_wasm_pages.get(memory).copied()
+    }
+
+    /// How many memories there are, those of the other threads included.
+    pub fn memory_count(&self) -> usize {
+        let threads = 1 + self.spawned.as_ref().map_or(0, |spawned| spawned.list.len());
+        self.store.memories_wasm_pages.len() * threads
+    }
 }
 
 /// A thread that stands.
@@ -57,8 +81,22 @@ impl Purpose {
 
 pub fn write(execution: &Execution) -> Vec<u8> {
     let mut writer = Writer::default();
+    write_store(&mut writer, &execution.store);
+    writer.list(&execution.threads, |writer, thread| {
+        writer.u8(thread.purpose as u8);
+        write_thread(writer, &thread.state);
+    });
+    writer.list(&execution.preparation, |writer, func| writer.var(func.bits()));
+    writer.option(execution.trap.as_ref(), write_trap);
+    if let Some(spawned) = &execution.spawned {
+        spawned::write(&mut writer, spawned);
+    }
+    writer.finish()
+}
+
+pub fn write_store(writer: &mut Writer, store: &StoreState) {
     let StoreState { fuel, memories_wasm_pages, tables, globals, instances, holds_host_values } =
-        &execution.store;
+        store;
     writer.var(*fuel);
     writer.list(memories_wasm_pages, |writer, &size| writer.var(size));
     writer.list(tables, |writer, runs| {
@@ -75,17 +113,31 @@ pub fn write(execution: &Execution) -> Vec<u8> {
         writer.flags(&instance.dropped_elements);
     });
     writer.u8((*holds_host_values).into());
-    writer.list(&execution.threads, |writer, thread| {
-        writer.u8(thread.purpose as u8);
-        writer.var(thread.state.func.bits());
-        writer.list(&thread.state.frames, write_frame);
-    });
-    writer.list(&execution.preparation, |writer, func| writer.var(func.bits()));
-    writer.option(execution.trap.as_ref(), write_trap);
-    writer.finish()
 }
 
-pub fn read(mut reader: Reader<'_>) -> Read<Execution> {
+pub fn write_thread(writer: &mut Writer, state: &ThreadState) {
+    writer.var(state.func.bits());
+    writer.list(&state.frames, write_frame);
+}
+
+/// What the section of a file says that may or may not have [`Spawned`] threads.
+pub fn read(mut reader: Reader<'_>, has_spawned: bool) -> Read<Execution> {
+    let store = read_store(&mut reader)?;
+    let threads = reader.list(|reader| {
+        let number = reader.u8()?;
+        let Some(&purpose) = Purpose::ALL.get(number as usize) else {
+            return reader.malformed("a thread is for nothing that is known");
+        };
+        Ok(ThreadImage { purpose, state: read_thread(reader)? })
+    })?;
+    let preparation = reader.list(read_func)?;
+    let trap = reader.option(read_trap)?;
+    let spawned = has_spawned.then(|| spawned::read(&mut reader)).transpose()?;
+    reader.finish()?;
+    Ok(Execution { store, threads, preparation, trap, spawned })
+}
+
+pub fn read_store(reader: &mut Reader<'_>) -> Read<StoreState> {
     let fuel = reader.var()?;
     let memories_wasm_pages = reader.list(Reader::var)?;
     let tables = reader.list(|reader| {
@@ -102,21 +154,11 @@ pub fn read(mut reader: Reader<'_>) -> Read<Execution> {
         Ok(InstanceState { dropped_data, dropped_elements })
     })?;
     let holds_host_values = reader.flag()?;
-    let threads = reader.list(|reader| {
-        let number = reader.u8()?;
-        let Some(&purpose) = Purpose::ALL.get(number as usize) else {
-            return reader.malformed("a thread is for nothing that is known");
-        };
-        let func = read_func(reader)?;
-        let frames = reader.list(read_frame)?;
-        Ok(ThreadImage { purpose, state: ThreadState { func, frames } })
-    })?;
-    let preparation = reader.list(read_func)?;
-    let trap = reader.option(read_trap)?;
-    reader.finish()?;
-    let store =
-        StoreState { fuel, memories_wasm_pages, tables, globals, instances, holds_host_values };
-    Ok(Execution { store, threads, preparation, trap })
+    Ok(StoreState { fuel, memories_wasm_pages, tables, globals, instances, holds_host_values })
+}
+
+pub fn read_thread(reader: &mut Reader<'_>) -> Read<ThreadState> {
+    Ok(ThreadState { func: read_func(reader)?, frames: reader.list(read_frame)? })
 }
 
 fn write_frame(writer: &mut Writer, frame: &FrameState) {
@@ -211,7 +253,7 @@ fn read_slot(reader: &mut Reader<'_>) -> Read<Slot> {
     Ok(Slot { ty, bits })
 }
 
-fn read_func(reader: &mut Reader<'_>) -> Read<FuncRef> {
+pub fn read_func(reader: &mut Reader<'_>) -> Read<FuncRef> {
     match FuncRef::from_bits(reader.var()?) {
         Some(func) => Ok(func),
         None => reader.malformed("a reference is neither null nor a function"),

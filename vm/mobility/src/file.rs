@@ -25,8 +25,12 @@ use crate::{Snapshot, code, execution, resources};
 /// whoever changes the ends of lines.
 pub const MAGIC: &[u8; 8] = b"\xB7brant\r\n";
 
-/// The version of the format that is written. What it may hold is in `docs/SNAPSHOT.md`.
-pub const FORMAT_VERSION: u32 = 1;
+/// The latest version of the format. What it may hold is in `docs/SNAPSHOT.md`. A snapshot has the
+/// oldest version that can say what it has to say: see [`Snapshot::version`].
+pub const FORMAT_VERSION: u32 = 2;
+
+/// The version of processes with one thread.
+const ONE_THREAD_VERSION: u32 = 1;
 
 const SECTIONS: [Section; 5] =
     [Section::Code, Section::Execution, Section::Resources, Section::Pages, Section::Contents];
@@ -136,11 +140,20 @@ impl Encoded<'_> {
 
 /// What a header says.
 struct Header {
+    version: u32,
     generation: [u8; 16],
     sections: Vec<SectionInfo>,
 }
 
 impl Snapshot {
+    /// The version of the format in which it is written.
+    pub fn version(&self) -> u32 {
+        match &self.execution.spawned {
+            None => ONE_THREAD_VERSION,
+            Some(_) => FORMAT_VERSION,
+        }
+    }
+
     /// Writes the snapshot and gives its size.
     ///
     /// # Errors
@@ -175,7 +188,7 @@ impl Snapshot {
     fn header(&self, sections: &[&[u8]; 5]) -> Vec<u8> {
         let mut header = Writer::default();
         header.raw(MAGIC);
-        header.u32(FORMAT_VERSION);
+        header.u32(self.version());
         header.u32(SITE_SCHEME);
         header.raw(&self.generation);
         header.u32(SECTIONS.len() as u32);
@@ -249,7 +262,8 @@ impl Snapshot {
         };
         (1..CONTENTS).try_for_each(is_right)?;
         let reader = |number: usize| Reader::new(header.sections[number].section, part(number));
-        let execution = execution::read(reader(1))?;
+        let has_spawned = header.version > ONE_THREAD_VERSION;
+        let execution = execution::read(reader(1), has_spawned)?;
         let resources = resources::read(reader(2))?;
         let contents = header.sections[CONTENTS];
         let pages = Pages::read(reader(3), bytes.clone(), contents.offset, contents.bytes)?;
@@ -315,7 +329,7 @@ fn header(bytes: &[u8], limits: &ReadLimits) -> Result<Header, SnapshotError> {
     let mut reader = Reader::new(Section::Header, &table[MAGIC.len()..]);
     let version = reader.u32()?;
     // Another version may have another header: its checksum is not looked for.
-    if version != FORMAT_VERSION {
+    if !(ONE_THREAD_VERSION..=FORMAT_VERSION).contains(&version) {
         return Err(SnapshotError::Version(version));
     }
     if blake3::hash(table).as_bytes() != hash {
@@ -344,7 +358,7 @@ fn header(bytes: &[u8], limits: &ReadLimits) -> Result<Header, SnapshotError> {
         sections.push(SectionInfo { section, offset, bytes, hash: reader.array()? });
     }
     reader.finish()?;
-    Ok(Header { generation, sections })
+    Ok(Header { version, generation, sections })
 }
 
 /// Where a section that is to be mapped begins.

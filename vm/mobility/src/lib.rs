@@ -8,6 +8,7 @@
 //! wire.rs       numbers and texts as bytes
 //! file.rs       header, table of sections, checksums
 //! code.rs execution.rs resources.rs pages.rs    one section each, written and read side by side
+//! spawned.rs    threads that the program has started, behind the rest of the execution section
 //! capture.rs    from a store that stands to a snapshot
 //! restore.rs    from a snapshot to a store that goes on
 //! migration/    what two hosts say to each other while a process moves
@@ -25,15 +26,17 @@ pub mod migration;
 mod pages;
 mod resources;
 mod restore;
+mod spawned;
 mod wire;
 
-pub use capture::{Contents, Standing};
+pub use capture::{Contents, Standing, StandingThread, StandingThreads};
 pub use code::{Code, ModuleImage};
 pub use error::{CaptureError, RestoreError, Section, SnapshotError};
 pub use execution::{Execution, Purpose, ThreadImage};
 pub use file::{Encoded, FORMAT_VERSION, MAGIC, ReadLimits, SectionInfo, is_snapshot};
 pub use pages::{PageRun, Pages};
-pub use restore::{Restored, RestoredThread};
+pub use restore::{Restored, RestoredSpawned, RestoredThread};
+pub use spawned::{MAX_THREAD_ID, Spawned, SpawnedThread, WaitImage};
 
 use brant_kernel::persist::KernelState;
 

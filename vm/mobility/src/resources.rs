@@ -32,13 +32,28 @@ pub fn write(state: &KernelState) -> Vec<u8> {
     writer.var(state.clocks.thread_cpu_ns);
     state.stream_bytes.iter().for_each(|&bytes| writer.var(bytes));
     writer.var(state.disk_bytes);
-    writer.option(state.parked, |writer, parked| {
-        writer.bytes(parked.call.row().name.as_bytes());
-        writer.var(parked.progress_bytes);
-        writer.var(parked.began_ns);
-        writer.option(parked.deadline_ns, Writer::var);
-    });
+    writer.option(state.parked, write_parked);
     writer.finish()
+}
+
+pub fn write_parked(writer: &mut Writer, parked: ParkedState) {
+    writer.bytes(parked.call.row().name.as_bytes());
+    writer.var(parked.progress_bytes);
+    writer.var(parked.began_ns);
+    writer.option(parked.deadline_ns, Writer::var);
+}
+
+pub fn read_parked(reader: &mut Reader<'_>) -> Read<ParkedState> {
+    let name = reader.text()?;
+    let Some(call) = Syscall::from_name(&name) else {
+        return reader.malformed("it waits in a call that is not known");
+    };
+    Ok(ParkedState {
+        call,
+        progress_bytes: reader.var()?,
+        began_ns: reader.var()?,
+        deadline_ns: reader.option(Reader::var)?,
+    })
 }
 
 pub fn read(mut reader: Reader<'_>) -> Read<KernelState> {
@@ -52,18 +67,7 @@ pub fn read(mut reader: Reader<'_>) -> Read<KernelState> {
     };
     let stream_bytes = [reader.var()?, reader.var()?, reader.var()?];
     let disk_bytes = reader.var()?;
-    let parked = reader.option(|reader| {
-        let name = reader.text()?;
-        let Some(call) = Syscall::from_name(&name) else {
-            return reader.malformed("it waits in a call that is not known");
-        };
-        Ok(ParkedState {
-            call,
-            progress_bytes: reader.var()?,
-            began_ns: reader.var()?,
-            deadline_ns: reader.option(Reader::var)?,
-        })
-    })?;
+    let parked = reader.option(read_parked)?;
     reader.finish()?;
     Ok(KernelState { args, env, descriptors, clocks, stream_bytes, disk_bytes, parked })
 }

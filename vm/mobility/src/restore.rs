@@ -31,6 +31,15 @@ pub struct RestoredThread {
     pub thread: Thread,
 }
 
+/// A thread that the program had started, and that goes on.
+#[derive(Debug)]
+pub struct RestoredSpawned {
+    /// The thread itself.
+    pub thread: Thread,
+    /// What has to run before its start function.
+    pub preparation: Vec<Func>,
+}
+
 impl From<SnapshotError> for RestoreError {
     fn from(error: SnapshotError) -> RestoreError {
         RestoreError::Pages(error)
@@ -78,14 +87,13 @@ impl Snapshot {
     fn restore_pages(&self, store: &mut Store) -> Result<(), RestoreError> {
         // Runs do not overlap: once each is known to lie in its memory, there are not more pages
         // than the memories have.
-        let sizes = &self.execution.store.memories_wasm_pages;
-        let pages = |wasm_pages: u64| wasm_pages * (WASM_PAGE_BYTES / PAGE_BYTES as u64);
         for run in self.pages.runs() {
-            let size = sizes.get(run.memory as usize).map(|&wasm_pages| pages(wasm_pages));
-            if size.is_none_or(|size| run.first + run.count > size) {
+            if self.pages_of(run.memory).is_none_or(|size| run.first + run.count > size) {
                 return Err(PersistError::Page.into());
             }
         }
+        let memories = store.memory_count();
+        let is_first = |run: &&PageRun| run.memory < memories;
         // What can be mapped is read when the program asks for it.
         let mut mapped_count = 0;
         let mut is_mapped = |run: &PageRun| {
@@ -97,9 +105,51 @@ impl Snapshot {
             mapped_count += usize::from(mapped);
             mapped
         };
-        let rest: Vec<&PageRun> = self.pages.runs().iter().filter(|run| !is_mapped(run)).collect();
+        let runs = self.pages.runs().iter().filter(is_first);
+        let rest: Vec<&PageRun> = runs.filter(|run| !is_mapped(run)).collect();
         self.pages.each_of(rest, |memory, page, content| {
             store.write_page(memory, page, content).map_err(RestoreError::Engine)
         })
+    }
+
+    /// How many pages of 4 KiB a memory has; None for one that is not there, or of no size that
+    /// memories have.
+    fn pages_of(&self, memory: u32) -> Option<u64> {
+        self.execution.memory_wasm_pages(memory)?.checked_mul(WASM_PAGE_BYTES / PAGE_BYTES as u64)
+    }
+
+    /// Makes the store of a thread that the program had started what the captured one was, and gives
+    /// the thread. The store was made as the first one was, on the same shared memories, and nothing
+    /// has run in it; the first one has been [restored](Snapshot::restore).
+    ///
+    /// Nobody waits at an address yet: whoever restores all threads has them enter their queues in
+    /// the order of [`Spawned::queue`](crate::Spawned).
+    ///
+    /// # Errors
+    /// As [`Snapshot::restore`]; there is no such thread.
+    pub fn restore_thread(
+        &self, number: usize, store: &mut Store,
+    ) -> Result<RestoredSpawned, RestoreError> {
+        let threads = self.execution.spawned.as_ref();
+        let image = threads.and_then(|spawned| spawned.list.get(number));
+        let image = image.ok_or(PersistError::Count("threads"))?;
+        if image.store.holds_host_values {
+            return Err(PersistError::Reference.into());
+        }
+        store.restore(&image.store)?;
+        let memories = u64::from(store.memory_count());
+        let first = memories * (number as u64 + 1);
+        let own = self.pages.runs().iter().filter(|run| {
+            let memory = u64::from(run.memory);
+            (first..first + memories).contains(&memory)
+        });
+        self.pages.each_of(own, |memory, page, content| {
+            let memory = (u64::from(memory) - first) as u32;
+            store.write_page(memory, page, content).map_err(RestoreError::Engine)
+        })?;
+        let thread = Thread::restore(store, &image.state)?;
+        let preparation = image.preparation.iter();
+        let preparation = preparation.map(|&func| store.func(func).ok_or(PersistError::Reference));
+        Ok(RestoredSpawned { thread, preparation: preparation.collect::<Result<_, _>>()? })
     }
 }

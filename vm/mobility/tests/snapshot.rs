@@ -121,6 +121,7 @@ fn captured(contents: Contents) -> Snapshot {
         resources: resources(),
         generation: [7; 16],
         contents,
+        spawned: None,
     };
     Snapshot::capture(&mut store, standing).expect("a snapshot")
 }
@@ -278,6 +279,7 @@ fn values_of_the_host_stay_at_home() {
         resources: KernelState::default(),
         generation: [0; 16],
         contents: Contents::Compressed,
+        spawned: None,
     };
     assert!(Snapshot::capture(&mut store, standing()).is_ok());
     let value = brant_engine::ExternRef::new(&mut store, 5u8);

@@ -200,7 +200,7 @@ impl Control {
             "program": self.program,
             "state": if self.is_paused { "paused" } else { "running" },
             "tier": process.tier().name(),
-            "threads": 1,
+            "threads": process.thread_count(),
             "memory_bytes": process.memory_bytes(),
             "cpu_ns": NativeHost::new().now_ns(Clock::ProcessCpu).unwrap_or(0),
             "uptime_ns": self.began.elapsed().as_nanos() as u64,

@@ -2,25 +2,40 @@
 //!
 //! Each has an instance of the program in a store of its own, whose shared memories are those of the
 //! others; descriptors, clocks and random numbers come from the one kernel of the process.
-//! A call of `thread-spawn` only notes what is wanted; the threads are made by whoever runs the
-//! process, between two turns. Here all of them take turns on the thread of the host that runs the
-//! process, as user-level threads do: see `turns`.
+//! A call of `thread-spawn` makes the thread, or answers that it cannot be had; whoever runs the
+//! process takes it in between two turns. Here all of them take turns on the thread of the host that
+//! runs the process, as user-level threads do.
+//!
+//! ```text
+//! births.rs   how threads come into being
+//! turns.rs    who runs next, and for how long
+//! waits.rs    who waits for what, and who can go on
+//! ticker.rs   ends turns by the clock
+//! sites.rs    ends turns by counted sites
+//! persist.rs  from threads that stand to a snapshot, and back
+//! ```
 //!
 //! Source: wasi-threads, <https://github.com/WebAssembly/wasi-threads>.
 
+mod births;
+mod persist;
+mod sites;
 mod ticker;
 mod turns;
+mod waits;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use brant_engine::{Flow, Func, FuncType, Instance, Store, Thread, Val, ValType};
 
+use crate::Error;
 use crate::builder::Recipe;
 use crate::system::System;
-use crate::{Error, Limits};
 
-pub(crate) use turns::{Blocked, First, Threads, Turn};
+pub(crate) use births::Births;
+pub(crate) use sites::SiteStop;
+pub(crate) use turns::{Next, Threads, Turn};
+pub(crate) use waits::{Blocked, First};
 
 /// The module that guests import `thread-spawn` from.
 const MODULE: &str = "wasi";
@@ -28,63 +43,12 @@ const SPAWN: &str = "thread-spawn";
 /// What a new thread runs: its number and the argument of `thread-spawn`.
 const START: &str = "wasi_thread_start";
 
-/// The largest number of a thread: the upper bits are reserved.
-const MAX_ID: i32 = (1 << 29) - 1;
-
 /// What a guest gets where there can be no more threads.
 const NO_THREAD: i32 = -1;
-
-/// Who wants a thread.
-#[derive(Default)]
-pub(crate) struct Wanted(Mutex<State>);
-
-#[derive(Default)]
-struct State {
-    /// Those to be made: number, argument.
-    births: VecDeque<(i32, i32)>,
-    /// How many there are besides the first one, those to be made included.
-    count: u64,
-    limit: u64,
-    last_id: i32,
-}
 
 /// Whether brant itself fills an import of this name.
 pub(crate) fn provides(module: &str, name: &str) -> bool {
     module == MODULE && name == SPAWN
-}
-
-impl Wanted {
-    pub fn new(limits: &Limits) -> Arc<Wanted> {
-        let state = State { limit: limits.threads_count, ..State::default() };
-        Arc::new(Wanted(Mutex::new(state)))
-    }
-
-    /// Notes that a thread is wanted, and gives its number.
-    fn spawn(&self, argument: i32) -> Option<i32> {
-        let mut state = self.lock();
-        if state.count >= state.limit || state.last_id == MAX_ID {
-            return None;
-        }
-        state.count += 1;
-        state.last_id += 1;
-        let id = state.last_id;
-        state.births.push_back((id, argument));
-        Some(id)
-    }
-
-    /// The next thread to be made.
-    fn birth(&self) -> Option<(i32, i32)> {
-        self.lock().births.pop_front()
-    }
-
-    /// Takes note that a thread has ended.
-    fn ended(&self) {
-        self.lock().count -= 1;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The function behind the import `thread-spawn`.
@@ -94,55 +58,72 @@ pub(crate) fn import(store: &mut Store, module: &str, name: &str) -> Option<Func
     }
     let ty = FuncType::new([ValType::I32], [ValType::I32]);
     Some(Func::host(store, ty, |caller, params, results| {
-        let starts = caller.instance().is_some_and(|instance| {
-            instance.export(caller.store(), START).and_then(|export| export.func()).is_some()
-        });
         let argument = match params {
             [Val::I32(argument)] => *argument,
             // The linker has compared the types.
             _ => 0,
         };
-        let id = match starts {
-            true => caller.data_mut::<System>().wanted.spawn(argument),
-            false => None,
-        };
-        if id.is_some() {
-            // Whoever runs the process makes the thread at the next site.
-            caller.store().interrupt_handle().interrupt();
+        let store = caller.store();
+        let births = store.data::<System>().births.clone();
+        let id = births.spawn(store, argument);
+        if id.is_some() && !births.count_turns() {
+            // Whoever runs the process takes the thread in at the next site.
+            store.interrupt_handle().interrupt();
         }
-        results[0] = Val::I32(id.unwrap_or(NO_THREAD));
+        results[0] = Val::I32(id.map_or(NO_THREAD, u32::cast_signed));
         Ok(Flow::Return)
     }))
 }
 
 /// A thread that the program has started.
 pub(crate) struct Spawned {
-    pub id: i32,
+    pub id: u32,
     pub store: Store,
     pub blocked: Blocked,
-    thread: Thread,
-    /// What it runs afterwards.
-    next: VecDeque<(Func, Vec<Val>)>,
+    pub thread: Thread,
+    /// What has to run before its start function.
+    preparation: VecDeque<Func>,
+    /// Its start function and the argument of that, if it has not begun.
+    start: Option<(Func, i32)>,
 }
 
 impl Spawned {
     /// Makes the thread: an instance on the shared memories, which has not run yet.
-    fn new(recipe: &Recipe, first: &Store, id: i32, argument: i32) -> Result<Spawned, Error> {
-        let system = first.data::<System>().of_thread();
-        let (mut store, instance, preparation): (Store, Instance, VecDeque<Func>) =
-            recipe.instantiate(first, system)?;
-        let start = instance.export(&store, START).and_then(|export| export.func());
-        let start = start.ok_or_else(|| Error::no_export(START))?;
-        let arguments = vec![Val::I32(id), Val::I32(argument)];
-        if !start.ty(&store).params().iter().copied().eq(arguments.iter().map(|val| val.ty())) {
-            let found = start.ty(&store).to_string();
-            return Err(Error::WrongType { name: START.to_owned(), found });
-        }
-        let mut next: VecDeque<_> =
-            preparation.into_iter().map(|func| (func, Vec::new())).collect();
-        next.push_back((start, arguments));
-        let (func, arguments) = next.pop_front().ok_or_else(|| Error::no_export(START))?;
-        let thread = Thread::new(&mut store, func, &arguments);
-        Ok(Spawned { id, store, thread, next, blocked: Blocked::No })
+    fn new(recipe: &Recipe, sibling: &Store, id: u32, argument: i32) -> Result<Spawned, Error> {
+        let system = sibling.data::<System>().of_thread();
+        let (mut store, instance, mut preparation) = recipe.instantiate(sibling, system)?;
+        let start = start_of(&store, instance)?;
+        let (thread, start) = match preparation.pop_front() {
+            Some(func) => (Thread::new(&mut store, func, &[]), Some((start, argument))),
+            None => (begin(&mut store, start, id, argument), None),
+        };
+        Ok(Spawned { id, store, thread, preparation, start, blocked: Blocked::No })
     }
+
+    /// Goes on with what comes next when a function is done; false if nothing comes.
+    fn go_on(&mut self) -> bool {
+        if let Some(func) = self.preparation.pop_front() {
+            self.thread = Thread::new(&mut self.store, func, &[]);
+        } else if let Some((start, argument)) = self.start.take() {
+            self.thread = begin(&mut self.store, start, self.id, argument);
+        } else {
+            return false;
+        }
+        true
+    }
+}
+
+/// The function that threads of an instance run.
+fn start_of(store: &Store, instance: Instance) -> Result<Func, Error> {
+    let start = instance.export(store, START).and_then(|export| export.func());
+    let start = start.ok_or_else(|| Error::no_export(START))?;
+    let kind = start.ty(store);
+    if *kind != FuncType::new([ValType::I32, ValType::I32], []) {
+        return Err(Error::WrongType { name: START.to_owned(), found: kind.to_string() });
+    }
+    Ok(start)
+}
+
+fn begin(store: &mut Store, start: Func, id: u32, argument: i32) -> Thread {
+    Thread::new(store, start, &[Val::I32(id.cast_signed()), Val::I32(argument)])
 }

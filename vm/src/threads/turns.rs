@@ -1,39 +1,30 @@
 //! Turns: one thread after the other, each for its quantum or until it waits.
 //!
 //! Round robin: a round gives each thread that can run one turn, in the order in which they were
-//! started, the first thread of the program among them. So a thread waits for its next turn at most
-//! one quantum for each other thread, whatever they do.
+//! started, the first thread of the program first. So a thread waits for its next turn at most one
+//! quantum for each other thread, whatever they do.
 //! Between two rounds whoever waits is looked at; if nobody can run, the process waits in the host
 //! for the first of all calls and deadlines.
+//!
+//! A turn that the process was stopped in goes on where it was when the process goes on.
 
-use brant_engine::{Interrupt, Stop, Store, Thread, Trap, TrapReport};
-use brant_kernel::Parked;
+use std::sync::Arc;
 
-use super::Spawned;
+use brant_engine::{Stop, Store, Thread, Trap, TrapReport};
+
+use super::sites::{Counted, QUANTUM_SITES, SiteStop};
 use super::ticker::Ticker;
+use super::{Births, Blocked, Spawned};
 use crate::Error;
-use crate::builder::Recipe;
-use crate::system::{System, Waited};
-
-/// Why a thread does not run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Blocked {
-    /// It can.
-    No,
-    /// It stands in a system call.
-    InCall,
-    /// It waits at an address, until it is woken or, at the latest, until this time on the guest's
-    /// monotonic clock.
-    AtAddress {
-        /// In nanoseconds; none for ever.
-        deadline_ns: Option<u64>,
-    },
-}
 
 /// How a turn came to an end.
 pub(crate) enum Turn {
     /// Nothing has happened that concerns the process.
     Over,
+    /// Somebody has interrupted it, perhaps only because its time was over.
+    Interrupted,
+    /// The site is reached at which the process stops.
+    AtSite,
     /// The program ends with this code.
     Exit(i32),
     /// It ends with a trap.
@@ -44,65 +35,32 @@ pub(crate) enum Turn {
     OutOfFuel,
 }
 
+/// Who runs next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Next {
+    /// The first thread.
+    First,
+    /// One that the program has started.
+    Spawned,
+    /// Nobody before those who wait are looked at: the round is over.
+    Wake,
+}
+
 /// The threads of a process besides its first one.
 pub(crate) struct Threads {
-    recipe: Recipe,
-    list: Vec<Spawned>,
+    pub(super) births: Arc<Births>,
+    /// By ascending number.
+    pub(super) list: Vec<Spawned>,
     ticker: Option<Ticker>,
-    /// Who has the next turn of the round at hand.
-    next: usize,
-}
-
-impl Blocked {
-    /// What keeps a thread that has stopped with [`Stop::Blocked`].
-    pub fn of(thread: &Thread, system: &mut System, before: Blocked) -> Blocked {
-        let Some(wait) = thread.wait() else { return Blocked::InCall };
-        match before {
-            // It looked in vain whether it was woken: its time goes on.
-            Blocked::AtAddress { .. } => before,
-            _ => {
-                let deadline_ns = wait.timeout_ns.map(|timeout_ns| system.deadline(timeout_ns));
-                Blocked::AtAddress { deadline_ns }
-            }
-        }
-    }
-}
-
-/// What the first thread is for the others: it takes its turns elsewhere.
-pub(crate) struct First<'a> {
-    pub store: &'a mut Store,
-    pub thread: &'a mut Thread,
-    pub blocked: &'a mut Blocked,
-}
-
-impl First<'_> {
-    fn look(&mut self, now_ns: u64, calls_may_go_on: bool) {
-        look(self.thread, self.store, self.blocked, now_ns, calls_may_go_on);
-    }
-}
-
-/// Looks whether a thread that waits can go on.
-fn look(
-    thread: &mut Thread, store: &Store, blocked: &mut Blocked, now_ns: u64, calls_may_go_on: bool,
-) {
-    match *blocked {
-        Blocked::No => {}
-        Blocked::InCall if calls_may_go_on => *blocked = Blocked::No,
-        Blocked::InCall => {}
-        Blocked::AtAddress { deadline_ns } => {
-            if deadline_ns.is_some_and(|deadline_ns| deadline_ns <= now_ns) {
-                thread.time_out(store);
-            }
-            if thread.wait().is_none_or(|wait| wait.is_over) {
-                *blocked = Blocked::No;
-            }
-        }
-    }
+    /// Who has the turn: 0 is the first thread, then come those of the list.
+    pub(super) at: usize,
+    /// How many sites are left of the turn, where turns are counted; none before it begins.
+    pub(super) sites_left: Option<u64>,
 }
 
 impl Threads {
-    pub fn new(recipe: Recipe) -> Threads {
-        Threads { recipe, list: Vec::new(), ticker: None, next: 0 }
+    pub fn new(births: Arc<Births>) -> Threads {
+        Threads { births, list: Vec::new(), ticker: None, at: 0, sites_left: None }
     }
 
     /// How many there are.
@@ -110,139 +68,126 @@ impl Threads {
         self.list.len()
     }
 
-    /// Their stores.
-    pub fn stores(&mut self) -> impl Iterator<Item = &mut Store> {
-        self.list.iter_mut().map(|spawned| &mut spawned.store)
+    /// Those that the program has started, with their stores.
+    pub fn each(&mut self) -> impl Iterator<Item = (&mut Thread, &mut Store)> {
+        self.list.iter_mut().map(|spawned| (&mut spawned.thread, &mut spawned.store))
     }
 
-    /// Makes the threads that the program wants.
+    /// Takes in the threads that were born.
     ///
     /// # Errors
-    /// One of them cannot be had after all.
-    pub fn admit(&mut self, first: &Store) -> Result<(), Error> {
-        while let Some((id, argument)) = first.data::<System>().wanted.birth() {
-            self.list.push(Spawned::new(&self.recipe, first, id, argument)?);
-        }
+    /// The system gives no thread that ends turns.
+    pub fn admit(&mut self) -> Result<(), Error> {
+        self.list.extend(self.births.take());
         if self.list.is_empty() {
             self.ticker = None;
-        } else if self.ticker.is_none() {
+        } else if self.ticker.is_none() && !self.births.count_turns() {
             self.ticker = Some(Ticker::start()?);
         }
         Ok(())
     }
 
-    /// Has the turn of whoever `interrupt` stops end when its quantum is over.
-    pub fn begin_turn(&self, interrupt: Interrupt) {
-        if let Some(ticker) = &self.ticker {
-            ticker.turn_of(Some(interrupt));
+    /// Begins with the first thread, which is a new one.
+    pub fn begin(&mut self) {
+        (self.at, self.sites_left) = (0, None);
+    }
+
+    /// Who runs next.
+    pub fn next(&mut self, first: Blocked) -> Next {
+        while self.at <= self.list.len() {
+            match self.at.checked_sub(1) {
+                None if first == Blocked::No => return Next::First,
+                Some(number) if self.list[number].blocked == Blocked::No => return Next::Spawned,
+                _ => self.pass_on(),
+            }
+        }
+        Next::Wake
+    }
+
+    /// The turn goes to the next one.
+    pub fn pass_on(&mut self) {
+        (self.at, self.sites_left) = (self.at + 1, None);
+    }
+
+    /// A turn was interrupted for no reason of the process's. Where turns are counted it goes on:
+    /// nothing but the count ends it.
+    pub fn interrupted(&mut self) {
+        if !self.births.count_turns() {
+            self.pass_on();
         }
     }
 
-    /// Has nobody's turn end.
-    pub fn end_turn(&self) {
+    /// Begins the turn of the first thread, or goes on with it.
+    pub fn begin_turn(&mut self, store: &mut Store, stop: &mut SiteStop) {
+        if self.births.count_turns() {
+            self.sites_left.get_or_insert(QUANTUM_SITES);
+        }
+        stop.begin(store, self.sites_left);
+        if let Some(ticker) = &self.ticker {
+            ticker.turn_of(Some(store.interrupt_handle()));
+        }
+    }
+
+    /// Ends the turn of the first thread, which may not be over yet.
+    pub fn end_turn(&mut self, store: &mut Store, stop: &mut SiteStop) -> Counted {
         if let Some(ticker) = &self.ticker {
             ticker.turn_of(None);
         }
+        stop.end(store, &mut self.sites_left)
     }
 
-    /// Gives the next thread that can run a turn. None if the round is over.
-    pub fn turn(&mut self, first: &mut Store) -> Option<Turn> {
-        while let Some(spawned) = self.list.get_mut(self.next) {
-            if spawned.blocked != Blocked::No {
-                self.next += 1;
-                continue;
-            }
-            // There is one tank of fuel for all.
-            spawned.store.add_fuel(first.take_fuel());
-            if let Some(ticker) = &self.ticker {
-                ticker.turn_of(Some(spawned.store.interrupt_handle()));
-            }
-            let stop = spawned.thread.run(&mut spawned.store);
-            if let Some(ticker) = &self.ticker {
-                ticker.turn_of(None);
-            }
-            first.add_fuel(spawned.store.take_fuel());
-            return Some(self.stopped(stop));
+    /// Runs the thread that has the turn.
+    pub fn turn(&mut self, first: &mut Store, stop: &mut SiteStop) -> Turn {
+        if self.births.count_turns() {
+            self.sites_left.get_or_insert(QUANTUM_SITES);
         }
-        self.next = 0;
-        None
+        let spawned = &mut self.list[self.at - 1];
+        // There is one tank of fuel for all.
+        spawned.store.add_fuel(first.take_fuel());
+        stop.begin(&mut spawned.store, self.sites_left);
+        if let Some(ticker) = &self.ticker {
+            ticker.turn_of(Some(spawned.store.interrupt_handle()));
+        }
+        let stopped = spawned.thread.run(&mut spawned.store);
+        if let Some(ticker) = &self.ticker {
+            ticker.turn_of(None);
+        }
+        let counted = stop.end(&mut spawned.store, &mut self.sites_left);
+        first.add_fuel(spawned.store.take_fuel());
+        self.stopped(stopped, counted)
     }
 
     /// What comes of the stop of the thread whose turn it was.
-    fn stopped(&mut self, stop: Stop) -> Turn {
-        let spawned = &mut self.list[self.next];
+    fn stopped(&mut self, stop: Stop, counted: Counted) -> Turn {
+        let spawned = &mut self.list[self.at - 1];
         match stop {
-            Stop::Done(_) => match spawned.next.pop_front() {
-                Some((func, arguments)) => {
-                    spawned.thread = Thread::new(&mut spawned.store, func, &arguments);
-                    return Turn::Over;
+            Stop::Done(_) => {
+                if !spawned.go_on() {
+                    self.births.ended();
+                    self.list.remove(self.at - 1);
+                    self.sites_left = None;
                 }
-                None => {
-                    spawned.store.data::<System>().wanted.ended();
-                    self.list.remove(self.next);
-                    return Turn::Over;
-                }
-            },
-            Stop::Trap(report) => return Turn::Trap(report),
-            Stop::Exit(code) => return Turn::Exit(code),
-            Stop::Failed(error) => return Turn::Failed(crate::process::failed(error)),
-            Stop::OutOfFuel => return Turn::OutOfFuel,
-            Stop::Interrupted => {}
-            Stop::Blocked => {
-                let system = spawned.store.data_mut::<System>();
-                spawned.blocked = Blocked::of(&spawned.thread, system, spawned.blocked);
+                Turn::Over
             }
-        }
-        self.next += 1;
-        Turn::Over
-    }
-
-    /// Looks who can go on of those who wait, and waits in the host if nobody can run. Gives None
-    /// if nobody can and nothing will ever happen: all threads wait for each other.
-    pub fn wake(&mut self, mut first: First<'_>) -> Option<Waited> {
-        let mut all = vec![*first.blocked];
-        all.extend(self.list.iter().map(|spawned| spawned.blocked));
-        if !all.iter().any(|blocked| *blocked != Blocked::No) {
-            return Some(Waited::Ready);
-        }
-        let mut parked: Vec<Parked> = Vec::new();
-        parked.extend(first.store.data::<System>().parked().cloned());
-        for spawned in &self.list {
-            parked.extend(spawned.store.data::<System>().parked().cloned());
-        }
-        let in_call = all.contains(&Blocked::InCall);
-        self.look_at_all(&mut first, false);
-        let can_run = *first.blocked == Blocked::No
-            || self.list.iter().any(|spawned| spawned.blocked == Blocked::No);
-        let deadlines = all.iter().filter_map(|blocked| match blocked {
-            Blocked::AtAddress { deadline_ns } => *deadline_ns,
-            _ => None,
-        });
-        let deadline_ns = deadlines.min();
-        if !can_run && !in_call && deadline_ns.is_none() {
-            return None;
-        }
-        if can_run && !in_call {
-            return Some(Waited::Ready);
-        }
-        // Who can run does not wait for who cannot: then this is only a look.
-        let deadline_ns = if can_run { Some(0) } else { deadline_ns };
-        if in_call && parked.is_empty() {
-            // Whatever its call waits for, the host knows nothing of it.
-            self.look_at_all(&mut first, true);
-            return Some(Waited::Ready);
-        }
-        let system = first.store.data_mut::<System>();
-        let waited = system.wait_for(&parked, deadline_ns);
-        self.look_at_all(&mut first, true);
-        Some(waited)
-    }
-
-    fn look_at_all(&mut self, first: &mut First<'_>, calls_may_go_on: bool) {
-        let now_ns = first.store.data_mut::<System>().deadline(0);
-        first.look(now_ns, calls_may_go_on);
-        for Spawned { thread, store, blocked, .. } in &mut self.list {
-            look(thread, store, blocked, now_ns, calls_may_go_on);
+            Stop::Trap(report) => Turn::Trap(report),
+            Stop::Exit(code) => Turn::Exit(code),
+            Stop::Failed(error) => Turn::Failed(crate::process::failed(error)),
+            Stop::OutOfFuel => Turn::OutOfFuel,
+            Stop::Interrupted => {
+                if counted.is_over {
+                    self.pass_on();
+                }
+                match (counted.is_reached, counted.is_over) {
+                    (true, _) => Turn::AtSite,
+                    (false, true) => Turn::Over,
+                    (false, false) => Turn::Interrupted,
+                }
+            }
+            Stop::Blocked => {
+                spawned.blocked = Blocked::of(&spawned.thread, &mut spawned.store, spawned.blocked);
+                self.pass_on();
+                Turn::Over
+            }
         }
     }
 
@@ -252,10 +197,17 @@ impl Threads {
         let mut reports = Vec::new();
         for mut spawned in self.list.drain(..) {
             if let Stop::Trap(report) = spawned.thread.trap(&mut spawned.store, Trap::Deadlock) {
-                reports.push((spawned.id, *report));
+                reports.push((spawned.id.cast_signed(), *report));
             }
         }
         self.ticker = None;
         reports
+    }
+}
+
+impl Drop for Threads {
+    /// Threads that nobody has taken in keep the list that they are on.
+    fn drop(&mut self) {
+        self.births.take();
     }
 }

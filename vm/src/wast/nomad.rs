@@ -97,6 +97,7 @@ impl Recipe {
             resources: KernelState::default(),
             generation: [0; 16],
             contents: Contents::Compressed,
+            spawned: None,
         };
         let snapshot = match Snapshot::capture(store, standing) {
             Ok(snapshot) => snapshot,

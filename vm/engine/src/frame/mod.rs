@@ -7,15 +7,18 @@
 //! ```text
 //! capture.rs   from the interpreter's stack to frames
 //! rebuild.rs   from frames to the interpreter's stack, once they are checked
+//! wait.rs      what a frame waits for that stands at `memory.atomic.wait`
 //! ```
 
 mod capture;
 mod rebuild;
+mod wait;
 
 use std::fmt;
 
 pub(crate) use capture::{Layout, Registers, capture, capture_below, entry_frame, locals_of};
 pub(crate) use rebuild::{check, rebuild, slots_bytes};
+pub(crate) use wait::{WaitSite, wait_site};
 
 use crate::site::SiteId;
 use crate::types::ValType;

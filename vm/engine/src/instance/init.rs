@@ -300,7 +300,7 @@ fn write_elements(store: &mut StoreInner, index: u32) -> Result<(), Trap> {
 const PAGE_BYTES: usize = 4096;
 
 fn write_data(store: &mut StoreInner, index: u32) -> Result<(), Trap> {
-    let StoreInner { instances, memories, .. } = store;
+    let StoreInner { instances, memories, joins_memories, .. } = store;
     let instance = &mut instances[index as usize];
     let module = instance.module.clone();
     let module = module.inner();
@@ -310,6 +310,10 @@ fn write_data(store: &mut StoreInner, index: u32) -> Result<(), Trap> {
         let SegmentMode::Active { index, offset } = segment.mode else { continue };
         let scope = Scope { cells: &instance.cells, functions: &instance.functions };
         let memory = &mut memories[instance.memories[index as usize] as usize];
+        if *joins_memories && memory.shared().is_some() {
+            instance.data_dropped[at] = true;
+            continue;
+        }
         let data = module.bytes.at(segment.bytes);
         let from = offset.value(module, &scope) as u64;
         let end = from.checked_add(data.len() as u64);

@@ -93,7 +93,8 @@ impl MemoryInner {
         let touched = self.touched_pages();
         let is_touched = |page| touched.as_ref().is_none_or(|touched| touched.contains(page));
         let (pages, _) = self.bytes().as_chunks::<PAGE_BYTES>();
-        if self.view.len_bytes < FILE_FROM_BYTES {
+        // A shared memory cannot be mapped anew: others have it.
+        if self.view.len_bytes < FILE_FROM_BYTES || self.shared.is_some() {
             let own = self.copies(Some(is_touched));
             return Ok(MemoryImage { file: None, own, wasm_pages, _retired: None });
         }
@@ -141,6 +142,9 @@ impl MemoryInner {
 
     /// Shows pages of a file from here on, without reading them; false if that cannot be had.
     fn map_pages(&mut self, first: u64, count: u64, file: &File, offset: u64) -> bool {
+        if self.shared.is_some() {
+            return false;
+        }
         let pieces = match &mut self.backing {
             Backing::Nothing => Vec::new(),
             Backing::Pieces(pieces) => std::mem::take(pieces),

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::wait::WaitQueue;
 use super::{Reservation, reserve_for};
 use crate::config::Config;
-use crate::store::{LimitError, Resource};
+use crate::store::{LimitError, Resource, Store};
 use crate::types::MemoryType;
 use crate::vm::{MemoryView, Vm};
 
@@ -144,6 +144,24 @@ impl SharedMemory {
     pub fn new(engine: &crate::Engine, ty: MemoryType) -> Result<Self, LimitError> {
         assert!(ty.is_shared, "{ty:?} is not shared");
         Shared::new(ty, engine.config()).map(Self)
+    }
+
+    /// A memory of its minimum size, which the limits of `store` allow and pay for as long as that
+    /// store is there. No store has it yet.
+    ///
+    /// # Errors
+    /// A limit, or the host, does not allow it.
+    ///
+    /// # Panics
+    /// `ty` is not shared.
+    pub fn within_limits(store: &mut Store, ty: MemoryType) -> Result<Self, LimitError> {
+        assert!(ty.is_shared, "{ty:?} is not shared");
+        let inner = store.inner_mut();
+        let bytes = ty.minimum_wasm_pages.saturating_mul(super::WASM_PAGE_BYTES);
+        inner.budget.take(Resource::MemoryBytes, bytes)?;
+        let made = Shared::new(ty, inner.engine.config());
+        let made = made.inspect_err(|_| inner.budget.give_back(Resource::MemoryBytes, bytes));
+        made.map(Self)
     }
 
     /// Its type, with the size at the start as the minimum.

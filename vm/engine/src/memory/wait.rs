@@ -7,7 +7,7 @@
 //! Spec: threads proposal, "wait and notify operators".
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What is called when somebody was woken, from the thread that wakes.
@@ -20,6 +20,8 @@ pub(crate) struct WaitQueue(Mutex<BTreeMap<u64, VecDeque<Arc<Waiter>>>>);
 /// One entry of a queue.
 pub(crate) struct Waiter {
     state: AtomicU8,
+    /// Whoever came later has a larger one, in all queues of the host process.
+    ticket: AtomicU64,
     wake: Option<Wake>,
 }
 
@@ -34,7 +36,19 @@ pub(crate) enum WaitState {
 
 impl Waiter {
     pub fn new(wake: Option<Wake>) -> Arc<Self> {
-        Arc::new(Self { state: AtomicU8::new(WaitState::Waiting as u8), wake })
+        let state = AtomicU8::new(WaitState::Waiting as u8);
+        Arc::new(Self { state, ticket: AtomicU64::new(0), wake })
+    }
+
+    /// A wait that is over.
+    pub fn over(state: WaitState) -> Arc<Self> {
+        let (state, ticket) = (AtomicU8::new(state as u8), AtomicU64::new(0));
+        Arc::new(Self { state, ticket, wake: None })
+    }
+
+    /// When it entered its queue, among all that wait.
+    pub fn ticket(&self) -> u64 {
+        self.ticket.load(Ordering::Relaxed)
     }
 
     pub fn state(&self) -> WaitState {
@@ -52,6 +66,9 @@ impl WaitQueue {
         let mut queues = self.lock();
         let enters = holds();
         if enters {
+            static NEXT: AtomicU64 = AtomicU64::new(1);
+            // Under the lock of the queue, so that its order is that of the tickets.
+            waiter.ticket.store(NEXT.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
             queues.entry(address).or_default().push_back(waiter.clone());
         }
         enters

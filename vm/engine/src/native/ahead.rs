@@ -40,7 +40,7 @@ impl Module {
         let config = inner.engine.config();
         let compiler = config.compiler.clone()?;
         let guarded = inner.memories.first().is_some_and(|ty| MemoryInner::is_guarded(*ty, config));
-        let options = Options::new(config, guarded);
+        let options = Options::new(config, inner, guarded);
         let library = inner.libraries.open(self, options)?;
         let own = inner.imported.functions..inner.functions.len() as u32;
         let missing: Vec<u32> =

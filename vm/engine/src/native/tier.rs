@@ -163,7 +163,7 @@ fn options(store: &StoreInner, index: u32) -> Options {
     let views = &store.instances[index as usize].memory_views;
     // SAFETY: views live as long as the store.
     let guarded = views.first().is_some_and(|&view| unsafe { (*view).guarded != 0 });
-    Options::new(config, guarded)
+    Options::new(config, store.instances[index as usize].module.inner(), guarded)
 }
 
 /// Has the guests of a store compiled, or not, from now on. No guest runs.

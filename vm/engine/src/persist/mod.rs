@@ -100,6 +100,8 @@ pub enum PersistError {
     Segment,
     /// A page lies outside of its memory.
     Page,
+    /// The thread does not stand where threads wait.
+    Wait,
     /// The frames are no thread of the store.
     Frames(FrameError),
 }
@@ -118,6 +120,7 @@ impl fmt::Display for PersistError {
             Self::Reference => f.write_str("a reference leads nowhere"),
             Self::Segment => f.write_str("a segment is there that was dropped"),
             Self::Page => f.write_str("a page lies outside of its memory"),
+            Self::Wait => f.write_str("a thread waits where none can"),
             Self::Frames(error) => error.fmt(f),
         }
     }

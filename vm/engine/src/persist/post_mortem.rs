@@ -79,6 +79,11 @@ impl Store {
         self.inner_mut().trapped.is_on = keep;
     }
 
+    /// Whether what is left of a thread that traps is kept.
+    pub fn keeps_trapped(&self) -> bool {
+        self.inner().trapped.is_on
+    }
+
     /// What is left of the last thread that trapped.
     ///
     /// # Errors

@@ -82,6 +82,8 @@ pub(crate) struct StoreInner {
     pub activations: u32,
     /// Called when a thread of this store that waits at an address is woken.
     pub wake: Option<Wake>,
+    /// Whether its shared memories are as a state has them: active segments are not written there.
+    pub joins_memories: bool,
 }
 
 // SAFETY: the raw pointers in a store lead to what the store itself owns, the boxed values in it are
@@ -117,6 +119,7 @@ impl Store {
             trapped: TrapKeeper::default(),
             activations: 0,
             wake: None,
+            joins_memories: false,
         });
         Self { inner: ManuallyDrop::new(inner) }
     }
@@ -130,6 +133,24 @@ impl Store {
     /// be called before anything is made in it.
     pub fn share_limits(&mut self, other: &Self) {
         self.inner.budget = other.inner.budget.sibling();
+    }
+
+    /// Whether what is instantiated from now on finds its shared memories as they are to be: their
+    /// active segments were written long ago, and are not written again.
+    pub fn join_memories(&mut self, join: bool) {
+        self.inner.joins_memories = join;
+    }
+
+    /// Whether `other` has memory `index` too.
+    ///
+    /// # Panics
+    /// The store has no such memory.
+    pub fn shares_memory(&self, index: u32, other: &Self) -> bool {
+        let shared = self.inner.memories[index as usize].shared();
+        shared.is_some_and(|shared| {
+            let others = other.inner.memories.iter().filter_map(|memory| memory.shared());
+            others.into_iter().any(|other| Arc::ptr_eq(shared, other))
+        })
     }
 
     /// Has `wake` called whenever a thread of this store that waits at an address is woken, by the

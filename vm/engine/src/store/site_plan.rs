@@ -63,6 +63,11 @@ impl Store {
         inner.stopper.count(number.is_some());
     }
 
+    /// How many sites there are until the next run stops, if they are counted.
+    pub fn sites_left(&self) -> Option<u64> {
+        self.inner().site_plan.left
+    }
+
     /// Whether the site of [`Self::stop_at_site`] was reached; counts no more if so.
     pub fn take_site_stop(&mut self) -> bool {
         let is_reached = self.inner_mut().site_plan.left == Some(0);

@@ -2,7 +2,7 @@
 
 use std::io::IoSlice;
 
-use super::{Action, ClockState, DescriptorState, Identity, KernelState, Obstacle};
+use super::{Action, ClockState, DescriptorState, Identity, KernelState, Obstacle, ParkedState};
 use crate::descriptor::{Binding, Descriptor, FdFlags, Object};
 use crate::errno::Errno;
 use crate::host::{Answer, Clock, Durability, Follow, Handle, Host, Kind, OpenHow, Opened, Stream};
@@ -19,6 +19,21 @@ const LATEST_NS: u64 = 1 << 62;
 struct Refused {
     why: String,
     remedy: String,
+}
+
+impl RunState {
+    /// The state of a thread that goes on with the call that it waits in, if it waits in one.
+    pub fn restore(parked: Option<ParkedState>) -> RunState {
+        let Some(parked) = parked else { return RunState::Running };
+        RunState::Parked(Parked {
+            call: parked.call,
+            progress_bytes: parked.progress_bytes,
+            began_ns: parked.began_ns.min(LATEST_NS),
+            // The call is made again before anything is waited for, and says anew what for.
+            waits_for: Vec::new(),
+            deadline_ns: Some(0),
+        })
+    }
 }
 
 impl Kernel {
@@ -53,16 +68,7 @@ impl Kernel {
                 remedy: refused.remedy,
             })?;
         }
-        if let Some(parked) = state.parked {
-            kernel.run_state = RunState::Parked(Parked {
-                call: parked.call,
-                progress_bytes: parked.progress_bytes,
-                began_ns: parked.began_ns.min(LATEST_NS),
-                // The call is made again before anything is waited for, and says anew what for.
-                waits_for: Vec::new(),
-                deadline_ns: Some(0),
-            });
-        }
+        kernel.run_state = RunState::restore(state.parked);
         Ok(kernel)
     }
 

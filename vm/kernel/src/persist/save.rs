@@ -51,15 +51,7 @@ impl Kernel {
             clocks,
             stream_bytes: self.stream_bytes,
             disk_bytes: self.disk_bytes,
-            parked: match &self.run_state {
-                RunState::Running => None,
-                RunState::Parked(parked) => Some(ParkedState {
-                    call: parked.call,
-                    progress_bytes: parked.progress_bytes,
-                    began_ns: parked.began_ns,
-                    deadline_ns: parked.deadline_ns,
-                }),
-            },
+            parked: self.run_state.save(),
         })
     }
 
@@ -144,6 +136,21 @@ impl Kernel {
             }
         }
         Ok(bytes)
+    }
+}
+
+impl RunState {
+    /// The call that the thread waits in, as a value; none if it runs.
+    pub fn save(&self) -> Option<ParkedState> {
+        match self {
+            RunState::Running => None,
+            RunState::Parked(parked) => Some(ParkedState {
+                call: parked.call,
+                progress_bytes: parked.progress_bytes,
+                began_ns: parked.began_ns,
+                deadline_ns: parked.deadline_ns,
+            }),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use brant::mobility::SnapshotError;
+use brant_engine::FrameState;
 use brant_engine::persist::PAGE_BYTES;
 use serde_json::{Value, json};
 
@@ -59,28 +60,42 @@ impl<'a> Difference<'a> {
     fn compare_threads(&mut self) {
         let views = self.views;
         let threads = views.map(|view| &view.snapshot.execution.threads);
-        self.note("execution", "threads".to_owned(), threads.map(|list| list.len().to_string()));
+        let spawned = views.map(|view| {
+            let spawned = view.snapshot.execution.spawned.as_ref();
+            spawned.map_or(&[][..], |spawned| &spawned.list[..])
+        });
+        let counts = [0, 1].map(|at| (threads[at].len() + spawned[at].len()).to_string());
+        self.note("execution", "threads".to_owned(), counts);
         for (number, (before, after)) in threads[0].iter().zip(threads[1]).enumerate() {
-            let both = [&before.state.frames, &after.state.frames];
-            let depth = format!("thread {number}: frames");
-            self.note("execution", depth, both.map(|frames| frames.len().to_string()));
-            for (depth, (one, other)) in both[0].iter().zip(both[1]).enumerate() {
-                let place = format!("thread {number}: frame {depth} from outside");
-                let stands = [(views[0], one), (views[1], other)].map(|(view, frame)| {
-                    let name = view.function_name(frame.instance, frame.function);
-                    format!("{name} at site {}", frame.site.0)
-                });
-                self.note("execution", place.clone(), stands);
-                if (one.instance, one.function) != (other.instance, other.function) {
-                    // What is further in has nothing in common.
-                    break;
-                }
-                let locals = one.locals.iter().zip(&other.locals);
-                for (local, (&old, &new)) in (0..).zip(locals) {
-                    let name = views[0].local_name(one.instance, one.function, local);
-                    let values = [views[0].value(old), views[1].value(new)];
-                    self.note("execution", format!("{place}: {name}"), values);
-                }
+            self.compare_frames(number as u32, [&before.state.frames, &after.state.frames]);
+        }
+        for before in spawned[0] {
+            if let Some(after) = spawned[1].iter().find(|after| after.id == before.id) {
+                self.compare_frames(before.id, [&before.state.frames, &after.state.frames]);
+            }
+        }
+    }
+
+    fn compare_frames(&mut self, thread: u32, both: [&[FrameState]; 2]) {
+        let views = self.views;
+        let depth = format!("thread {thread}: frames");
+        self.note("execution", depth, both.map(|frames| frames.len().to_string()));
+        for (depth, (one, other)) in both[0].iter().zip(both[1]).enumerate() {
+            let place = format!("thread {thread}: frame {depth} from outside");
+            let stands = [(views[0], one), (views[1], other)].map(|(view, frame)| {
+                let name = view.function_name(frame.instance, frame.function);
+                format!("{name} at site {}", frame.site.0)
+            });
+            self.note("execution", place.clone(), stands);
+            if (one.instance, one.function) != (other.instance, other.function) {
+                // What is further in has nothing in common.
+                break;
+            }
+            let locals = one.locals.iter().zip(&other.locals);
+            for (local, (&old, &new)) in (0..).zip(locals) {
+                let name = views[0].local_name(one.instance, one.function, local);
+                let values = [views[0].value(old), views[1].value(new)];
+                self.note("execution", format!("{place}: {name}"), values);
             }
         }
     }
@@ -214,10 +229,9 @@ fn changed_pages(before: &View, after: &View) -> Result<Vec<(u32, u64, u64)>, Sn
 /// The hash of each page that the snapshot has; of zeros for one that was cleared. A snapshot that
 /// claims more pages than its memories have is refused.
 fn contents(view: &View) -> Result<BTreeMap<(u32, u64), [u8; 32]>, SnapshotError> {
-    let sizes = &view.snapshot.execution.store.memories_wasm_pages;
-    let pages_of = |wasm_pages: &u64| wasm_pages.saturating_mul(16);
+    let execution = &view.snapshot.execution;
     for run in view.snapshot.pages.runs() {
-        let size = sizes.get(run.memory as usize).map(pages_of);
+        let size = execution.memory_wasm_pages(run.memory).map(|size| size.saturating_mul(16));
         if size.is_none_or(|size| run.first + run.count > size || size > 1 << 32) {
             let section = brant::mobility::Section::Pages;
             let what = "a run of pages lies outside of its memory";

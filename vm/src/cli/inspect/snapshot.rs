@@ -7,12 +7,12 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use brant::mobility::{FORMAT_VERSION, PageRun, SectionInfo};
+use brant::mobility::{PageRun, SectionInfo, WaitImage};
 use brant::resources::DescriptorState;
 use brant::{Engine, Snapshot, ValType};
 use brant_engine::persist::FuncRef;
 use brant_engine::site::SITE_SCHEME;
-use brant_engine::{FrameInfo, FrameState, Module, Slot};
+use brant_engine::{FrameInfo, FrameState, Module, Slot, WaitEnd};
 use serde_json::{Value, json};
 use wasmparser::{BinaryReader, Name, NameSectionReader};
 
@@ -93,7 +93,17 @@ impl View {
                 Frame { info, stands, instance, function, locals, operands: &[] }
             })
         });
-        let mut all: Vec<Frame<'a>> = trapped.collect();
+        self.frames_behind(trapped.collect(), frames)
+    }
+
+    /// The frames of a thread that has not trapped, innermost first.
+    fn whole_frames<'a>(&'a self, frames: &'a [FrameState]) -> Vec<Frame<'a>> {
+        self.frames_behind(Vec::new(), frames)
+    }
+
+    fn frames_behind<'a>(
+        &'a self, mut all: Vec<Frame<'a>>, frames: &'a [FrameState],
+    ) -> Vec<Frame<'a>> {
         let depth = all.len();
         // Frames of one module share its line tables.
         let mut places: HashMap<u32, Vec<(usize, u32, Option<u64>)>> = HashMap::new();
@@ -169,7 +179,8 @@ impl View {
     fn write_head(&self, out: &mut String) {
         let code = &self.snapshot.code;
         let _ = writeln!(out, "{}: {} bytes, a snapshot", printable(&self.name), self.bytes);
-        let _ = writeln!(out, "format      version {FORMAT_VERSION}, site scheme {SITE_SCHEME}");
+        let version = self.snapshot.version();
+        let _ = writeln!(out, "format      version {version}, site scheme {SITE_SCHEME}");
         let _ = writeln!(out, "generation  {}", hex(&self.snapshot.generation));
         let rules = [("deterministic", code.deterministic), ("fuel", code.fuel)];
         let rules: Vec<&str> = rules.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
@@ -215,6 +226,29 @@ impl View {
             for (depth, frame) in frames.iter().enumerate() {
                 self.write_frame(out, depth, frame);
             }
+            if let Some(wait) = execution.spawned.as_ref().and_then(|spawned| spawned.wait_of(0)) {
+                let _ = writeln!(out, "  {}", self.wait(0, &thread.state.frames, wait));
+            }
+        }
+        for thread in execution.spawned.iter().flat_map(|spawned| &spawned.list) {
+            let frames = self.whole_frames(&thread.state.frames);
+            let (id, count) = (thread.id, frames.len());
+            let frames_word = if count == 1 { "frame" } else { "frames" };
+            let _ = writeln!(out, "\nthread {id} (started by the program), {count} {frames_word}");
+            for (depth, frame) in frames.iter().enumerate() {
+                self.write_frame(out, depth, frame);
+            }
+            if let Some(wait) = &thread.wait {
+                let _ = writeln!(out, "  {}", self.wait(id, &thread.state.frames, wait));
+            }
+            if let Some(parked) = &thread.parked {
+                let left = self.left(parked.deadline_ns);
+                let _ = writeln!(out, "  waits in {}{left}", parked.call.row().name);
+            }
+            for (number, &slot) in thread.store.globals.iter().enumerate() {
+                let value = self.value(slot);
+                let _ = writeln!(out, "  mutable global {number}: {} = {value}", slot.ty);
+            }
         }
         if !execution.preparation.is_empty() {
             let names = execution.preparation.iter().filter_map(|func| func.place);
@@ -222,6 +256,51 @@ impl View {
                 names.map(|(instance, function)| self.function_name(instance, function)).collect();
             let _ = writeln!(out, "\nto run before the program: {}", names.join(", "));
         }
+    }
+
+    /// How long something takes at most that ends at a time of the guest's clock.
+    fn left(&self, deadline_ns: Option<u64>) -> String {
+        let now_ns = self.snapshot.resources.clocks.monotonic_ns;
+        let left = deadline_ns.map(|end| end.saturating_sub(now_ns) as f64 / 1e9);
+        left.map_or(String::new(), |seconds| format!(", for {seconds:.3} s more at most"))
+    }
+
+    /// Where a thread waits, and who comes before it there.
+    fn wait(&self, id: u32, frames: &[FrameState], wait: &WaitImage) -> String {
+        let Some((memory, address)) = self.wait_place(frames) else {
+            return "waits where none can".to_owned();
+        };
+        let at = format!("at {address:#x} of memory {memory}");
+        match wait.end {
+            Some(WaitEnd::Woken) => format!("has waited {at}, and was woken"),
+            Some(WaitEnd::TimedOut) => format!("has waited {at}, until its time was over"),
+            None => {
+                let before = self.before(id, (memory, address));
+                let left = self.left(wait.deadline_ns);
+                format!("waits {at}, behind {before} others{left}")
+            }
+        }
+    }
+
+    fn wait_place(&self, frames: &[FrameState]) -> Option<(u32, u64)> {
+        let frame = frames.last()?;
+        self.module(frame.instance)?.wait_of(frame)
+    }
+
+    /// How many threads wait at a place before the thread `id`.
+    fn before(&self, id: u32, place: (u32, u64)) -> usize {
+        let execution = &self.snapshot.execution;
+        let Some(spawned) = &execution.spawned else { return 0 };
+        let frames = |id: u32| match id {
+            0 => execution.threads.first().map(|thread| &thread.state.frames),
+            id => {
+                let found = spawned.list.iter().find(|thread| thread.id == id);
+                found.map(|thread| &thread.state.frames)
+            }
+        };
+        let earlier = spawned.queue.iter().take_while(|&&other| other != id);
+        let places = earlier.filter_map(|&other| self.wait_place(frames(other)?));
+        places.filter(|&other| other == place).count()
     }
 
     fn write_frame(&self, out: &mut String, depth: usize, frame: &Frame<'_>) {
@@ -242,9 +321,14 @@ impl View {
     fn write_store(&self, out: &mut String) {
         let store = &self.snapshot.execution.store;
         let pages = &self.snapshot.pages;
-        for (memory, size) in store.memories_wasm_pages.iter().enumerate() {
-            let size = show_bytes(size.saturating_mul(brant_engine::WASM_PAGE_BYTES));
+        for memory in 0..self.snapshot.execution.memory_count() {
             let runs = pages.runs().iter().filter(|run| run.memory as usize == memory);
+            // Of what other threads have, only what is theirs alone, and not as it was made.
+            if memory >= store.memories_wasm_pages.len() && runs.clone().next().is_none() {
+                continue;
+            }
+            let size = self.snapshot.execution.memory_wasm_pages(memory as u32).unwrap_or(0);
+            let size = show_bytes(size.saturating_mul(brant_engine::WASM_PAGE_BYTES));
             let (mut kept, mut zero) = (0, 0);
             let mut table = Table::new(["  pages from", "to", "bytes", "content"]);
             for run in runs {
@@ -340,6 +424,18 @@ impl View {
             let frames: Vec<Value> = frames.iter().map(|frame| self.frame_json(frame)).collect();
             json!({ "purpose": thread.purpose.name(), "frames": frames })
         });
+        let spawned = execution.spawned.iter().flat_map(|spawned| &spawned.list).map(|thread| {
+            let frames = self.whole_frames(&thread.state.frames);
+            let frames: Vec<Value> = frames.iter().map(|frame| self.frame_json(frame)).collect();
+            json!({
+                "id": thread.id, "frames": frames, "argument": thread.argument,
+                "waits_at": self.wait_json(&thread.state.frames, thread.wait.as_ref()),
+                "waits_in": thread.parked.map(|parked| parked.call.row().name),
+            })
+        });
+        let first = execution.threads.first().map(|thread| &thread.state.frames[..]);
+        let first_wait = execution.spawned.as_ref().and_then(|spawned| spawned.wait_of(0));
+        let queue = execution.spawned.as_ref().map(|spawned| &spawned.queue);
         let runs = pages.runs().iter().map(|run| {
             let [start, end] = addresses(run);
             json!({ "memory": run.memory, "from": start, "to": end, "content": run.content })
@@ -364,11 +460,13 @@ impl View {
             })
         });
         json!({
-            "file": self.name, "bytes": self.bytes, "format": FORMAT_VERSION,
+            "file": self.name, "bytes": self.bytes, "format": self.snapshot.version(),
             "site_scheme": SITE_SCHEME, "generation": hex(generation),
             "deterministic": code.deterministic, "fuel": code.fuel,
             "sections": sections.collect::<Vec<_>>(), "modules": modules.collect::<Vec<_>>(),
             "threads": threads.collect::<Vec<_>>(), "trap": trap,
+            "started_threads": spawned.collect::<Vec<_>>(), "queue": queue,
+            "waits_at": self.wait_json(first.unwrap_or_default(), first_wait),
             "memories_wasm_pages": execution.store.memories_wasm_pages,
             "pages": runs.collect::<Vec<_>>(), "contents": pages.content_count(),
             "contents_bytes": pages.contents_bytes(), "globals": globals.collect::<Vec<_>>(),
@@ -378,6 +476,18 @@ impl View {
             "disk_bytes": resources.disk_bytes, "monotonic_ns": resources.clocks.monotonic_ns,
             "process_cpu_ns": resources.clocks.process_cpu_ns,
             "waits_in": resources.parked.as_ref().map(|parked| parked.call.row().name),
+        })
+    }
+
+    fn wait_json(&self, frames: &[FrameState], wait: Option<&WaitImage>) -> Value {
+        let Some(wait) = wait else { return Value::Null };
+        let (memory, address) = self.wait_place(frames).unzip();
+        let end = wait.end.map(|end| match end {
+            WaitEnd::Woken => "woken",
+            WaitEnd::TimedOut => "timed out",
+        });
+        json!({
+            "memory": memory, "address": address, "end": end, "deadline_ns": wait.deadline_ns,
         })
     }
 

@@ -1,0 +1,119 @@
+//! How threads of a program come into being: at the call of `thread-spawn`, whole or not at all.
+//!
+//! A thread that was born is on a list until whoever runs the process takes it in, between two
+//! turns. The list knows nothing of who runs whom, and when.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use brant_engine::Store;
+use brant_mobility::{RestoreError, Spawned as SpawnedImages};
+
+use super::Spawned;
+use crate::Limits;
+use crate::builder::Recipe;
+
+/// The largest number of a thread: the upper bits are reserved.
+const MAX_ID: u32 = brant_mobility::MAX_THREAD_ID;
+
+/// The births of a process, which all of its threads share.
+pub(crate) struct Births {
+    /// How the instances of a thread are made; not there before the program is linked.
+    recipe: OnceLock<Recipe>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Those that nobody has taken in yet.
+    born: VecDeque<Spawned>,
+    /// How many threads there are besides the first one.
+    count: u64,
+    limit: u64,
+    last_id: u32,
+}
+
+impl Births {
+    pub fn new(limits: &Limits) -> Arc<Births> {
+        let born = VecDeque::new();
+        let state = State { born, count: 0, limit: limits.threads_count, last_id: 0 };
+        Arc::new(Births { recipe: OnceLock::new(), state: Mutex::new(state) })
+    }
+
+    /// Says how instances are made.
+    pub fn are_by(&self, recipe: Recipe) {
+        // A process is linked once.
+        let _ = self.recipe.set(recipe);
+    }
+
+    /// How instances are made.
+    pub fn recipe(&self) -> Option<&Recipe> {
+        self.recipe.get()
+    }
+
+    /// Whether turns are counted in sites, because all that a guest can see has to be repeatable.
+    pub fn count_turns(&self) -> bool {
+        self.recipe.get().is_some_and(|recipe| recipe.is_deterministic && recipe.starts_threads)
+    }
+
+    /// Makes a thread beside that of `store`, and gives its number; None if it cannot be had.
+    pub fn spawn(&self, store: &Store, argument: i32) -> Option<u32> {
+        let recipe = self.recipe.get()?;
+        let id = self.lock().reserve()?;
+        // Nobody waits for the instances to be made.
+        let spawned = Spawned::new(recipe, store, id, argument);
+        let mut state = self.lock();
+        match spawned {
+            Ok(spawned) => state.born.push_back(spawned),
+            Err(_) => {
+                state.count -= 1;
+                return None;
+            }
+        }
+        Some(id)
+    }
+
+    /// Those that were born and that nobody has taken in yet.
+    pub fn take(&self) -> VecDeque<Spawned> {
+        std::mem::take(&mut self.lock().born)
+    }
+
+    /// Takes note that a thread has ended.
+    pub fn ended(&self) {
+        self.lock().count -= 1;
+    }
+
+    /// The largest number that a thread has got.
+    pub fn last_id(&self) -> u32 {
+        self.lock().last_id
+    }
+
+    /// Goes on from threads that were born elsewhere.
+    ///
+    /// # Errors
+    /// There may not be so many here.
+    pub fn go_on_from(&self, images: &SpawnedImages) -> Result<(), RestoreError> {
+        let mut state = self.lock();
+        let (count, limit) = (images.list.len() as u64, state.limit);
+        if count > limit {
+            return Err(RestoreError::Threads { count, limit });
+        }
+        (state.count, state.last_id) = (count, images.last_id);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The number of a new thread, if there can be one more.
+    fn reserve(&mut self) -> Option<u32> {
+        if self.count >= self.limit || self.last_id >= MAX_ID {
+            return None;
+        }
+        self.count += 1;
+        self.last_id += 1;
+        Some(self.last_id)
+    }
+}

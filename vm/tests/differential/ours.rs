@@ -130,6 +130,7 @@ impl Ours {
             resources: KernelState::default(),
             generation: [0; 16],
             contents: Contents::Compressed,
+            spawned: None,
         };
         let snapshot = Snapshot::capture(&mut self.store, standing);
         let bytes = snapshot.map_err(|error| error.to_string())?.to_vec();

@@ -17,7 +17,9 @@ use crate::linker::HostFunction;
 use crate::streams::{Input, Output};
 use crate::system::{Grants, System, Trace, TracedCall};
 use crate::threads;
-use crate::{Arrival, Caller, Error, Interrupt, Limits, Linker, MissingImport, Module, Process};
+use crate::{
+    Arrival, Caller, Error, Interrupt, Limits, Linker, MissingImport, Module, Process, ThreadPolicy,
+};
 
 /// Names what a program gets; nothing is granted by default.
 pub struct ProcessBuilder {
@@ -27,6 +29,9 @@ pub struct ProcessBuilder {
     grants: Grants,
     host: Option<Box<dyn Host>>,
     user_data: Box<dyn Any + Send>,
+    policy: ThreadPolicy,
+    /// Whether time is virtual, so that nobody may wait beside those who run.
+    is_virtual: bool,
     /// Where the process goes on, and the modules that were linked before the program.
     origin: Option<Origin>,
 }
@@ -48,6 +53,8 @@ impl ProcessBuilder {
             grants: Grants::default(),
             host: None,
             user_data: Box::new(()),
+            policy: ThreadPolicy::User,
+            is_virtual: false,
             origin: None,
         }
     }
@@ -157,6 +164,14 @@ impl ProcessBuilder {
         self
     }
 
+    /// On which threads of the host the threads of the program run (default:
+    /// [`ThreadPolicy::User`]).
+    #[must_use]
+    pub fn threads(mut self, policy: ThreadPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
     /// Makes the run repeatable: clocks stand still but for being read and waited for, and random
     /// numbers come from the seed. Files and streams stay what they are.
     ///
@@ -164,6 +179,7 @@ impl ProcessBuilder {
     #[must_use]
     pub fn repeatable(mut self, seed: u64) -> Self {
         self.grants.seed = Some(seed);
+        self.is_virtual = true;
         self
     }
 
@@ -171,7 +187,8 @@ impl ProcessBuilder {
     /// virtual, random numbers come from the seed, and nothing of the machine is reached but the
     /// standard streams.
     #[must_use]
-    pub fn sim(self, seed: u64) -> Self {
+    pub fn sim(mut self, seed: u64) -> Self {
+        self.is_virtual = true;
         self.host(SimHost::new(seed))
     }
 
@@ -248,9 +265,13 @@ impl ProcessBuilder {
         let (instance, preparation) = recipe.link(&mut store)?;
         let births = store.data::<System>().births.clone();
         births.are_by(recipe);
+        store.on_wake(births.alarm(0));
         let mut modules = self.linker.modules;
         modules.push((String::new(), self.module));
-        Ok(Process::new(store, instance, self.limits, interrupt, preparation, modules, births))
+        let mut process =
+            Process::new(store, instance, self.limits, interrupt, preparation, modules, births);
+        process.set_thread_policy(if self.is_virtual { ThreadPolicy::User } else { self.policy });
+        Ok(process)
     }
 }
 

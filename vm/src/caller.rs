@@ -64,8 +64,9 @@ impl<'a> Caller<'a> {
     /// A range that is not inside, or bytes that are not UTF-8.
     pub fn read_text(&mut self, address: u32, len_bytes: u32) -> Result<String, Error> {
         let memory = self.memory()?;
-        let bytes = memory.slice(address.into(), len_bytes.into())?;
-        std::str::from_utf8(bytes).map(str::to_owned).map_err(Error::host)
+        // A copy first: other threads of the guest may write to it.
+        let bytes = memory.slice(address.into(), len_bytes.into())?.to_vec();
+        String::from_utf8(bytes).map_err(Error::host)
     }
 
     /// The data that [`crate::ProcessBuilder::data`] gave the process, if they are a `T`.

@@ -76,4 +76,5 @@ pub use remote::{Piece, Remote};
 pub use status::{ExitStatus, Stopped};
 pub use streams::{Captured, Input, InputAsked, Output};
 pub use system::{TracedCall, TracedEnd, provides, system_call_groups};
+pub use threads::ThreadPolicy;
 pub use typed::{TypedFunc, WasmValue, WasmValues};

@@ -14,7 +14,9 @@ use brant_mobility::Purpose;
 
 use crate::clock::Timer;
 use crate::system::{System, Waited};
-use crate::threads::{Births, Blocked, First, Next, SiteStop, Threads, Turn};
+use crate::threads::{
+    Births, Blocked, End, First, Next, SiteStop, Spawned, ThreadPolicy, Threads, Turn,
+};
 use crate::typed::{TypedFunc, WasmValue, WasmValues};
 use crate::{Error, ExitStatus, Interrupt, Limits, Module, ProcessBuilder, Stopped};
 
@@ -395,6 +397,9 @@ impl Process {
         // A process that goes on elsewhere may have threads before its first turn.
         self.threads.admit().map_err(Pause::Error)?;
         loop {
+            if self.threads.are_on_workers() && !self.site_stop.is_set() {
+                return self.run_on_workers(current);
+            }
             let stopped = match self.threads.next(current.blocked) {
                 Next::First => self.turn(&mut current)?,
                 Next::Spawned => {
@@ -413,6 +418,51 @@ impl Process {
                 Turned::Returned(values) => return Ok(values),
             }
         }
+    }
+
+    /// Runs all threads on workers, to the end of the first one or to a stop that asks the embedder.
+    fn run_on_workers(&mut self, current: Current) -> Result<Vec<Val>, Pause> {
+        let Current { thread, purpose, blocked } = current;
+        let mut system = self.system().of_thread();
+        let (interrupt, has_doorbell) = (self.interrupt.clone(), self.has_doorbell);
+        let empty = Store::new(self.store.engine(), Box::new(()));
+        let first = Spawned::first(std::mem::replace(&mut self.store, empty), thread, blocked);
+        let mut why = || why_stopped(&interrupt, has_doorbell);
+        let (first, end) = self.threads.run_on_workers(first, &mut system, &mut why);
+        let Some(first) = first else {
+            self.ended = Some(ExitStatus::TRAP_CODE);
+            return Err(Pause::Error(Error::host("a worker is lost, and a thread with it")));
+        };
+        let Spawned { store, thread, blocked, .. } = first;
+        self.store = store;
+        let mut current = Current { thread, purpose, blocked };
+        match end {
+            End::Returned(values) => Ok(values),
+            End::Exit(code) => Err(self.exit(code)),
+            End::Trap(report) => Err(Pause::Error(Error::Trap(report))),
+            End::Failed(error) => Err(Pause::Error(error)),
+            End::Stopped(why) => {
+                self.current = Some(current);
+                Err(Pause::Stopped(why))
+            }
+            End::Deadlock => match self.deadlock(&mut current) {
+                Err(pause) => Err(pause),
+                Ok(_) => Err(Pause::Error(Error::NothingToResume)),
+            },
+        }
+    }
+
+    /// Has its threads run on these threads of the host from now on. Runs that are to be repeatable
+    /// or count fuel are always [`ThreadPolicy::User`].
+    pub fn set_thread_policy(&mut self, policy: ThreadPolicy) {
+        let config = self.store.engine().config();
+        let takes_turns = config.deterministic || config.fuel;
+        self.threads.policy = if takes_turns { ThreadPolicy::User } else { policy };
+    }
+
+    /// On which threads of the host its threads run.
+    pub fn thread_policy(&self) -> ThreadPolicy {
+        self.threads.policy
     }
 
     /// Runs the first thread, for a quantum if there are others.
@@ -492,8 +542,7 @@ impl Process {
 
     /// Why the program was stopped; none if what stopped it is over.
     fn stopped(&self) -> Option<Stopped> {
-        let called = || self.has_doorbell && brant_engine::take_ring();
-        self.interrupt.take_reason().or_else(|| called().then_some(Stopped::Called))
+        why_stopped(&self.interrupt, self.has_doorbell)
     }
 
     fn timer(&self) -> Result<Option<Timer>, Error> {
@@ -509,6 +558,12 @@ impl Pause {
             Pause::Stopped(why) => Error::Stopped(why),
         }
     }
+}
+
+/// Why a program was stopped; none if what stopped it is over.
+fn why_stopped(interrupt: &Interrupt, has_doorbell: bool) -> Option<Stopped> {
+    let called = || has_doorbell && brant_engine::take_ring();
+    interrupt.take_reason().or_else(|| called().then_some(Stopped::Called))
 }
 
 /// Finds out what failed.

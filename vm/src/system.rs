@@ -1,6 +1,7 @@
 //! The system of a process: its kernel, and how system calls get from the engine to it.
 
 use std::any::Any;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use brant_engine::{Caller, Flow, Func, FuncType, GuestMemory, HostError, Store, Val, ValType};
@@ -16,6 +17,9 @@ use brant_mobility::RestoreError;
 use crate::streams::{Input, Output, Streams};
 use crate::threads::{self, Births};
 use crate::{Error, Limits};
+
+/// So often whoever has waited lets others have the kernel before it waits again.
+const GIVE_WAY_COUNT: usize = 100;
 
 /// No system call has more parameters.
 const PARAMS_LIMIT: usize = 9;
@@ -34,7 +38,7 @@ pub(crate) struct Grants {
 
 /// What the store of a thread carries: the system of its process, and what is the thread's own.
 pub(crate) struct System {
-    core: Arc<Mutex<Core>>,
+    shared: Arc<Shared>,
     /// The call in which the thread stands.
     run_state: RunState,
     /// The embedder's data, which the first thread of a process has.
@@ -44,6 +48,16 @@ pub(crate) struct System {
 }
 
 /// What all threads of a process share.
+struct Shared {
+    core: Mutex<Core>,
+    /// How many threads want the kernel while another one has it.
+    wanting: AtomicUsize,
+    /// Whether who has it waits in the host.
+    is_waiting: AtomicBool,
+    /// Ends that wait.
+    waker: Arc<dyn Waker>,
+}
+
 struct Core {
     kernel: Kernel,
     trace: Option<Trace>,
@@ -162,19 +176,24 @@ impl System {
         };
         let mut run_state = RunState::Running;
         kernel.exchange_run_state(&mut run_state);
-        let core = Arc::new(Mutex::new(Core { kernel, trace }));
-        Ok(System { core, run_state, user_data, births: Births::new(limits) })
+        let shared = Arc::new(Shared {
+            waker: kernel.host().waker(),
+            core: Mutex::new(Core { kernel, trace }),
+            wanting: AtomicUsize::new(0),
+            is_waiting: AtomicBool::new(false),
+        });
+        Ok(System { shared, run_state, user_data, births: Births::new(limits) })
     }
 
     /// What another thread of the same process carries.
     pub fn of_thread(&self) -> System {
-        let (core, births) = (self.core.clone(), self.births.clone());
-        System { core, run_state: RunState::Running, user_data: Box::new(()), births }
+        let (shared, births) = (self.shared.clone(), self.births.clone());
+        System { shared, run_state: RunState::Running, user_data: Box::new(()), births }
     }
 
     /// Does something with the kernel, on behalf of this thread.
     pub fn with_kernel<R>(&mut self, act: impl FnOnce(&mut Kernel) -> R) -> R {
-        let mut core = lock(&self.core);
+        let mut core = self.shared.lock();
         core.kernel.exchange_run_state(&mut self.run_state);
         let result = act(&mut core.kernel);
         core.kernel.exchange_run_state(&mut self.run_state);
@@ -200,7 +219,7 @@ impl System {
     }
 
     fn call(&mut self, call: Syscall, memory: &mut GuestMemory<'_>, args: &[u64]) -> Outcome {
-        let mut core = lock(&self.core);
+        let mut core = self.shared.lock();
         let Core { kernel, trace } = &mut *core;
         let waited = matches!(self.run_state, RunState::Parked(_));
         kernel.exchange_run_state(&mut self.run_state);
@@ -216,7 +235,7 @@ impl System {
 
     /// How often each call was made, by name; those that were not made are left out.
     pub fn counts(&self) -> Vec<(&'static str, u64)> {
-        let core = lock(&self.core);
+        let core = self.shared.lock();
         let counts = CALLS.iter().map(|call| call.name).zip(core.kernel.counts().iter().copied());
         counts.filter(|(_, count)| *count > 0).collect()
     }
@@ -243,6 +262,27 @@ impl System {
         Waited::of(self.with_kernel(|kernel| kernel.wait_for(parked, deadline_ns)))
     }
 
+    /// As [`System::wait_for`], while other threads run: whoever makes a call ends the wait.
+    pub fn wait_apart(&mut self, parked: &[Parked], deadline_ns: Option<u64>) -> Waited {
+        let shared = self.shared.clone();
+        let mut core = shared.lock();
+        // Whoever has not seen this is seen here.
+        shared.is_waiting.store(true, Ordering::SeqCst);
+        let waited = match shared.wanting.load(Ordering::SeqCst) {
+            0 => Waited::of(core.kernel.wait_for(parked, deadline_ns)),
+            _ => Waited::Interrupted,
+        };
+        shared.is_waiting.store(false, Ordering::SeqCst);
+        drop(core);
+        for _ in 0..GIVE_WAY_COUNT {
+            if shared.wanting.load(Ordering::SeqCst) == 0 {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        waited
+    }
+
     /// The system call that an import names.
     pub fn import(store: &mut Store, module: &str, name: &str) -> Option<Func> {
         if module != MODULE {
@@ -255,8 +295,20 @@ impl System {
     }
 }
 
-fn lock(core: &Mutex<Core>) -> MutexGuard<'_, Core> {
-    core.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shared {
+    /// The kernel, as soon as nobody else has it; nobody waits in the host meanwhile.
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        if let Ok(core) = self.core.try_lock() {
+            return core;
+        }
+        self.wanting.fetch_add(1, Ordering::SeqCst);
+        if self.is_waiting.load(Ordering::SeqCst) {
+            self.waker.wake();
+        }
+        let core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+        self.wanting.fetch_sub(1, Ordering::SeqCst);
+        core
+    }
 }
 
 /// The type that guests import a call with.

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use brant::{Config, Engine, Error, ExitStatus, Limits, Module, Process, ProcessBuilder, Stopped};
+use brant::{
+    Config, Engine, Error, ExitStatus, Limits, Module, Process, ProcessBuilder, Stopped,
+    ThreadPolicy,
+};
 
 const WAITS: &str = r#"(module
     (memory 1 1 shared)
@@ -74,19 +77,27 @@ fn threaded(body: &str, other: &str) -> String {
     )
 }
 
-fn run(text: &str, config: impl FnOnce(ProcessBuilder) -> ProcessBuilder) -> (Process, ExitStatus) {
+const POLICIES: [ThreadPolicy; 3] =
+    [ThreadPolicy::User, ThreadPolicy::Kernel, ThreadPolicy::Hybrid];
+
+fn run(
+    text: &str, policy: ThreadPolicy, config: impl FnOnce(ProcessBuilder) -> ProcessBuilder,
+) -> (Process, ExitStatus) {
     let engine = Engine::new(&brant::with_compiler(Config::default())).expect("an engine");
     let module = Module::from_text(&engine, text).expect("a valid module");
-    let mut process = config(Process::builder(&module)).build().expect("a process");
+    let mut process = config(Process::builder(&module)).threads(policy).build().expect("a process");
     let status = process.run().expect("a status");
     (process, status)
 }
 
+/// The exit code, which is the same under each policy.
 fn exit_code(text: &str) -> i32 {
-    match run(text, |builder| builder).1 {
+    let codes = POLICIES.map(|policy| match run(text, policy, |builder| builder).1 {
         ExitStatus::Exited(code) => code,
-        status => panic!("{status:?}"),
-    }
+        status => panic!("{policy:?}: {status:?}"),
+    });
+    assert_eq!(codes, [codes[0]; 3]);
+    codes[0]
 }
 
 #[test]
@@ -160,26 +171,30 @@ fn who_waits_for_each_other_is_told() {
         "(drop (call $spawn (i32.const 0))) (call $wait (i32.const 4) (i32.const 0))",
         "(call $wait (i32.const 8) (i32.const 0))",
     );
-    let (process, status) = run(&text, |builder| builder);
-    match status {
-        ExitStatus::Trapped(report) => {
-            assert_eq!(report.code.to_string(), "all threads are waiting");
-            assert_eq!(report.backtrace.len(), 2);
+    for policy in POLICIES {
+        let (process, status) = run(&text, policy, |builder| builder);
+        match status {
+            ExitStatus::Trapped(report) => {
+                assert_eq!(report.code.to_string(), "all threads are waiting");
+                assert_eq!(report.backtrace.len(), 2);
+            }
+            status => panic!("{policy:?}: {status:?}"),
         }
-        status => panic!("{status:?}"),
+        let others: Vec<_> =
+            process.deadlocked().iter().map(|(id, report)| (*id, report.backtrace.len())).collect();
+        assert_eq!(others, [(1, 2)], "{policy:?}");
     }
-    let others: Vec<_> =
-        process.deadlocked().iter().map(|(id, report)| (*id, report.backtrace.len())).collect();
-    assert_eq!(others, [(1, 2)]);
 }
 
 #[test]
 fn any_thread_ends_the_program() {
     let waits = "(drop (call $spawn (i32.const 9))) (call $wait (i32.const 4) (i32.const 0))";
     assert_eq!(exit_code(&threaded(waits, "(call $exit (local.get $argument))")), 9);
-    match run(&threaded(waits, "(unreachable)"), |builder| builder).1 {
-        ExitStatus::Trapped(report) => assert_eq!(report.code.to_string(), "unreachable"),
-        status => panic!("{status:?}"),
+    for policy in POLICIES {
+        match run(&threaded(waits, "(unreachable)"), policy, |builder| builder).1 {
+            ExitStatus::Trapped(report) => assert_eq!(report.code.to_string(), "unreachable"),
+            status => panic!("{policy:?}: {status:?}"),
+        }
     }
     // And the end of the first one is the end of all.
     let text = threaded("(drop (call $spawn (i32.const 0)))", "(loop $for_ever (br $for_ever))");
@@ -194,10 +209,12 @@ fn there_are_no_more_threads_than_allowed() {
         (call $exit (i32.eq (call $spawn (i32.const 0)) (i32.const -1)))",
         "(call $wait (i32.const 4) (i32.const 0))",
     );
-    let limits = Limits { threads_count: 2, ..Limits::default() };
-    let (mut process, status) = run(&text, |builder| builder.limits(limits));
-    assert!(matches!(status, ExitStatus::Exited(1)), "{status:?}");
-    assert!(process.checkpoint().is_err(), "it has ended");
+    for policy in POLICIES {
+        let limits = Limits { threads_count: 2, ..Limits::default() };
+        let (mut process, status) = run(&text, policy, |builder| builder.limits(limits));
+        assert!(matches!(status, ExitStatus::Exited(1)), "{policy:?}: {status:?}");
+        assert!(process.checkpoint().is_err(), "it has ended");
+    }
     // A program that says nothing of what its threads run has none.
     let text = threaded("(call $exit (i32.sub (i32.const 1) (call $spawn (i32.const 0))))", "");
     assert_eq!(exit_code(&text.replace("wasi_thread_start", "something_else")), 2);
@@ -221,7 +238,7 @@ fn threads_together_take_no_more_than_the_process_may() {
     let text = text.replacen("(func $wait", "(memory 16) (func $wait", 1);
     let got = |memory_bytes| {
         let limits = Limits { memory_bytes, ..Limits::default() };
-        match run(&text, |builder| builder.limits(limits)).1 {
+        match run(&text, ThreadPolicy::User, |builder| builder.limits(limits)).1 {
             ExitStatus::Exited(code) => code,
             status => panic!("{status:?}"),
         }
@@ -246,9 +263,12 @@ fn what_a_thread_had_is_there_for_the_next_one() {
         "(call $signal (i32.const 4))",
     );
     let text = text.replacen("(func $wait", "(memory 16) (func $wait", 1);
-    let limits = Limits { memory_bytes: (1 + 2 * 16) << 16, threads_count: 1, ..Limits::default() };
-    let status = run(&text, |builder| builder.limits(limits)).1;
-    assert!(matches!(status, ExitStatus::Exited(7)), "{status:?}");
+    for policy in POLICIES {
+        let memory_bytes = (1 + 2 * 16) << 16;
+        let limits = Limits { memory_bytes, threads_count: 1, ..Limits::default() };
+        let status = run(&text, policy, |builder| builder.limits(limits)).1;
+        assert!(matches!(status, ExitStatus::Exited(7)), "{policy:?}: {status:?}");
+    }
 }
 
 #[test]
@@ -268,25 +288,28 @@ fn a_program_with_threads_stops_and_goes_on() {
         (call $signal (i32.const 4))",
     );
     let module = Module::from_text(&Engine::default(), &text).expect("a valid module");
-    let mut process = Process::builder(&module).build().expect("a process");
-    let handle = process.interrupt_handle();
-    let asks = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(5));
-        handle.interrupt();
-    });
-    match process.run().expect("a status") {
-        ExitStatus::Stopped(Stopped::Interrupted) => {}
-        status => panic!("{status:?}"),
-    }
-    asks.join().expect("it only asks");
-    // What goes on elsewhere goes on here too.
-    let snapshot = process.checkpoint().expect("a snapshot");
-    let restored = Process::restore(&Engine::default(), &snapshot).and_then(ProcessBuilder::build);
-    let mut restored = restored.expect("a process");
-    assert_eq!(restored.thread_count(), 2);
-    assert!(matches!(restored.run(), Ok(ExitStatus::Exited(5))));
-    match process.run().expect("a status") {
-        ExitStatus::Exited(5) => {}
-        status => panic!("{status:?}"),
+    for policy in POLICIES {
+        let mut process = Process::builder(&module).threads(policy).build().expect("a process");
+        let handle = process.interrupt_handle();
+        let asks = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(5));
+            handle.interrupt();
+        });
+        match process.run().expect("a status") {
+            ExitStatus::Stopped(Stopped::Interrupted) => {}
+            status => panic!("{status:?}"),
+        }
+        asks.join().expect("it only asks");
+        // What goes on elsewhere goes on here too.
+        let snapshot = process.checkpoint().expect("a snapshot");
+        let restored = Process::restore(&Engine::default(), &snapshot)
+            .and_then(|builder| builder.threads(policy).build());
+        let mut restored = restored.expect("a process");
+        assert_eq!(restored.thread_count(), 2);
+        assert!(matches!(restored.run(), Ok(ExitStatus::Exited(5))));
+        match process.run().expect("a status") {
+            ExitStatus::Exited(5) => {}
+            status => panic!("{status:?}"),
+        }
     }
 }

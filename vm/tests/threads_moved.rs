@@ -4,9 +4,11 @@
 //! Each time the tier is chosen by chance. `cargo test` does a slice of it. The full count is
 //! `THREAD_POINTS=10000 cargo test --release -p brant --test threads_moved -- --nocapture`.
 
+use std::time::Duration;
+
 use brant::{
     Config, Engine, ExitStatus, Input, Limits, Module, Process, ProcessBuilder, ReadLimits,
-    Snapshot, Stopped, Tier,
+    Snapshot, Stopped, ThreadPolicy, Tier,
 };
 use brant_engine::compile::Stops;
 
@@ -131,10 +133,10 @@ fn wander(world: &World, seed: u64, bits: u64) -> (ExitStatus, usize, usize) {
     }
 }
 
-/// Eight threads take a lock 12 times each, sleep with it or without it, and count: in the shared
+/// Eight threads take a lock `rounds` times each, sleep with it or without it, and count: in the shared
 /// memory, in a global, in a table and in a memory of their own.
-fn mixed() -> String {
-    threaded(
+fn mixed(rounds: u32) -> String {
+    let text = threaded(
         "(local $i i32)
         (loop $more
             (if (i32.lt_s (call $spawn (i32.mul (local.get $i) (i32.const 256))) (i32.const 1))
@@ -146,9 +148,9 @@ fn mixed() -> String {
             (local.set $i (i32.atomic.load (i32.const 4)))
             (if (i32.lt_u (local.get $i) (i32.const 8))
                 (then (call $wait (i32.const 4) (local.get $i)) (br $join))))
-        (if (i32.ne (i32.load (i32.const 12)) (i32.const 96)) (then (call $exit (i32.const 1))))
+        (if (i32.ne (i32.load (i32.const 12)) (i32.const ALL)) (then (call $exit (i32.const 1))))
         (call $exit (i32.load (i32.const 16)))",
-        // A room of 256 bytes from 8192 on; its own counters must be 12 at the end.
+        // A room of 256 bytes from 8192 on; its own counters must be `rounds` at the end.
         "(local $i i32) (local $room i32) (local $spin i32)
         (local.set $room (i32.add (i32.const 8192) (local.get $argument)))
         (call $wait (i32.const 28) (i32.const 0))
@@ -167,16 +169,18 @@ fn mixed() -> String {
             (loop $spins
                 (br_if $spins (local.tee $spin (i32.sub (local.get $spin) (i32.const 1)))))
             (br_if $more (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1)))
-                                   (i32.const 12))))
+                                   (i32.const ROUNDS))))
         (if (i32.and
-                (i32.and (i32.eq (global.get $own) (i32.const 12))
-                         (i32.eq (i32.load $mine (i32.const 5000)) (i32.const 12)))
-                (i32.eqz (ref.is_null (table.get $t (i32.const 11)))))
+                (i32.and (i32.eq (global.get $own) (i32.const ROUNDS))
+                         (i32.eq (i32.load $mine (i32.const 5000)) (i32.const ROUNDS)))
+                (i32.eqz (ref.is_null (table.get $t (i32.const LAST)))))
             (then (drop (i32.atomic.rmw.add (i32.const 16) (local.get $id)))))
         (call $signal (i32.const 4))",
-        "(memory $mine 1) (global $own (mut i32) (i32.const 0)) (table $t 12 funcref)
+        "(memory $mine 1) (global $own (mut i32) (i32.const 0)) (table $t ROUNDS funcref)
         (elem declare func $signal)",
-    )
+    );
+    let text = text.replace("ROUNDS", &rounds.to_string());
+    text.replace("ALL", &(8 * rounds).to_string()).replace("LAST", &(rounds - 1).to_string())
 }
 
 /// How many moves the tests make.
@@ -186,7 +190,7 @@ fn points() -> usize {
 
 #[test]
 fn threads_in_any_state_go_on_elsewhere() {
-    let world = World::new(&mixed(), &Config::default());
+    let world = World::new(&mixed(12), &Config::default());
     let (mut moves, mut seed) = (0, 1);
     while moves < points() {
         let (status, count, most) = wander(&world, seed, 12);
@@ -327,7 +331,7 @@ fn a_deterministic_run_switches_at_the_same_places() {
 
 #[test]
 fn a_copy_has_threads_of_its_own() {
-    let world = World::new(&mixed(), &Config::default());
+    let world = World::new(&mixed(12), &Config::default());
     let mut process = world.begin(1);
     process.stop_after_sites(3_000);
     let status = process.run().expect("a status");
@@ -342,7 +346,7 @@ fn a_copy_has_threads_of_its_own() {
 
 #[test]
 fn no_more_threads_come_than_are_allowed() {
-    let world = World::new(&mixed(), &Config::default());
+    let world = World::new(&mixed(12), &Config::default());
     let mut process = world.begin(0);
     process.stop_after_sites(3_000);
     let status = process.run().expect("a status");
@@ -354,4 +358,52 @@ fn no_more_threads_come_than_are_allowed() {
     let error = builder.sim(7).limits(limits).build().expect_err("there are too many");
     let text = error.to_string();
     assert!(text.contains(&format!("has {count} threads besides its first one")), "{text}");
+}
+
+const POLICIES: [ThreadPolicy; 3] =
+    [ThreadPolicy::User, ThreadPolicy::Kernel, ThreadPolicy::Hybrid];
+
+#[test]
+fn threads_on_workers_go_on_under_another_policy() {
+    // On this machine's clock: whoever stops the process comes when it comes.
+    let world = World::new(&mixed(300), &Config::default());
+    let (mut moves, mut random) = (0, Random(3));
+    let rounds =
+        std::env::var("THREAD_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4);
+    for round in 0..rounds {
+        let mut tier = random.next(2) as usize;
+        let mut policy = POLICIES[round % 3];
+        let mut process = Process::builder(&world.modules[tier]).threads(policy).build();
+        loop {
+            let mut running = process.expect("a process");
+            let (handle, after) = (running.interrupt_handle(), random.next(3_000));
+            let asks = std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_micros(after));
+                handle.interrupt();
+            });
+            let status = running.run().expect("a status");
+            asks.join().expect("it only asks");
+            if !matches!(status, ExitStatus::Stopped(Stopped::Interrupted)) {
+                let seen =
+                    [4, 8, 12, 16, 20, 28].map(|at| running.memory().map(|m| m.read_u32(at)));
+                assert!(
+                    matches!(status, ExitStatus::Exited(36)),
+                    "{policy:?}: {status:?} {seen:?} {:?}",
+                    running.deadlocked()
+                );
+                break;
+            }
+            let bytes = running.checkpoint().expect("it can be moved").to_vec();
+            drop(running);
+            (tier, policy) = (random.next(2) as usize, POLICIES[random.next(3) as usize]);
+            let snapshot = Snapshot::read(&mut &bytes[..], &ReadLimits::default());
+            let known = &world.modules[tier..=tier];
+            let builder =
+                Process::restore_with(&world.engines[tier], &snapshot.expect("a snapshot"), known);
+            process = builder.expect("its modules").threads(policy).build();
+            moves += 1;
+        }
+    }
+    println!("{moves} moves between policies");
+    assert!(moves > 10, "{moves} moves");
 }

@@ -112,7 +112,8 @@ fn flags(text: &mut String, arg: u64, names: &[&str]) -> std::fmt::Result {
 
 fn quoted(text: &mut String, at: u64, len: u64, memory: &GuestMemory<'_>) {
     let shown = len.min(LONGEST_TEXT_BYTES);
-    match memory.slice(at, shown) {
+    // A copy: other threads of the guest may write to it.
+    match memory.slice(at, shown).map(<[u8]>::to_vec) {
         Ok(bytes) => {
             text.push('"');
             for part in bytes.utf8_chunks() {

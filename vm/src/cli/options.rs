@@ -53,6 +53,10 @@ pub struct RunOptions {
     #[arg(long, value_enum, default_value_t, value_name = "TIER", help_heading = PROGRAM)]
     pub tier: Tier,
 
+    /// On which threads of the host the guest's threads run.
+    #[arg(long, value_enum, default_value_t, value_name = "POLICY", help_heading = PROGRAM)]
+    pub threads: Threads,
+
     /// Neither look for compiled code on disk nor keep it there (see `brant cache`).
     #[arg(long, help_heading = PROGRAM)]
     pub no_cache: bool,
@@ -220,6 +224,28 @@ pub enum Tier {
     Interp,
     /// Compiled code: everything is compiled before the program starts.
     Jit,
+}
+
+/// On which threads of the host the guest's threads run.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Threads {
+    /// All on one, in turns.
+    User,
+    /// Each on one of its own.
+    Kernel,
+    /// Many on as many as there are processors.
+    #[default]
+    Hybrid,
+}
+
+impl From<Threads> for brant::ThreadPolicy {
+    fn from(threads: Threads) -> brant::ThreadPolicy {
+        match threads {
+            Threads::User => brant::ThreadPolicy::User,
+            Threads::Kernel => brant::ThreadPolicy::Kernel,
+            Threads::Hybrid => brant::ThreadPolicy::Hybrid,
+        }
+    }
 }
 
 /// When function bodies are validated.

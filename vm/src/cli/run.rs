@@ -78,6 +78,7 @@ pub(super) fn begin(
     let checkpoints = Checkpoints::new(options)?;
     brant_engine::exit_on_termination();
     let (builder, control) = listen(builder, file, options);
+    let builder = builder.threads(options.threads.into());
     let mut process = builder.build().map_err(|error| explain(&error, options))?;
     if let Some(control) = &control {
         control.attach(&mut process).map_err(|error| explain(&error, options))?;

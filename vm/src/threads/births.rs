@@ -6,10 +6,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use brant_engine::Store;
+use brant_engine::{Store, Wake};
 use brant_mobility::{RestoreError, Spawned as SpawnedImages};
 
 use super::Spawned;
+use super::pool::Pool;
 use crate::Limits;
 use crate::builder::Recipe;
 
@@ -26,6 +27,8 @@ pub(crate) struct Births {
 struct State {
     /// Those that nobody has taken in yet.
     born: VecDeque<Spawned>,
+    /// Who takes them in at once, while several threads run.
+    pool: Option<Arc<Pool>>,
     /// How many threads there are besides the first one.
     count: u64,
     limit: u64,
@@ -35,7 +38,8 @@ struct State {
 impl Births {
     pub fn new(limits: &Limits) -> Arc<Births> {
         let born = VecDeque::new();
-        let state = State { born, count: 0, limit: limits.threads_count, last_id: 0 };
+        let limit = limits.threads_count;
+        let state = State { born, pool: None, count: 0, limit, last_id: 0 };
         Arc::new(Births { recipe: OnceLock::new(), state: Mutex::new(state) })
     }
 
@@ -63,13 +67,40 @@ impl Births {
         let spawned = Spawned::new(recipe, store, id, argument);
         let mut state = self.lock();
         match spawned {
-            Ok(spawned) => state.born.push_back(spawned),
+            Ok(spawned) => match state.pool.clone() {
+                Some(pool) => {
+                    drop(state);
+                    pool.admit(Box::new(spawned));
+                }
+                None => state.born.push_back(spawned),
+            },
             Err(_) => {
                 state.count -= 1;
                 return None;
             }
         }
         Some(id)
+    }
+
+    /// Whether there are threads that nobody has taken in yet.
+    pub fn are_waiting(&self) -> bool {
+        !self.lock().born.is_empty()
+    }
+
+    /// Has threads that are born, and those that are woken, run in a pool from now on, or not.
+    pub fn run_in(&self, pool: Option<Arc<Pool>>) {
+        self.lock().pool = pool;
+    }
+
+    /// What is called when the thread `id` is woken at an address.
+    pub fn alarm(self: &Arc<Self>, id: u32) -> Wake {
+        let births = self.clone();
+        Arc::new(move || {
+            let pool = births.lock().pool.clone();
+            if let Some(pool) = pool {
+                pool.woken(id);
+            }
+        })
     }
 
     /// Those that were born and that nobody has taken in yet.

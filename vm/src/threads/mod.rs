@@ -3,12 +3,17 @@
 //! Each has an instance of the program in a store of its own, whose shared memories are those of the
 //! others; descriptors, clocks and random numbers come from the one kernel of the process.
 //! A call of `thread-spawn` makes the thread, or answers that it cannot be had; whoever runs the
-//! process takes it in between two turns. Here all of them take turns on the thread of the host that
-//! runs the process, as user-level threads do.
+//! process takes it in between two turns.
+//!
+//! There is one way to run a thread, and three policies that say on which thread of the host:
+//! all of them in turns on the one that runs the process (`user`), each on one of its own
+//! (`kernel`), or many on few (`hybrid`). Whenever the process stands, all threads are data, and
+//! nothing says how they were run.
 //!
 //! ```text
 //! births.rs   how threads come into being
-//! turns.rs    who runs next, and for how long
+//! turns.rs    who runs next, and for how long: one thread after the other
+//! pool.rs     several at once, on workers
 //! waits.rs    who waits for what, and who can go on
 //! ticker.rs   ends turns by the clock
 //! sites.rs    ends turns by counted sites
@@ -19,6 +24,8 @@
 
 mod births;
 mod persist;
+mod policy;
+mod pool;
 mod sites;
 mod ticker;
 mod turns;
@@ -33,6 +40,8 @@ use crate::builder::Recipe;
 use crate::system::System;
 
 pub(crate) use births::Births;
+pub use policy::ThreadPolicy;
+pub(crate) use pool::End;
 pub(crate) use sites::SiteStop;
 pub(crate) use turns::{Next, Threads, Turn};
 pub(crate) use waits::{Blocked, First};
@@ -66,7 +75,7 @@ pub(crate) fn import(store: &mut Store, module: &str, name: &str) -> Option<Func
         let store = caller.store();
         let births = store.data::<System>().births.clone();
         let id = births.spawn(store, argument);
-        if id.is_some() && !births.count_turns() {
+        if id.is_some() && births.are_waiting() && !births.count_turns() {
             // Whoever runs the process takes the thread in at the next site.
             store.interrupt_handle().interrupt();
         }
@@ -88,10 +97,19 @@ pub(crate) struct Spawned {
 }
 
 impl Spawned {
+    /// The first thread of a process, to be run as the others are.
+    pub fn first(store: Store, thread: Thread, blocked: Blocked) -> Spawned {
+        let preparation = VecDeque::new();
+        Spawned { id: 0, store, thread, preparation, start: None, blocked }
+    }
+
     /// Makes the thread: an instance on the shared memories, which has not run yet.
     fn new(recipe: &Recipe, sibling: &Store, id: u32, argument: i32) -> Result<Spawned, Error> {
         let system = sibling.data::<System>().of_thread();
         let (mut store, instance, mut preparation) = recipe.instantiate(sibling, system)?;
+        let births = &store.data::<System>().births;
+        let alarm = births.alarm(id);
+        store.on_wake(alarm);
         let start = start_of(&store, instance)?;
         let (thread, start) = match preparation.pop_front() {
             Some(func) => (Thread::new(&mut store, func, &[]), Some((start, argument))),

@@ -85,6 +85,7 @@ impl Threads {
         let mut system = first.data::<System>().of_thread();
         system.set_run_state(RunState::restore(image.parked));
         let (mut store, instance, _) = recipe.instantiate_joined(first, system)?;
+        store.on_wake(self.births.alarm(image.id));
         let restored = snapshot.restore_thread(number, &mut store)?;
         let start = match image.argument {
             Some(argument) => Some((start_of(&store, instance)?, argument.cast_signed())),

@@ -32,6 +32,11 @@ impl SiteStop {
         self.left = Some(count.max(1));
     }
 
+    /// Whether sites are counted.
+    pub fn is_set(&self) -> bool {
+        self.left.is_some()
+    }
+
     /// Begins a turn of a thread of `store`, which has `turn` sites if turns are counted.
     pub(super) fn begin(&mut self, store: &mut Store, turn: Option<u64>) {
         self.asked = self.left.into_iter().chain(turn).min();

@@ -15,8 +15,9 @@ use crate::Error;
 /// a person or a peer notices.
 const QUANTUM: Duration = Duration::from_millis(2);
 
-/// A clock that interrupts whoever runs.
+/// A clock.
 pub(super) struct Ticker {
+    /// Who is interrupted.
     running: Arc<Mutex<Option<Interrupt>>>,
     /// Dropped first, which ends the thread.
     alive: Option<Sender<()>>,
@@ -27,19 +28,31 @@ impl Ticker {
     /// # Errors
     /// The system gives no thread.
     pub fn start() -> Result<Ticker, Error> {
-        let (alive, gone) = channel::<()>();
         let running: Arc<Mutex<Option<Interrupt>>> = Arc::default();
         let theirs = running.clone();
-        let tick = move || {
+        let mut ticker = Ticker::calling(move || {
+            if let Some(interrupt) = &*theirs.lock().unwrap_or_else(PoisonError::into_inner) {
+                interrupt.interrupt();
+            }
+        })?;
+        ticker.running = running;
+        Ok(ticker)
+    }
+
+    /// A clock that calls `tick` whenever a quantum is over.
+    ///
+    /// # Errors
+    /// As [`Ticker::start`].
+    pub fn calling(tick: impl Fn() + Send + 'static) -> Result<Ticker, Error> {
+        let (alive, gone) = channel::<()>();
+        let ticks = move || {
             while gone.recv_timeout(QUANTUM) == Err(RecvTimeoutError::Timeout) {
-                if let Some(interrupt) = &*theirs.lock().unwrap_or_else(PoisonError::into_inner) {
-                    interrupt.interrupt();
-                }
+                tick();
             }
         };
         let builder = thread::Builder::new().name("brant-ticker".to_owned());
-        let thread = builder.spawn(tick).map_err(Error::host)?;
-        Ok(Ticker { running, alive: Some(alive), thread: Some(thread) })
+        let thread = builder.spawn(ticks).map_err(Error::host)?;
+        Ok(Ticker { running: Arc::default(), alive: Some(alive), thread: Some(thread) })
     }
 
     /// Says whose turn it is; nobody's while the process waits.

@@ -12,10 +12,12 @@ use std::sync::Arc;
 
 use brant_engine::{Stop, Store, Thread, Trap, TrapReport};
 
+use super::pool::{End, Pool};
 use super::sites::{Counted, QUANTUM_SITES, SiteStop};
 use super::ticker::Ticker;
-use super::{Births, Blocked, Spawned};
-use crate::Error;
+use super::{Births, Blocked, Spawned, ThreadPolicy};
+use crate::system::System;
+use crate::{Error, Stopped};
 
 /// How a turn came to an end.
 pub(crate) enum Turn {
@@ -52,6 +54,8 @@ pub(crate) struct Threads {
     /// By ascending number.
     pub(super) list: Vec<Spawned>,
     ticker: Option<Ticker>,
+    /// On which threads of the host they run.
+    pub policy: ThreadPolicy,
     /// Who has the turn: 0 is the first thread, then come those of the list.
     pub(super) at: usize,
     /// How many sites are left of the turn, where turns are counted; none before it begins.
@@ -60,7 +64,8 @@ pub(crate) struct Threads {
 
 impl Threads {
     pub fn new(births: Arc<Births>) -> Threads {
-        Threads { births, list: Vec::new(), ticker: None, at: 0, sites_left: None }
+        let policy = ThreadPolicy::User;
+        Threads { births, list: Vec::new(), ticker: None, policy, at: 0, sites_left: None }
     }
 
     /// How many there are.
@@ -79,12 +84,33 @@ impl Threads {
     /// The system gives no thread that ends turns.
     pub fn admit(&mut self) -> Result<(), Error> {
         self.list.extend(self.births.take());
-        if self.list.is_empty() {
+        if self.list.is_empty() || self.are_on_workers() {
             self.ticker = None;
         } else if self.ticker.is_none() && !self.births.count_turns() {
             self.ticker = Some(Ticker::start()?);
         }
         Ok(())
+    }
+
+    /// Whether they run on workers, as soon as there is one besides the first.
+    pub fn are_on_workers(&self) -> bool {
+        self.policy != ThreadPolicy::User && !self.list.is_empty()
+    }
+
+    /// Runs all threads on workers until something concerns the process; `stopped` says whether that
+    /// is so. Gives the first one back, if it is not lost.
+    pub fn run_on_workers(
+        &mut self, first: Spawned, system: &mut System,
+        stopped: &mut dyn FnMut() -> Option<Stopped>,
+    ) -> (Option<Spawned>, End) {
+        let mut threads = vec![first];
+        threads.append(&mut self.list);
+        let (threads, end) = Pool::run(&self.births, self.policy, threads, system, stopped);
+        let mut threads = threads.into_iter().peekable();
+        let first = threads.next_if(|thread| thread.id == 0);
+        self.list = threads.collect();
+        self.begin();
+        (first, end)
     }
 
     /// Begins with the first thread, which is a new one.

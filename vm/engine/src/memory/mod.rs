@@ -189,9 +189,13 @@ impl MemoryInner {
         self.mirrors.push(vm);
     }
 
-    /// All bytes.
+    /// All bytes. Those of a shared memory may change meanwhile, if other stores' guests run: whoever
+    /// decides something by them decides by a copy.
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: `len_bytes` bytes were committed, and no guest runs while the host has the store.
+        // SAFETY: `len_bytes` bytes were committed and stay so, and no guest of this store runs while
+        // the host has it. What guests of other stores write to a shared memory is plain bytes, of
+        // which every value is one; nothing is kept behind them, and no address is ever taken from
+        // them without a check.
         unsafe { std::slice::from_raw_parts(self.view.base, self.view.len_bytes as usize) }
     }
 

@@ -21,15 +21,18 @@ const EXCLUSIVE: u32 = 4;
 const TRUNCATE: u32 = 8;
 
 /// A path of the guest: UTF-8 without NUL.
-fn path<'m>(memory: &'m GuestMemory<'_>, at: u32, len: u32) -> Result<&'m [u8], Stopped> {
+///
+/// A copy: another thread of the guest may write to the memory while the path is looked at.
+fn path(memory: &GuestMemory<'_>, at: u32, len: u32) -> Result<Vec<u8>, Stopped> {
     let bytes = memory.slice(u64::from(at), u64::from(len))?;
     if len > LONGEST_PATH_BYTES {
         return Err(Errno::NameTooLong.into());
     }
+    let bytes = bytes.to_vec();
     if bytes.contains(&0) {
         return Err(Errno::Invalid.into());
     }
-    if std::str::from_utf8(bytes).is_err() {
+    if std::str::from_utf8(&bytes).is_err() {
         return Err(Errno::IllegalByteSequence.into());
     }
     Ok(bytes)
@@ -65,7 +68,7 @@ impl Kernel {
         &mut self, memory: &mut GuestMemory<'_>, fd: u32, at: u32, len: u32,
     ) -> CallResult {
         let directory = self.directory(fd, Rights::PATH_CREATE_DIRECTORY)?;
-        Ok(self.host.create_directory(directory, path(memory, at, len)?)?)
+        Ok(self.host.create_directory(directory, &path(memory, at, len)?)?)
     }
 
     /// `path_filestat_get(fd, flags, path, path_len, stat)`: 64 bytes about a file.
@@ -75,7 +78,7 @@ impl Kernel {
         &mut self, memory: &mut GuestMemory<'_>, fd: u32, flags: u32, at: u32, len: u32, stat: u32,
     ) -> CallResult {
         let directory = self.directory(fd, Rights::PATH_FILESTAT_GET)?;
-        let found = self.host.stat_at(directory, path(memory, at, len)?, follow(flags)?)?;
+        let found = self.host.stat_at(directory, &path(memory, at, len)?, follow(flags)?)?;
         Ok(memory.write(u64::from(stat), &stat_bytes(&found))?)
     }
 
@@ -89,7 +92,7 @@ impl Kernel {
     ) -> CallResult {
         let (accessed, modified) = times(atim, mtim, fst_flags)?;
         let directory = self.directory(fd, Rights::PATH_FILESTAT_SET_TIMES)?;
-        let path = path(memory, at, len)?;
+        let path = &path(memory, at, len)?;
         Ok(self.host.set_times_at(directory, path, follow(flags)?, accessed, modified)?)
     }
 
@@ -105,7 +108,7 @@ impl Kernel {
     ) -> CallResult {
         let from = self.directory(old_fd, Rights::PATH_LINK_SOURCE)?;
         let to = self.directory(new_fd, Rights::PATH_LINK_TARGET)?;
-        let (old, new) = (path(memory, old_at, old_len)?, path(memory, new_at, new_len)?);
+        let (old, new) = (&path(memory, old_at, old_len)?, &path(memory, new_at, new_len)?);
         if follow(old_flags)? == Follow::Yes {
             return Err(Errno::Invalid.into());
         }
@@ -167,7 +170,7 @@ impl Kernel {
         }
         memory.slice(u64::from(opened_at), 4)?;
         self.descriptors.check_room()?;
-        let path = path(memory, at, len)?;
+        let path = &path(memory, at, len)?;
         let found = self.host.open(directory, path, how)?;
         let object = match found.kind {
             Kind::Directory => Object::Directory,
@@ -216,7 +219,7 @@ impl Kernel {
         memory.slice(u64::from(bufused), 4)?;
         let mut target = [0; LONGEST_PATH_BYTES as usize];
         let room = target.len().min(buf_len as usize);
-        let path = path(memory, at, len)?;
+        let path = &path(memory, at, len)?;
         let count = self.host.read_link(directory, path, &mut target[..room])?;
         memory.write(u64::from(buf), &target[..count])?;
         Ok(memory.write_u32(u64::from(bufused), count as u32)?)
@@ -229,7 +232,7 @@ impl Kernel {
         &mut self, memory: &mut GuestMemory<'_>, fd: u32, at: u32, len: u32,
     ) -> CallResult {
         let directory = self.directory(fd, Rights::PATH_REMOVE_DIRECTORY)?;
-        Ok(self.host.remove_directory(directory, path(memory, at, len)?)?)
+        Ok(self.host.remove_directory(directory, &path(memory, at, len)?)?)
     }
 
     /// `path_rename(fd, old_path, .., new_fd, new_path, ..)`: renames, in place of what has the new
@@ -243,7 +246,7 @@ impl Kernel {
     ) -> CallResult {
         let from = self.directory(fd, Rights::PATH_RENAME_SOURCE)?;
         let to = self.directory(new_fd, Rights::PATH_RENAME_TARGET)?;
-        let (old, new) = (path(memory, old_at, old_len)?, path(memory, new_at, new_len)?);
+        let (old, new) = (&path(memory, old_at, old_len)?, &path(memory, new_at, new_len)?);
         Ok(self.host.rename(from, old, to, new)?)
     }
 
@@ -256,7 +259,7 @@ impl Kernel {
         new_len: u32,
     ) -> CallResult {
         let directory = self.directory(fd, Rights::PATH_SYMLINK)?;
-        let (target, new) = (path(memory, old_at, old_len)?, path(memory, new_at, new_len)?);
+        let (target, new) = (&path(memory, old_at, old_len)?, &path(memory, new_at, new_len)?);
         Ok(self.host.symlink(target, directory, new)?)
     }
 
@@ -267,6 +270,6 @@ impl Kernel {
         &mut self, memory: &mut GuestMemory<'_>, fd: u32, at: u32, len: u32,
     ) -> CallResult {
         let directory = self.directory(fd, Rights::PATH_UNLINK_FILE)?;
-        Ok(self.host.remove_file(directory, path(memory, at, len)?)?)
+        Ok(self.host.remove_file(directory, &path(memory, at, len)?)?)
     }
 }

@@ -1,0 +1,441 @@
+//! Guest threads on several threads of the host, the workers: `kernel` and `hybrid`.
+//!
+//! Each worker has a queue of threads that can run; one whose queue is empty takes half of the
+//! longest other queue. Whoever waits is in no queue and has no worker. Who runs the process looks
+//! after those who wait in calls or for a time, by the host's own wait; threads that are woken at an
+//! address go to a queue at once.
+//!
+//! Everything that concerns the process as a whole (it is to stop, it ends, all wait for each other)
+//! is the *end* of the pool: all workers give up what they run at its next site, and go. Then the
+//! threads are data again, and nobody can tell from them how they were run.
+//!
+//! Lock order: queues of waits in a memory, births, the pool. The kernel's lock is never taken
+//! while the pool's is held.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
+
+use brant_engine::{Interrupt, Stop, TrapReport, Val};
+use brant_kernel::Parked;
+use brant_kernel::host::Waker;
+
+use super::ticker::Ticker;
+use super::{Births, Blocked, Spawned, ThreadPolicy};
+use crate::system::{System, Waited};
+use crate::{Error, Stopped};
+
+/// How the threads of a process came to rest.
+pub(crate) enum End {
+    /// The process was asked to stop.
+    Stopped(Stopped),
+    /// The first thread has returned.
+    Returned(Vec<Val>),
+    /// The program ends with this code.
+    Exit(i32),
+    /// It ends with a trap.
+    Trap(Box<TrapReport>),
+    /// It ends for a reason of the host.
+    Failed(Error),
+    /// Each thread waits for another one.
+    Deadlock,
+}
+
+/// The workers of a process, and the threads that they run.
+pub(crate) struct Pool {
+    state: Mutex<State>,
+    /// Workers wait here for somebody to run.
+    work: Condvar,
+    /// Ends the wait of whoever looks after those who wait.
+    waker: Arc<dyn Waker>,
+    births: Arc<Births>,
+    /// How many workers there are at most.
+    limit: usize,
+}
+
+#[derive(Default)]
+struct State {
+    /// One for each worker.
+    queues: Vec<VecDeque<Box<Spawned>>>,
+    /// What each worker runs.
+    running: Vec<Option<Running>>,
+    waiting: BTreeMap<u32, Box<Spawned>>,
+    /// Those that nobody runs any more.
+    resting: Vec<Spawned>,
+    end: Option<End>,
+    workers: Vec<JoinHandle<()>>,
+    /// How many threads there are.
+    count: usize,
+}
+
+struct Running {
+    interrupt: Interrupt,
+    /// Whether it was interrupted because its time was over.
+    is_over: bool,
+}
+
+/// What a thread does after it has stopped.
+enum After {
+    Runs,
+    /// It runs, once it is known why it was interrupted.
+    Interrupted,
+    Waits,
+    /// Nothing: it is done.
+    Gone,
+    /// All others stop too.
+    Ends(End),
+}
+
+/// What those who wait are waiting for.
+struct Look {
+    parked: Vec<Parked>,
+    deadline_ns: Option<u64>,
+}
+
+impl Pool {
+    /// Runs `threads`, the first thread of the process among them, until something concerns the
+    /// process; `stopped` says whether that is so. Gives the threads back as they stand, by their
+    /// numbers.
+    pub fn run(
+        births: &Arc<Births>, policy: ThreadPolicy, threads: Vec<Spawned>, system: &mut System,
+        stopped: &mut dyn FnMut() -> Option<Stopped>,
+    ) -> (Vec<Spawned>, End) {
+        let limit = match policy {
+            ThreadPolicy::User => 1,
+            ThreadPolicy::Kernel => usize::MAX,
+            ThreadPolicy::Hybrid => std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        let (state, work) = (Mutex::default(), Condvar::new());
+        let (waker, births) = (system.waker(), births.clone());
+        let pool = Arc::new(Pool { state, work, waker, births, limit });
+        // Before the first one runs: it may wake others.
+        pool.births.run_in(Some(pool.clone()));
+        for thread in threads {
+            pool.admit(Box::new(thread));
+        }
+        let ticker = Ticker::calling({
+            let pool = pool.clone();
+            move || pool.tick()
+        });
+        match ticker {
+            Ok(_ticker) => pool.attend(system, stopped),
+            Err(error) => pool.end(End::Failed(error)),
+        }
+        // A worker that has not gone yet may still bring somebody.
+        let gathered = pool.gather();
+        pool.births.run_in(None);
+        gathered
+    }
+
+    /// Takes in a thread: one that can run, or one that waits.
+    pub fn admit(self: &Arc<Self>, mut thread: Box<Spawned>) {
+        let mut state = self.lock();
+        state.count += 1;
+        // It may have been woken while nobody ran it.
+        if is_woken(&thread) {
+            thread.blocked = Blocked::No;
+        }
+        if thread.blocked == Blocked::No {
+            state.push(thread);
+        } else {
+            state.waiting.insert(thread.id, thread);
+        }
+        if state.end.is_none() && state.running.len() < self.limit.min(state.count) {
+            self.hire(&mut state);
+        }
+        drop(state);
+        self.work.notify_one();
+    }
+
+    /// Has one more worker, if the system gives one; else there has to be one already.
+    fn hire(self: &Arc<Self>, state: &mut State) {
+        let (me, pool) = (state.running.len(), self.clone());
+        let worker = Builder::new().name(format!("brant-worker-{me}"));
+        match worker.spawn(move || pool.work(me)) {
+            Ok(worker) => {
+                state.workers.push(worker);
+                state.running.push(None);
+                // The first thread was there before its worker.
+                if state.queues.len() == me {
+                    state.queues.push(VecDeque::new());
+                }
+            }
+            Err(error) if state.running.is_empty() => {
+                state.end.get_or_insert(End::Failed(Error::host(error)));
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// What a worker does.
+    fn work(&self, me: usize) {
+        let mut state = self.lock();
+        while state.end.is_none() {
+            let Some(mut thread) = state.take(me) else {
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let interrupt = thread.store.interrupt_handle();
+            state.running[me] = Some(Running { interrupt, is_over: false });
+            drop(state);
+            let stop = thread.thread.run(&mut thread.store);
+            if matches!(stop, Stop::Blocked) {
+                // This may read a clock of the kernel, and so comes before the pool's lock.
+                thread.blocked = Blocked::of(&thread.thread, &mut thread.store, thread.blocked);
+            }
+            self.stopped(me, thread, stop);
+            state = self.lock();
+        }
+    }
+
+    /// What comes of the stop of a thread.
+    fn stopped(&self, me: usize, mut thread: Box<Spawned>, stop: Stop) {
+        let after = match stop {
+            Stop::Done(values) if thread.id == 0 => After::Ends(End::Returned(values)),
+            Stop::Done(_) if thread.go_on() => After::Runs,
+            Stop::Done(_) => After::Gone,
+            Stop::Trap(report) => After::Ends(End::Trap(report)),
+            Stop::Exit(code) => After::Ends(End::Exit(code)),
+            Stop::Failed(error) => After::Ends(End::Failed(crate::process::failed(error))),
+            Stop::OutOfFuel => After::Ends(End::Stopped(Stopped::OutOfFuel)),
+            Stop::Interrupted => After::Interrupted,
+            Stop::Blocked => After::Waits,
+        };
+        let mut state = self.lock();
+        let was_over = state.running[me].take().is_some_and(|running| running.is_over);
+        // Whether whoever looks after those who wait has something new to look at.
+        let is_news = match after {
+            After::Ends(end) => {
+                state.resting.push(*thread);
+                // At once: a pool in which nobody runs would look as if all waited for each other.
+                state.finish(end);
+                drop(state);
+                self.work.notify_all();
+                return self.waker.wake();
+            }
+            After::Gone => {
+                state.count -= 1;
+                let is_idle = state.is_idle();
+                drop(state);
+                self.births.ended();
+                // Its memory goes while others run.
+                drop(thread);
+                if is_idle {
+                    self.waker.wake();
+                }
+                return;
+            }
+            After::Waits if !is_woken(&thread) => {
+                let is_watched =
+                    thread.blocked == Blocked::InCall || thread.blocked.deadline_ns().is_some();
+                state.waiting.insert(thread.id, thread);
+                is_watched || state.is_idle()
+            }
+            After::Waits | After::Runs | After::Interrupted => {
+                // Nobody but the ticker interrupts a thread for no reason of the process.
+                let is_asked = matches!(after, After::Interrupted) && !was_over;
+                thread.blocked = Blocked::No;
+                state.queues[me].push_back(thread);
+                is_asked
+            }
+        };
+        drop(state);
+        if is_news {
+            self.waker.wake();
+        }
+    }
+
+    /// A thread was woken at the address where it waits.
+    pub fn woken(&self, id: u32) {
+        let mut state = self.lock();
+        // Who is not there yet looks for itself; who was quicker may wait for something else by now.
+        if state.waiting.get(&id).is_some_and(|thread| is_woken(thread))
+            && let Some(mut thread) = state.waiting.remove(&id)
+        {
+            thread.blocked = Blocked::No;
+            state.push(thread);
+            drop(state);
+            self.work.notify_one();
+        }
+    }
+
+    /// A quantum is over: whoever runs gives way if somebody waits for a worker.
+    fn tick(&self) {
+        let mut state = self.lock();
+        if state.queues.iter().all(VecDeque::is_empty) {
+            return;
+        }
+        for running in state.running.iter_mut().flatten() {
+            running.is_over = true;
+            running.interrupt.interrupt();
+        }
+    }
+
+    /// Looks after those who wait, until the end.
+    fn attend(&self, system: &mut System, stopped: &mut dyn FnMut() -> Option<Stopped>) {
+        loop {
+            if let Some(why) = stopped() {
+                self.end(End::Stopped(why));
+            }
+            let look = match self.look() {
+                Ok(look) => look,
+                Err(None) => return,
+                Err(Some(end)) => return self.end(end),
+            };
+            let waited = system.wait_apart(&look.parked, look.deadline_ns);
+            let now_ns = match look.deadline_ns {
+                Some(_) => system.deadline(0),
+                None => 0,
+            };
+            self.go_on(waited == Waited::Ready, now_ns);
+        }
+    }
+
+    /// What those who wait are waiting for; the end, if nothing will ever happen; none of both if
+    /// there is an end.
+    fn look(&self) -> Result<Look, Option<End>> {
+        let state = self.lock();
+        if state.end.is_some() {
+            return Err(None);
+        }
+        let mut look = Look { parked: Vec::new(), deadline_ns: None };
+        let mut in_call = false;
+        for thread in state.waiting.values() {
+            match thread.blocked {
+                Blocked::No => {}
+                Blocked::InCall => {
+                    in_call = true;
+                    match thread.store.data::<System>().parked() {
+                        Some(parked) => look.parked.push(parked.clone()),
+                        // Whatever its call waits for, the host knows nothing of it.
+                        None => look.deadline_ns = Some(0),
+                    }
+                }
+                Blocked::AtAddress { deadline_ns } => {
+                    let both = look.deadline_ns.into_iter().chain(deadline_ns);
+                    look.deadline_ns = both.min();
+                }
+            }
+        }
+        match state.is_idle() && !in_call && look.deadline_ns.is_none() {
+            true => Err(Some(End::Deadlock)),
+            false => Ok(look),
+        }
+    }
+
+    /// Has those go on whose time is over, or whose calls may be complete.
+    fn go_on(&self, calls_may_go_on: bool, now_ns: u64) {
+        let mut state = self.lock();
+        let is_due = |thread: &Spawned| match thread.blocked {
+            Blocked::No => true,
+            Blocked::InCall => calls_may_go_on,
+            Blocked::AtAddress { deadline_ns } => {
+                deadline_ns.is_some_and(|deadline_ns| deadline_ns <= now_ns) || is_woken(thread)
+            }
+        };
+        let due: Vec<u32> = state
+            .waiting
+            .values()
+            .filter(|thread| is_due(thread))
+            .map(|thread| thread.id)
+            .collect();
+        let mut late = Vec::new();
+        for id in due {
+            let Some(mut thread) = state.waiting.remove(&id) else { continue };
+            match thread.blocked {
+                Blocked::AtAddress { .. } => late.push(thread),
+                _ => {
+                    thread.blocked = Blocked::No;
+                    state.push(thread);
+                }
+            }
+        }
+        drop(state);
+        // The queue of the address has a lock that comes before the pool's.
+        for thread in &mut late {
+            thread.thread.time_out(&thread.store);
+            thread.blocked = Blocked::No;
+        }
+        let mut state = self.lock();
+        late.into_iter().for_each(|thread| state.push(thread));
+        drop(state);
+        self.work.notify_all();
+    }
+
+    /// Ends the pool.
+    fn end(&self, end: End) {
+        self.lock().finish(end);
+        self.work.notify_all();
+    }
+
+    /// All threads, when the last worker has gone.
+    fn gather(&self) -> (Vec<Spawned>, End) {
+        loop {
+            let workers = std::mem::take(&mut self.lock().workers);
+            if workers.is_empty() {
+                break;
+            }
+            for worker in workers {
+                // What a host function panics with is caught before it gets here.
+                let _ = worker.join();
+            }
+        }
+        let mut state = self.lock();
+        let State { queues, waiting, resting, end, .. } = std::mem::take(&mut *state);
+        let standing = queues.into_iter().flatten().chain(waiting.into_values());
+        let mut threads: Vec<Spawned> = standing.map(|thread| *thread).collect();
+        threads.extend(resting);
+        threads.sort_unstable_by_key(|thread| thread.id);
+        (threads, end.unwrap_or(End::Deadlock))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Has all who run stop, because of this end. That of the program counts even if the process was
+    /// to stop before: the thread that has ended it cannot do so again.
+    fn finish(&mut self, end: End) {
+        if matches!(self.end, None | Some(End::Stopped(_))) {
+            self.end = Some(end);
+        }
+        for running in self.running.iter().flatten() {
+            running.interrupt.interrupt();
+        }
+    }
+
+    /// Whether nobody runs, or could.
+    fn is_idle(&self) -> bool {
+        self.running.iter().all(Option::is_none) && self.queues.iter().all(VecDeque::is_empty)
+    }
+
+    /// Puts a thread that can run behind the others of the shortest queue.
+    fn push(&mut self, thread: Box<Spawned>) {
+        match self.queues.iter_mut().min_by_key(|queue| queue.len()) {
+            Some(queue) => queue.push_back(thread),
+            // The first worker is on its way.
+            None => self.queues.push(VecDeque::from([thread])),
+        }
+    }
+
+    /// What a worker runs next.
+    fn take(&mut self, me: usize) -> Option<Box<Spawned>> {
+        if let Some(thread) = self.queues[me].pop_front() {
+            return Some(thread);
+        }
+        let longest = self.queues.iter_mut().max_by_key(|queue| queue.len())?;
+        // The half that waits longest stays in its order.
+        let mut stolen = longest.split_off(longest.len() / 2);
+        let thread = stolen.pop_front();
+        self.queues[me] = stolen;
+        thread
+    }
+}
+
+/// Whether a thread that waits at an address waits for nothing any more.
+fn is_woken(thread: &Spawned) -> bool {
+    matches!(thread.blocked, Blocked::AtAddress { .. })
+        && thread.thread.wait().is_none_or(|wait| wait.end.is_some())
+}

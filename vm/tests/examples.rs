@@ -73,7 +73,8 @@ const PRINTED: [(&str, &str); 8] = [
 ];
 
 /// Examples that have a test of their own below.
-const OTHERS: [&str; 5] = ["export_suite", "mutants", "smith", "stop_latency", "tuned"];
+const OTHERS: [&str; 6] =
+    ["compile_times", "export_suite", "mutants", "smith", "stop_latency", "tuned"];
 
 #[test]
 fn examples_print_what_is_promised() {
@@ -116,6 +117,13 @@ fn stops_are_measured_in_each_tier() {
     let tiers: Vec<&str> =
         printed.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(tiers, ["tier", "interp", "jit", "auto"], "{printed}");
+}
+
+#[test]
+fn compiling_is_measured_function_by_function() {
+    let printed = run("compile_times", &["--top", "3", "programs/bin/sudoku.wasm"]);
+    assert!(printed.lines().count() > 3, "{printed}");
+    assert!(printed.contains("ns/byte") || printed.contains("ns"), "{printed}");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //!
 //! Whenever the interpreter's budget has run out, the function and the loop that it stands in are
 //! credited with the time that this took (`credit.rs`). A function is compiled when the credit
-//! exceeds what compiling it will take (ski rental): at that time the interpreter has lost as much as
-//! the compiler would have cost, and so at most half of the time is lost in the worst case.
+//! exceeds half of what compiling it will take (ski rental): what the interpreter has lost then bounds
+//! what the compiler, on another core, can lose.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

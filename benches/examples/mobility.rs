@@ -1,8 +1,8 @@
 //! Figures about processes that move: `cargo run --release -p brant-benches --example mobility`.
 //!
 //! Medians of many rounds; `benches/mobility.py` adds what only whole host processes show.
-//! With `run PROGRAM STOPS` it runs one program, compiled with stops or without, for who counts
-//! instructions.
+//! With `run PROGRAM STOPS TIMES` it runs one program so many times, compiled once, with stops or
+//! without, for who counts instructions.
 
 use std::error::Error;
 use std::sync::{Arc, OnceLock};
@@ -19,10 +19,10 @@ type Done = Result<(), Box<dyn Error>>;
 
 fn main() -> Done {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    if let [verb, name, stops] = &args[..]
+    if let [verb, name, stops, times] = &args[..]
         && verb == "run"
     {
-        return run(name, stops);
+        return run(name, stops, times.parse()?);
     }
     // A twentieth of the rounds: to see that it runs, not to quote.
     let part = if args.iter().any(|arg| arg == "--quick") { 20 } else { 1 };
@@ -70,14 +70,18 @@ fn nbody(rounds: usize) -> Done {
         Ok(began.elapsed())
     })?;
     say("n-body: checkpoint to bytes", bytes);
-    // As `write_snapshot` does it, but for the disk: a file of its own takes the place of the old one.
-    // To truncate and rewrite that one would make ext4 write at once.
-    let new = file.with_extension("new");
+    // As `write_snapshot` does it, but for the disk, and to a new name each time: ext4 writes at once
+    // what takes the place of a file, and the next to take that place has to wait for it.
+    let mut number = 0;
     let made = median(rounds, || {
+        let (new, name) = (file.with_extension("new"), file.with_extension(number.to_string()));
+        number += 1;
         let began = Instant::now();
         std::fs::write(&new, process.checkpoint()?.to_vec())?;
-        std::fs::rename(&new, &file)?;
-        Ok(began.elapsed())
+        std::fs::rename(&new, &name)?;
+        let took = began.elapsed();
+        std::fs::remove_file(&name)?;
+        Ok(took)
     })?;
     say("n-body: checkpoint to a file, made", made);
     let durable = median(rounds.min(20), || {
@@ -235,8 +239,11 @@ fn fork() -> Done {
     Ok(())
 }
 
+/// Steps of n-body that are worth counting.
+const NBODY_STEPS: &str = "20000";
+
 /// Runs a program whole, compiled.
-fn run(name: &str, stops: &str) -> Done {
+fn run(name: &str, stops: &str, times: usize) -> Done {
     let stops = match stops {
         "usual" => Stops::Usual,
         "never" => Stops::Never,
@@ -245,9 +252,16 @@ fn run(name: &str, stops: &str) -> Done {
     let engine = engine(Config { tier: Tier::Jit, stops, ..Config::default() })?;
     let found = brant_programs::find(name).ok_or("no program of this name")?;
     let module = Module::new(&engine, program(name))?;
-    let args = [found.name].into_iter().chain(found.runs[0].args.iter().copied());
-    let stdin = brant::Input::Bytes(found.runs[0].stdin.into());
-    let status = Process::builder(&module).args(args).stdin(stdin).build()?.run()?;
-    assert!(status.success(), "{status}");
+    let own: &[&str] = if name == "nbody" { &[NBODY_STEPS] } else { found.runs[0].args };
+    for _ in 0..times {
+        let args = [found.name].into_iter().chain(own.iter().copied());
+        let stdin = brant::Input::Bytes(found.runs[0].stdin.into());
+        let output = Output::Capture(Captured::new());
+        let builder = Process::builder(&module).args(args).stdin(stdin).stdout(output);
+        // The clocks of the machine come from where valgrind has none.
+        let builder = builder.repeatable(1);
+        let status = builder.build()?.run()?;
+        assert!(status.success(), "{status}");
+    }
     Ok(())
 }

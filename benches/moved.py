@@ -4,7 +4,7 @@
 usage: moved.py BRANT DIR [--only clang|cpython] [--tier interp|jit] [--mode live|cold|postcopy]
 
 DIR is what build-corpus.sh makes: DIR/wasm and DIR/data. Each program runs unmoved first; then, in
-each tier and each way to move, it is moved at about a third and at about two thirds of that time.
+each tier and each way to move, it is moved after about a third of that time, and soon once more.
 Output, exit code and files have to be the same. Prints a line for each run; exit code 1 if one
 differs, or could not be moved twice before it ended.
 """
@@ -25,7 +25,7 @@ CLANG = (
 ).split()
 PROGRAMS = {
     "clang": ("llvm.wasm", CLANG, "moved.o"),
-    "cpython": ("cpython.wasm", ["bench.py", "3"], None),
+    "cpython": ("cpython.wasm", ["bench.py", "20"], None),
 }
 
 
@@ -87,7 +87,8 @@ class Bed:
             time.sleep(seconds / 3)
             moves.append(self.ask("migrate", str(run.pid), self.address("east"), *how))
             ident = json.loads(self.ask("ps", self.address("east"), "--format", "json"))["id"]
-            time.sleep(seconds / 3)
+            # On a node what is hot is compiled, whatever tier it came from: it does not take long.
+            time.sleep(seconds / 30)
             east, west = self.address("east"), self.address("west")
             moves.append(self.ask("migrate", ident, west, "--from", east, *how))
         except (RuntimeError, ValueError) as error:
@@ -116,10 +117,12 @@ def main():
     try:
         for program in [options.only] if options.only else PROGRAMS:
             for tier in [options.tier] if options.tier else ["interp", "jit"]:
-                began = time.monotonic()
-                run = bed.start(program, tier)
-                expected = bed.result(program, run.wait())
-                seconds = time.monotonic() - began
+                # The second one finds its code, as those that move do.
+                for _ in range(2):
+                    began = time.monotonic()
+                    run = bed.start(program, tier)
+                    expected = bed.result(program, run.wait())
+                    seconds = time.monotonic() - began
                 for mode in [options.mode] if options.mode else ["live", "postcopy"]:
                     found, stood = bed.moved(program, tier, mode, seconds)
                     is_same = found == expected and expected[1] == 0 and len(stood) == 2

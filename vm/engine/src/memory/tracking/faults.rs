@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::userfault::{self, Access, Userfault};
 use super::watched::{self, Watched};
-use super::{Area, WriteTracking, WrittenPages};
+use super::{Area, WriteTracking, WrittenPages, gone};
 use crate::persist::PAGE_BYTES;
 use crate::store::StoreInner;
 
@@ -318,8 +318,4 @@ impl Noted {
             self.written.iter().map(|word| word.load(Ordering::SeqCst).count_ones()).sum();
         u64::from(pieces) * (self.piece_bytes / PAGE_BYTES) as u64
     }
-}
-
-fn gone() -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, "the memories are gone")
 }

@@ -15,7 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::userfault::{self, Userfault};
-use super::watched::{self, Fault, Watched};
+#[cfg(guard_pages)]
+use super::watched::Fault;
+use super::watched::{self, Watched};
 use super::{Area, WrittenPages, faults};
 use crate::persist::PAGE_BYTES;
 use crate::store::Store;

@@ -112,6 +112,11 @@ pub struct WrittenPages {
     pub count: u64,
 }
 
+/// Whoever had the memories has ended.
+fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "the program has ended meanwhile: its memory is gone")
+}
+
 impl Store {
     /// Begins to track the memories as large as they are now, in this way. Growth is not tracked.
     ///
@@ -182,7 +187,11 @@ impl WriteTracker {
             match usize::try_from(count) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(count) => done += count,
-                Err(_) => return Err(io::Error::last_os_error()),
+                Err(_) => {
+                    let error = io::Error::last_os_error();
+                    let is_gone = error.raw_os_error() == Some(libc::EFAULT);
+                    return Err(if is_gone { gone() } else { error });
+                }
             }
         }
         Ok(())

@@ -32,6 +32,7 @@ pub(crate) enum HostUse {
 }
 
 /// What is to be done about a fault.
+#[cfg(guard_pages)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fault {
     /// Nothing: it is none of this range.

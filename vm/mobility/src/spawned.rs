@@ -163,3 +163,80 @@ fn read_wait(reader: &mut Reader<'_>) -> Read<WaitImage> {
     };
     Ok(WaitImage { end, deadline_ns: reader.option(Reader::var)? })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Section;
+
+    fn thread(id: u32, wait: Option<WaitImage>) -> SpawnedThread {
+        SpawnedThread {
+            id,
+            store: StoreState::default(),
+            state: ThreadState { func: FuncRef { place: Some((0, 1)) }, frames: Vec::new() },
+            preparation: vec![FuncRef { place: Some((0, 2)) }],
+            argument: Some(u32::MAX),
+            wait,
+            parked: None,
+        }
+    }
+
+    fn waits(end: Option<WaitEnd>) -> Option<WaitImage> {
+        Some(WaitImage { end, deadline_ns: Some(5) })
+    }
+
+    /// The first thread and 3 wait, 7 was woken, 9 runs.
+    fn sample() -> Spawned {
+        Spawned {
+            list: vec![
+                thread(3, waits(None)),
+                thread(7, waits(Some(WaitEnd::Woken))),
+                thread(9, None),
+            ],
+            last_id: 11,
+            turn: 9,
+            sites_left: Some(77),
+            first_wait: waits(None),
+            queue: vec![3, 0],
+        }
+    }
+
+    fn there_and_back(spawned: &Spawned) -> Read<Spawned> {
+        let mut writer = Writer::default();
+        write(&mut writer, spawned);
+        let bytes = writer.finish();
+        let mut reader = Reader::new(Section::Execution, &bytes);
+        let found = read(&mut reader)?;
+        reader.finish()?;
+        Ok(found)
+    }
+
+    #[test]
+    fn threads_come_back_with_their_waits_and_their_order() {
+        assert_eq!(there_and_back(&sample()).ok(), Some(sample()));
+        assert_eq!(there_and_back(&Spawned::default()).ok(), Some(Spawned::default()));
+    }
+
+    #[test]
+    fn what_no_process_has_been_is_refused() {
+        let refused = |change: fn(&mut Spawned)| {
+            let mut spawned = sample();
+            change(&mut spawned);
+            there_and_back(&spawned).is_err()
+        };
+        assert!(refused(|spawned| spawned.list.swap(0, 1)), "another order");
+        assert!(refused(|spawned| spawned.list[1].id = 3), "a number twice");
+        assert!(refused(|spawned| spawned.list[0].id = 0), "the number of the first thread");
+        assert!(refused(|spawned| spawned.last_id = 8), "a number that was not given yet");
+        assert!(refused(|spawned| spawned.last_id = MAX_THREAD_ID + 1), "too large a number");
+        assert!(refused(|spawned| spawned.turn = 8), "the turn of nobody");
+        assert!(refused(|spawned| spawned.queue.push(3)), "twice in a queue");
+        assert!(refused(|spawned| spawned.queue.push(7)), "in a queue, though it was woken");
+        assert!(refused(|spawned| spawned.queue.push(9)), "in a queue, though it runs");
+        assert!(
+            refused(|spawned| spawned.queue.truncate(spawned.queue.len() - 1)),
+            "in no queue, though it waits"
+        );
+        assert!(refused(|spawned| spawned.first_wait = None), "the first one does not wait");
+    }
+}

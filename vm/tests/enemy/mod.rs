@@ -10,14 +10,14 @@
 use std::sync::OnceLock;
 
 use arbitrary::Arbitrary;
-use brant::mobility::SectionInfo;
+use brant::mobility::{Execution, SectionInfo, WaitImage};
 use brant::{
     Config, Engine, ExitStatus, Input, Limits, Module, MountAccess, Process, ProcessBuilder,
     ReadLimits, Snapshot, Stopped, ValType,
 };
-use brant_engine::Slot;
 use brant_engine::persist::ElementRun;
 use brant_engine::site::SiteId;
+use brant_engine::{Slot, WaitEnd};
 
 /// What is done to a snapshot. Numbers are taken as far as there is something.
 #[derive(Arbitrary, Clone, Debug)]
@@ -40,6 +40,11 @@ pub enum Change {
     Table { table: u8, run: u8, count: u32, bits: u64 },
     /// A thread runs another function, or is gone.
     Thread { func: u64 },
+    /// A thread that the program has started has another number, store, wait or call, is there
+    /// twice, or is gone.
+    Started { at: u8, what: u8, value: u64 },
+    /// Those that wait are others, or in another order; somebody else has the turn.
+    Queue { at: u8, id: u8, turn: u8, last_id: u32 },
     /// Something is dropped, or there again.
     Dropped { instance: u8, segment: u8 },
     /// A descriptor has another number, offset, flags or rights.
@@ -111,6 +116,45 @@ const WHOLE: &str = r#"(module
             (br_if $again
                 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 4))))))"#;
 
+/// Threads that compute, wait at an address for a time and for ever, and stand in a call; each has a
+/// global and a memory of its own.
+const THREADED: &str = r#"(module
+    (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+    (import "wasi_snapshot_preview1" "poll_oneoff"
+        (func $poll (param i32 i32 i32 i32) (result i32)))
+    (import "env" "memory" (memory 1 4 shared))
+    (memory $own 1 2)
+    (global $count (mut i32) (i32.const 0))
+    (func $work (param i32) (result i32) (local i32)
+        (loop $again
+            (global.set $count (i32.add (global.get $count) (i32.const 1)))
+            (i32.store $own (i32.mul (local.get 0) (i32.const 4096)) (global.get $count))
+            (drop (i32.atomic.rmw.add (i32.const 8) (i32.const 1)))
+            (br_if $again
+                (i32.lt_u (local.tee 1 (i32.add (local.get 1) (i32.const 1))) (i32.const 60))))
+        (local.get 1))
+    (func (export "wasi_thread_start") (param i32 i32)
+        (if (i32.eq (local.get 1) (i32.const 0))
+            (then (drop (memory.atomic.wait32 (i32.const 16) (i32.const 0) (i64.const -1)))))
+        (if (i32.eq (local.get 1) (i32.const 1))
+            (then (drop (memory.atomic.wait64 offset=8 (i32.const 16) (i64.const 0)
+                                              (i64.const 50000000)))))
+        (if (i32.eq (local.get 1) (i32.const 2))
+            (then
+                (i32.store offset=272 (i32.const 0) (i32.const 1))
+                (i64.store offset=280 (i32.const 0) (i64.const 90000000))
+                (drop (call $poll (i32.const 256) (i32.const 384) (i32.const 1)
+                                  (i32.const 448)))))
+        (drop (call $work (local.get 1))))
+    (func (export "_start") (local $i i32)
+        (loop $more
+            (drop (call $spawn (local.get $i)))
+            (br_if $more (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+                                   (i32.const 5))))
+        (drop (call $work (i32.const 5)))
+        (drop (memory.atomic.notify (i32.const 16) (i32.const 1)))
+        (drop (call $work (i32.const 6)))))"#;
+
 /// The originals: each program at some of its sites.
 struct Originals {
     engine: Engine,
@@ -128,10 +172,15 @@ fn originals() -> &'static Originals {
             let program = brant_programs::find(name).expect("the program");
             Module::new(&engine, program.module().expect("bytes")).expect("a module")
         };
-        let modules = vec![whole, program("counter"), program("words")];
+        let threaded = Module::from_text(&engine, THREADED).expect("a module");
+        let modules = vec![whole, program("counter"), program("words"), threaded];
         let mut snapshots = Vec::new();
-        let plans: [(&[&str], &[u64]); 3] =
-            [(&[], &[1, 9, 23, 40]), (&["counter", "4"], &[4, 8]), (&["words"], &[40, 120])];
+        let plans: [(&[&str], &[u64]); 4] = [
+            (&[], &[1, 9, 23, 40]),
+            (&["counter", "4"], &[4, 8]),
+            (&["words"], &[40, 120]),
+            (&[], &[4, 30, 90, 170]),
+        ];
         for (module, (args, sites)) in modules.iter().zip(plans) {
             for &count in sites {
                 snapshots.push(stopped(module, args, count));
@@ -146,6 +195,7 @@ fn granted(builder: ProcessBuilder) -> Result<Process, brant::Error> {
         fuel: Some(FUEL),
         memory_bytes: MEMORY_BYTES,
         table_elements: 10_000,
+        threads_count: 8,
         ..Limits::default()
     };
     let builder = builder.mount("data", "data", MountAccess::ReadWrite).sim(1);
@@ -287,6 +337,16 @@ fn change_value(snapshot: &mut Snapshot, change: &Change) {
             }
             None => execution.threads.clear(),
         },
+        Change::Started { at, what, value } => change_thread(execution, at, what, value),
+        Change::Queue { at, id, turn, last_id } => {
+            if let Some(spawned) = &mut execution.spawned {
+                if let Some(place) = pick(&mut spawned.queue, at) {
+                    *place = id.into();
+                }
+                spawned.turn = turn.into();
+                spawned.last_id = spawned.last_id.wrapping_add(last_id);
+            }
+        }
         Change::Dropped { instance, segment } => {
             if let Some(state) = pick(&mut store.instances, instance) {
                 let data = state.dropped_data.iter_mut();
@@ -307,6 +367,64 @@ fn change_value(snapshot: &mut Snapshot, change: &Change) {
         | Change::Number { .. }
         | Change::Twice { .. }
         | Change::Gone { .. } => {}
+    }
+}
+
+/// Changes one of the threads that the program has started.
+fn change_thread(execution: &mut Execution, at: u8, what: u8, value: u64) {
+    let Some(spawned) = &mut execution.spawned else { return };
+    let at = usize::from(at) % spawned.list.len().max(1);
+    let Some(thread) = spawned.list.get_mut(at) else { return };
+    match what % 9 {
+        0 => thread.id = value as u32,
+        1 => thread.argument = Some(value as u32),
+        2 => {
+            if let Some(wait) = &mut thread.wait {
+                wait.deadline_ns = Some(value);
+            }
+        }
+        3 => {
+            let ends = [None, Some(WaitEnd::Woken), Some(WaitEnd::TimedOut)];
+            let end = ends[value as usize % 3];
+            let is_new = thread.wait.is_none_or(|wait| wait.end.is_some());
+            thread.wait = Some(WaitImage { end, deadline_ns: None });
+            let id = thread.id;
+            spawned.queue.retain(|&other| other != id || end.is_none());
+            if is_new && end.is_none() {
+                spawned.queue.push(id);
+            }
+        }
+        4 => thread.store.fuel = value,
+        5 => {
+            if let Some(size) = pick(&mut thread.store.memories_wasm_pages, value as u8) {
+                *size = value >> 8 & 0xFFFF;
+            }
+        }
+        6 => {
+            if let Some(global) = pick(&mut thread.store.globals, 0u8) {
+                *global = slot(value as u8, value >> 8);
+            }
+        }
+        7 => {
+            let frame = pick(&mut thread.state.frames, value as u8);
+            if let Some(frame) = frame {
+                match value >> 8 & 1 {
+                    0 => frame.site = SiteId((value >> 16) as u32 & 0xFF),
+                    _ => {
+                        if let Some(operand) = pick(&mut frame.operands, (value >> 16) as u8) {
+                            *operand = slot((value >> 24) as u8, value >> 32);
+                        }
+                    }
+                }
+            }
+        }
+        _ => {
+            let copy = thread.clone();
+            match value & 1 {
+                0 => spawned.list.insert(at, copy),
+                _ => drop(spawned.list.remove(at)),
+            }
+        }
     }
 }
 

@@ -25,6 +25,63 @@ fn a_program_counts_on_through_two_nodes_without_gap_or_repeat() {
     assert_eq!(bed.errors("run"), "");
 }
 
+/// One thread sleeps and counts, one computes for ever, one waits for ever; the first one waits for
+/// the count and prints it up to 9.
+const THREADED: &str = r#"(module
+    (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+    (import "wasi_snapshot_preview1" "poll_oneoff"
+        (func $poll (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write"
+        (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "env" "memory" (memory 1 1 shared))
+    (global $own (mut i32) (i32.const 0))
+    (func (export "wasi_thread_start") (param $id i32) (param $argument i32)
+        (if (i32.eqz (local.get $argument))
+            (then (loop $for_ever
+                (i32.store (i32.const 272) (i32.const 1))
+                (i64.store (i32.const 280) (i64.const 100000000))
+                (drop (call $poll (i32.const 256) (i32.const 384) (i32.const 1) (i32.const 448)))
+                (drop (i32.atomic.rmw.add (i32.const 4) (i32.const 1)))
+                (drop (memory.atomic.notify (i32.const 4) (i32.const -1)))
+                (br $for_ever))))
+        (if (i32.eq (local.get $argument) (i32.const 1))
+            (then (loop $for_ever
+                (global.set $own (i32.add (global.get $own) (i32.const 1))) (br $for_ever))))
+        (drop (memory.atomic.wait32 (i32.const 16) (i32.const 0) (i64.const -1))))
+    (func (export "_start") (local $i i32)
+        (loop $more
+            (drop (call $spawn (local.get $i)))
+            (br_if $more (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+                                   (i32.const 3))))
+        (i32.store (i32.const 64) (i32.const 72))
+        (i32.store (i32.const 68) (i32.const 2))
+        (local.set $i (i32.const 0))
+        (loop $count
+            (loop $wait
+                (drop (memory.atomic.wait32 (i32.const 4) (local.get $i) (i64.const -1)))
+                (br_if $wait (i32.le_u (i32.atomic.load (i32.const 4)) (local.get $i))))
+            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (i32.store16 (i32.const 72) (i32.add (local.get $i) (i32.const 0x0A30)))
+            (drop (call $write (i32.const 1) (i32.const 64) (i32.const 1) (i32.const 80)))
+            (br_if $count (i32.lt_u (local.get $i) (i32.const 9))))))"#;
+
+#[test]
+fn threads_move_with_their_program() {
+    let bed = Bed::new();
+    let (_one, _two) = (bed.node("one", &[]), bed.node("two", &[]));
+    let file = bed.write("threads.wat", THREADED);
+    let mut run = bed.run("run", &[&file]);
+    bed.until_line("run", "2");
+    bed.migrate(&run, "one", &[]);
+    bed.until_line("run", "5");
+    let id = bed.only_id("one");
+    let (one, two) = (bed.address("one"), bed.address("two"));
+    bed.does(&["migrate", &id, &two, "--from", &one]);
+    assert_eq!(run.code(), 0);
+    assert_eq!(bed.output("run"), counted(9));
+    assert_eq!(bed.errors("run"), "");
+}
+
 #[test]
 fn a_program_moves_over_the_network_and_strangers_do_not_get_in() {
     let bed = Bed::new();

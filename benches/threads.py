@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""What threads cost, under each policy: to start one and wait for it, to switch, to have many idle.
+
+    benches/threads.py [BRANT]          default: target/release/brant
+
+Each figure is the difference between a run with many and one with half of them, divided by the
+difference of their numbers, so that start-up does not count; the least of five such pairs, which are
+run in turns for all policies. Times depend on the machine and on who else uses it: compare within
+one run.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+POLICIES = ["user", "kernel", "hybrid"]
+PAIRS = 5
+
+HEAD = """(module
+  (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (import "env" "memory" (memory 1 1 shared))
+  (func $wait (param $at i32) (param $while i32)
+    (loop $again
+      (drop (memory.atomic.wait32 (local.get $at) (local.get $while) (i64.const -1)))
+      (br_if $again (i32.eq (i32.atomic.load (local.get $at)) (local.get $while)))))
+  (func $signal (param $at i32)
+    (drop (i32.atomic.rmw.add (local.get $at) (i32.const 1)))
+    (drop (memory.atomic.notify (local.get $at) (i32.const -1))))
+"""
+
+# One thread after the other.
+SPAWN = HEAD + """
+  (func (export "wasi_thread_start") (param i32 i32) (call $signal (i32.const 4)))
+  (func (export "_start") (local $i i32)
+    (loop $more
+      (if (i32.lt_s (call $spawn (i32.const 0)) (i32.const 1)) (then (unreachable)))
+      (call $wait (i32.const 4) (local.get $i))
+      (br_if $more (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+                             (i32.const COUNT))))))
+"""
+
+# Two threads that wake each other: two switches a round, COUNT switches in all.
+SWITCH = HEAD + """
+  (func $rounds (param $mine i32) (param $other i32) (local $i i32)
+    (loop $more
+      (call $wait (local.get $mine) (local.get $i))
+      (call $signal (local.get $other))
+      (br_if $more (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+                             (i32.const HALF)))))
+  (func (export "wasi_thread_start") (param i32 i32)
+    (call $rounds (i32.const 4) (i32.const 8)))
+  (func (export "_start")
+    (if (i32.lt_s (call $spawn (i32.const 0)) (i32.const 1)) (then (unreachable)))
+    (call $signal (i32.const 4))
+    (call $rounds (i32.const 8) (i32.const 4))))
+"""
+
+# COUNT threads that wait for ever.
+IDLE = HEAD + """
+  (func (export "wasi_thread_start") (param i32 i32)
+    (call $signal (i32.const 4))
+    (call $wait (i32.const 8) (i32.const 0)))
+  (func (export "_start") (local $i i32)
+    (loop $more
+      (if (i32.lt_s (call $spawn (i32.const 0)) (i32.const 1)) (then (call $exit (i32.const 1))))
+      (br_if $more (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+                             (i32.const COUNT))))
+    (loop $join
+      (local.set $i (i32.atomic.load (i32.const 4)))
+      (if (i32.lt_u (local.get $i) (i32.const COUNT))
+        (then (call $wait (i32.const 4) (local.get $i)) (br $join))))
+    (call $exit (i32.const 0))))
+"""
+
+
+def run(brant, text, count, policy, folder):
+    """Seconds that a run took, and the most memory that it had, in KiB."""
+    path = os.path.join(folder, "threads.wat")
+    text = text.replace("COUNT", str(count)).replace("HALF", str(count // 2))
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    limits = ["--max-threads", str(count + 1), "--max-instances", str(count + 10)]
+    command = [brant, "run", "--threads", policy, *limits, path]
+    began = time.monotonic()
+    pid = subprocess.Popen(command).pid
+    _, status, usage = os.wait4(pid, 0)
+    if status != 0:
+        sys.exit(f"{' '.join(command)} ended with {status}")
+    return time.monotonic() - began, usage.ru_maxrss
+
+
+def each(brant, name, text, count, folder):
+    """Prints what one of COUNT things costs under each policy."""
+    best = dict.fromkeys(POLICIES, float("inf"))
+    for _ in range(PAIRS):
+        for policy in POLICIES:
+            half, _ = run(brant, text, count // 2, policy, folder)
+            whole, _ = run(brant, text, count, policy, folder)
+            best[policy] = min(best[policy], (whole - half) / (count - count // 2))
+    row = "  ".join(f"{policy} {best[policy] * 1e6:8.2f} us" for policy in POLICIES)
+    print(f"{name:16} {row}", flush=True)
+
+
+def main():
+    brant = sys.argv[1] if len(sys.argv) > 1 else "target/release/brant"
+    with tempfile.TemporaryDirectory() as folder:
+        each(brant, "spawn and join", SPAWN, 4_000, folder)
+        each(brant, "switch", SWITCH, 40_000, folder)
+        for policy in ["user", "hybrid"]:
+            _, few = run(brant, IDLE, 100, policy, folder)
+            _, many = run(brant, IDLE, 2_100, policy, folder)
+            print(f"idle thread      {policy} {(many - few) / 2_000:.1f} KiB", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -83,11 +83,9 @@ impl Threads {
     /// other.
     pub fn wake(&mut self, mut first: First<'_>) -> Option<Waited> {
         self.begin();
-        if self.list.is_empty() {
-            self.ticker = None;
-        }
         if self.list.is_empty() && *first.blocked == Blocked::InCall {
             // A program with one thread, as most are.
+            self.ticker = None;
             *first.blocked = Blocked::No;
             return Some(first.store.data_mut::<System>().wait());
         }

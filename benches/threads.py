@@ -3,9 +3,9 @@
 
     benches/threads.py [BRANT]          default: target/release/brant
 
-Each figure is the difference between a run with many and one with half of them, divided by the
-difference of their numbers, so that start-up does not count; the least of five such pairs, which are
-run in turns for all policies. Times depend on the machine and on who else uses it: compare within
+Each figure is the difference between a run with many and one with half of them, the least of nine
+each, divided by the difference of their numbers, so that start-up does not count. The runs are in
+turns for all policies. Times depend on the machine and on who else uses it: compare within
 one run.
 """
 
@@ -16,7 +16,7 @@ import tempfile
 import time
 
 POLICIES = ["user", "kernel", "hybrid"]
-PAIRS = 5
+PAIRS = 9
 
 HEAD = """(module
   (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
@@ -94,13 +94,14 @@ def run(brant, text, count, policy, folder):
 
 def each(brant, name, text, count, folder):
     """Prints what one of COUNT things costs under each policy."""
-    best = dict.fromkeys(POLICIES, float("inf"))
+    best = {(policy, part): float("inf") for policy in POLICIES for part in (1, 2)}
     for _ in range(PAIRS):
         for policy in POLICIES:
-            half, _ = run(brant, text, count // 2, policy, folder)
-            whole, _ = run(brant, text, count, policy, folder)
-            best[policy] = min(best[policy], (whole - half) / (count - count // 2))
-    row = "  ".join(f"{policy} {best[policy] * 1e6:8.2f} us" for policy in POLICIES)
+            for part in (1, 2):
+                took, _ = run(brant, text, count * part // 2, policy, folder)
+                best[policy, part] = min(best[policy, part], took)
+    cost = {policy: (best[policy, 2] - best[policy, 1]) / (count // 2) for policy in POLICIES}
+    row = "  ".join(f"{policy} {cost[policy] * 1e6:8.2f} us" for policy in POLICIES)
     print(f"{name:16} {row}", flush=True)
 
 

@@ -292,7 +292,10 @@ impl Kernel {
 
     /// Exchanges the state of the thread that makes calls now with that of another one.
     pub fn exchange_run_state(&mut self, other: &mut RunState) {
-        std::mem::swap(&mut self.run_state, other);
+        // As it is around most calls: to exchange nothing for nothing would cost more than to look.
+        if !matches!((&self.run_state, &*other), (RunState::Running, RunState::Running)) {
+            std::mem::swap(&mut self.run_state, other);
+        }
     }
 
     /// Whether a call is parked, and how far it has come.

@@ -1,6 +1,7 @@
 //! Ends turns: the thread that runs now is interrupted when its quantum is over.
 //!
-//! There is a ticker only while a program has more than one thread.
+//! There is none before a program has more than one thread, and none any more once it has one again
+//! that waits in a call.
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};

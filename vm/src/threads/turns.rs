@@ -53,7 +53,8 @@ pub(crate) struct Threads {
     pub(super) births: Arc<Births>,
     /// By ascending number.
     pub(super) list: Vec<Spawned>,
-    ticker: Option<Ticker>,
+    /// Outlives the last of them for a while: the program may start the next one soon.
+    pub(super) ticker: Option<Ticker>,
     /// On which threads of the host they run.
     pub policy: ThreadPolicy,
     /// Who has the turn: 0 is the first thread, then come those of the list.
@@ -84,9 +85,9 @@ impl Threads {
     /// The system gives no thread that ends turns.
     pub fn admit(&mut self) -> Result<(), Error> {
         self.list.extend(self.births.take());
-        if self.list.is_empty() || self.are_on_workers() {
+        if self.are_on_workers() {
             self.ticker = None;
-        } else if self.ticker.is_none() && !self.births.count_turns() {
+        } else if !self.list.is_empty() && self.ticker.is_none() && !self.births.count_turns() {
             self.ticker = Some(Ticker::start()?);
         }
         Ok(())

@@ -261,6 +261,8 @@ impl Remote {
         for (kept, seen) in state.outputs.iter_mut().zip(seen) {
             kept.seen(seen);
         }
+        // How a program ended is said once this is so.
+        state.news += u64::from(state.outputs.iter().all(|kept| kept.bytes.is_empty()));
         let waker = state.waker.clone();
         drop(state);
         waker.inspect(|waker| waker.wake());
@@ -370,6 +372,18 @@ mod tests {
         assert_eq!(next(&remote, &mut [5, 0]), None);
         write(&remote, "efg").expect("room");
         assert_eq!(next(&remote, &mut [5, 0]), Some((5, "fg".to_owned())));
+    }
+
+    #[test]
+    fn who_waits_hears_that_all_was_seen() {
+        let remote = Remote::default();
+        assert_eq!(remote.write(0, &[IoSlice::new(b"last")]), Ok(4));
+        let (mut sent, mut news) = ([0, 0], 0);
+        assert!(remote.next(&mut sent, &mut news, Duration::ZERO).is_some());
+        remote.seen([4, 0]);
+        let known = news;
+        assert_eq!(remote.next(&mut sent, &mut news, Duration::from_secs(60)), None);
+        assert_ne!(news, known);
     }
 
     #[test]

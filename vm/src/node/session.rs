@@ -173,6 +173,7 @@ impl Session {
     fn bring_all(&self, sender: &mut Sender, mut sent: [u64; 2]) -> std::io::Result<()> {
         let (mut news, mut taken, mut said_durable) = (0, 0, false);
         loop {
+            let known = news;
             let piece = self.remote.next(&mut sent, &mut news, IDLE);
             if self.is_over.load(Ordering::Acquire) {
                 return Ok(());
@@ -209,7 +210,7 @@ impl Session {
                     self.wait_until_over();
                     return Ok(());
                 }
-                _ if answers.is_empty() => sender.send(&Message::Ping {})?,
+                _ if answers.is_empty() && news == known => sender.send(&Message::Ping {})?,
                 _ => {}
             }
         }

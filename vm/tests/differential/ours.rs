@@ -65,6 +65,9 @@ pub struct Ours {
 /// A call stops so often at most.
 const MOST_STOPS: u64 = 30;
 
+/// A call is given its fuel in so many small parts, then all that is left.
+const MOST_SLICES: u64 = 100;
+
 impl Ours {
     pub fn new(module: &Module, mode: Mode, seed: u64) -> Ours {
         let mut store = Store::new(module.engine(), Box::new(()));
@@ -245,10 +248,14 @@ impl Ours {
                     return End::Wrong("it does not end with its fuel".to_owned());
                 }
                 Stop::OutOfFuel => {
+                    // A stop costs as much as the stack is deep.
                     let part = match self.mode {
-                        Mode::Slices | Mode::JitSlices => self.numbers.next() % 100,
+                        Mode::Slices | Mode::JitSlices if stops_count < MOST_SLICES => {
+                            self.numbers.next() % 100
+                        }
                         _ => fuel,
                     };
+                    stops_count += 1;
                     fuel = fuel.saturating_sub(part + 1);
                     self.store.add_fuel(part + 1);
                 }

@@ -32,11 +32,16 @@ pub fn brant(args: &[&str], name: &str, bytes: &[u8]) -> Ended {
 
 /// Runs `brant` in a folder.
 pub fn brant_in(folder: &Path, args: &[&str]) -> Ended {
+    brant_within(ADDRESS_SPACE_KIB, folder, args)
+}
+
+/// Runs `brant` in a folder with this much address space.
+pub fn brant_within(address_space_kib: u64, folder: &Path, args: &[&str]) -> Ended {
     let outputs = tempfile::tempdir().expect("a temporary folder");
     let file = |name: &str| File::create(outputs.path().join(name)).expect("a file");
     let mut child = Command::new("sh")
         .arg("-c")
-        .arg(format!("ulimit -v {ADDRESS_SPACE_KIB}; exec \"$0\" \"$@\""))
+        .arg(format!("ulimit -v {address_space_kib}; exec \"$0\" \"$@\""))
         .arg(env!("CARGO_BIN_EXE_brant"))
         .args(args)
         .current_dir(folder)

@@ -8,7 +8,7 @@ use brant::{
     Caller, Config, Engine, Error, ExitStatus, Limits, Linker, Module, Process, Stopped, Trap,
 };
 
-use crate::child::{brant, brant_in};
+use crate::child::{brant, brant_in, brant_within};
 
 /// Runs a text as a program: exit code, and what it says.
 fn run(args: &[&str], text: &str) -> (i32, String) {
@@ -67,6 +67,23 @@ fn row_10_memory_that_the_system_does_not_give_is_minus_one() {
     let (code, errors) = run(&[], r#"(module (memory 65536) (func (export "_start")))"#);
     assert_eq!(code, 1, "{errors}");
     assert!(errors.contains("error: "), "{errors}");
+}
+
+#[test]
+fn row_10_little_address_space_is_left_to_the_guest() {
+    // A compiler that finds no memory ends the host process, so that it does not begin.
+    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../programs");
+    for (program, args) in
+        [("bin/nbody.wasm", &["1000"][..]), ("hello.wat", &[]), ("matrix.wat", &[])]
+    {
+        for address_space_kib in [256 << 10, 160 << 10, 96 << 10] {
+            for tier in ["auto", "jit"] {
+                let words = [&["run", "--no-cache", "--tier", tier, program], args].concat();
+                let ended = brant_within(address_space_kib, &programs, &words);
+                assert_eq!(ended.code, 0, "{program} in {address_space_kib} KiB: {}", ended.errors);
+            }
+        }
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@
 
 mod guest;
 mod image;
-mod reservation;
+pub mod reservation;
 mod shared;
 mod touched;
 mod tracking;

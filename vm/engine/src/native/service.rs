@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use crate::compile::{Compiler, Entry, Options, Request};
 use crate::config::CodeCounts;
+use crate::memory::reservation::address_space_left_bytes;
 use crate::module::{Module, ModuleInner};
 use crate::native::code::NativeCode;
 use crate::native::packed;
@@ -218,8 +219,18 @@ pub fn keep_stored(
     code
 }
 
+/// Address space that has to be left for something to be compiled, in bytes.
+///
+/// A compiler ends the host process when its memory runs out, so that under a limit of address
+/// space (`ulimit -v`) it may not come near that: two threads compile, the largest functions of
+/// real programs take some 40 MiB, and the allocator reserves 64 MiB for each thread.
+const COMPILE_ROOM_BYTES: u64 = 256 << 20;
+
 /// Compiles a function, and counts that. None if it cannot be compiled.
 pub fn compile(compiler: &dyn Compiler, request: &Request<'_>) -> Option<Vec<u8>> {
+    if address_space_left_bytes().is_some_and(|left| left < COMPILE_ROOM_BYTES) {
+        return None;
+    }
     let began = Instant::now();
     let made = compiler.compile(request);
     let counters = request.module.inner().engine.counters();

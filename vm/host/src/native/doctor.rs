@@ -136,8 +136,8 @@ fn address_space() -> Finding {
         }
         Some(bytes) => (Standing::Fallback, format!("{} MiB", bytes >> 20)),
     };
-    let meaning = "room for guard pages; where it is short (ulimit -v), \
-                   less is reserved and accesses are checked in code";
+    let meaning = "room for guard pages and compilers; where it is short (ulimit -v), less is \
+                   reserved, accesses are checked in code, and below 256 MiB nothing is compiled";
     finding("address-space", standing, found, meaning)
 }
 

@@ -1,7 +1,13 @@
 //! Postcopy: a program runs at its destination at once, and its pages follow.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use brant::mobility::migration::{
+    Message, PAGES, PROTOCOL_VERSION, PagesFrame, ProcessId, read_frame, write_frame,
+};
 
 use crate::bed::{Bed, Running, counted, program};
 
@@ -129,6 +135,97 @@ fn a_program_waits_for_its_pages_while_the_connection_is_broken() {
     assert_eq!(run.code(), 0, "{}", bed.errors("run"));
     assert_eq!(migrate.code(), 0);
     assert_eq!(bed.output("run"), "g\ng\n");
+}
+
+/// Somebody who knows a program's name connects as its source, and sends what makes no sense: each
+/// time the connection is closed, pages that came before stay as they are, and those that the source
+/// still has come all the same.
+#[test]
+fn pages_that_make_no_sense_change_nothing() {
+    let bed = Bed::new();
+    if !can_follow() {
+        return;
+    }
+    let _node = bed.node("node", &[]);
+    let left = bed.budgeted("between", "node", 3 << 20);
+    let mut run = filled(&bed, "jit");
+    let (id, between) = (run.id().to_string(), bed.address("between"));
+    let mut migrate = bed.brant(&["migrate", &id, &between, "--postcopy"]);
+    let mut migrate = Running(migrate.spawn().expect("brant starts"));
+    bed.until("the connection is broken", |_| left.load(Ordering::SeqCst) == 0);
+    bed.until("it is there in part", |bed| state(bed, "node") == "arriving");
+    let id = ProcessId::from_hex(&bed.only_id("node")).expect("its name");
+
+    // Runs of pages: memory, first, count, whether there are contents; and then the contents.
+    let runs = |number: u8, run: &[u8], contents: usize| {
+        [&number.to_le_bytes(), run, &vec![0xAA; contents]].concat()
+    };
+    const NO_NUMBER: [u8; 11] = [0xFF; 11];
+    const HUGE: [u8; 10] = [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1];
+    let of_another_memory = runs(1, &[9, 16, 1, 1], 4096);
+    let behind_the_memory = runs(1, &[0, 0xFF, 0x7F, 1, 1], 4096);
+    let without_end = runs(1, &[&[0, 0][..], &HUGE, &[0]].concat(), 0);
+    let that_wrap = runs(1, &[&[0][..], &HUGE, &HUGE, &[0]].concat(), 0);
+    let forged = [
+        (PAGES, of_another_memory),
+        (PAGES, behind_the_memory),
+        (PAGES, without_end),
+        (PAGES, that_wrap),
+        (PAGES, runs(1, &[0, 16, 2, 1], 4096)),
+        (PAGES, runs(1, &[0, 16, 1, 1], 4095)),
+        (PAGES, runs(1, &[0, 16, 1, 1], 2 * 4096)),
+        (PAGES, runs(200, &[], 0)),
+        (PAGES, NO_NUMBER.to_vec()),
+        Message::Behind { runs: Vec::new() }.write(),
+        Message::State { is_last: true, bytes: vec![0; 100] }.write(),
+        Message::Commit { id, epoch: 2 }.write(),
+        (250, vec![0; 10]),
+    ];
+    for (kind, payload) in forged {
+        let mut stream = as_its_source(&bed, id);
+        write_frame(&mut stream, kind, &[&payload]).expect("a socket");
+        let mut rest = Vec::new();
+        // It is closed, with an answer or without one.
+        if let Err(error) = stream.read_to_end(&mut rest) {
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{kind}: {error}");
+        }
+        assert_eq!(state(&bed, "node"), "arriving", "kind {kind}");
+    }
+    // A page that has come already, again and with something else in it.
+    let mut frame = PagesFrame::default();
+    frame.add(0, 16, Some(&[0xAA; 4096]));
+    let mut stream = as_its_source(&bed, id);
+    write_frame(&mut stream, PAGES, &[&frame.runs(), frame.contents()]).expect("a socket");
+    drop(stream);
+
+    left.store(u64::MAX, Ordering::SeqCst);
+    run.0.stdin.take().expect("a pipe").write_all(b"x").expect("a pipe");
+    assert_eq!(run.code(), 0, "{}", bed.errors("run"));
+    assert_eq!(migrate.code(), 0);
+    assert_eq!(bed.output("run"), "g\ng\n");
+}
+
+/// Asks the node what it misses of a program, as its source does.
+fn as_its_source(bed: &Bed, id: ProcessId) -> UnixStream {
+    let mut stream = UnixStream::connect(bed.path("node")).expect("the node listens");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a time");
+    for message in [Message::Hello { version: PROTOCOL_VERSION }, Message::Settle { id, epoch: 1 }]
+    {
+        let (kind, payload) = message.write();
+        write_frame(&mut stream, kind, &[&payload]).expect("a socket");
+    }
+    let mut payload = Vec::new();
+    loop {
+        let kind = read_frame(&mut stream, &mut payload).expect("the node answers");
+        match Message::read(kind, &payload).expect("a message") {
+            Message::Hello { .. } => {}
+            Message::Missing { runs } => {
+                assert!(!runs.is_empty());
+                return stream;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 /// The source has died for good: the program stands where it needs a page, is listed, and can be

@@ -13,6 +13,7 @@ use crate::config::CodeCounts;
 use crate::memory::reservation::address_space_left_bytes;
 use crate::module::{Module, ModuleInner};
 use crate::native::code::NativeCode;
+use crate::native::credit::worth;
 use crate::native::packed;
 use crate::stored::{Found, Library};
 
@@ -26,8 +27,10 @@ pub struct Job {
     pub function: u32,
     pub entry: Entry,
     pub options: Options,
-    /// How much is won, as far as is known: the largest comes first.
-    pub weight: u64,
+    /// What interpreting the function has cost so far, in nanoseconds; it goes on counting.
+    pub lost_ns: Arc<AtomicU64>,
+    /// What compiling it costs.
+    pub cost_ns: u64,
     /// The instance that asks.
     pub instance: u32,
     pub done: Sender<Done>,
@@ -57,6 +60,11 @@ impl Job {
     fn is_short(&self) -> bool {
         let body = self.module.inner().body_span(self.function).unwrap_or_default();
         body.len_bytes() <= SHORT_BODY_BYTES
+    }
+
+    /// The largest comes first.
+    fn worth(&self) -> u64 {
+        worth(self.lost_ns.load(Ordering::Relaxed), self.cost_ns)
     }
 
     fn send(&self, news: News) {
@@ -170,7 +178,7 @@ impl Shared {
                 return None;
             }
             let fit = |i: &usize| lane == Lane::Any || jobs.list[*i].is_short();
-            let best = (0..jobs.list.len()).filter(fit).max_by_key(|&i| jobs.list[i].weight);
+            let best = (0..jobs.list.len()).filter(fit).max_by_key(|&i| jobs.list[i].worth());
             if let Some(best) = best {
                 let job = jobs.list.swap_remove(best);
                 if lane == Lane::Any && !job.is_short() {

@@ -22,10 +22,6 @@ const COMPILE_BYTE_NS: u64 = 1_000;
 /// compiling takes is enough of a reason.
 const BESIDE: u64 = 8;
 
-/// For code that begins in the midst of a function still less is enough: the frames that are too old
-/// for the function's code are there, and it is known to be hot.
-const LATE: u64 = 4;
-
 /// Code that is stored pays for itself in so many runs.
 const STORED_RUNS: u64 = 2;
 
@@ -98,11 +94,11 @@ impl Credit {
     }
 
     /// Credits frames of a function that has code, which they are too old for. True each time that
-    /// they have lost as much again as is reason enough for code that begins in their midst.
+    /// they have lost as much again as is reason enough for code which begins in their midst.
     pub fn add_late(&mut self, function: u32, lost_ns: u64, cost_ns: u64) -> bool {
         let late_ns = self.late_ns.entry(function).or_default();
         *late_ns += lost_ns;
-        let is_enough = *late_ns >= cost_ns / LATE;
+        let is_enough = *late_ns >= cost_ns;
         if is_enough {
             *late_ns = 0;
         }
@@ -133,9 +129,9 @@ mod tests {
     #[test]
     fn old_frames_pay_for_each_loop_anew() {
         let mut credit = Credit::default();
-        let paid: Vec<bool> = (0..6).map(|_| credit.add_late(7, 10, 30 * LATE)).collect();
+        let paid: Vec<bool> = (0..6).map(|_| credit.add_late(7, 10, 30)).collect();
         assert_eq!(paid, [false, false, true, false, false, true]);
-        assert!(!credit.add_late(8, 29, 30 * LATE));
+        assert!(!credit.add_late(8, 29, 30));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The threads that compile while guests run: hottest first, and nobody waits for them.
 //!
-//! There is one, and a second one from the time on that something short would have to wait for
-//! something long: a huge function takes as long as a hundred others.
+//! There is one, and where there is a core for it a second one from the time on that something short
+//! would have to wait for something long: a huge function takes as long as a hundred others.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -143,12 +143,12 @@ impl Shared {
     }
 
     /// Starts the second thread if something short waits for something long, and there is a core for
-    /// it besides that of the guest.
+    /// it besides those of the guest and of the first thread: the guest would have to share its own.
     fn start_second(self: &Arc<Self>, jobs: &mut Jobs) {
         let is_wanted = jobs.is_long && !jobs.has_second && jobs.list.iter().any(Job::is_short);
         if is_wanted {
             jobs.has_second = true;
-            if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
+            if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 2) {
                 self.start(Lane::Short);
             }
         }

@@ -13,7 +13,7 @@ const SOURCES: &str = env!("BRANT_SOURCES");
 /// The target of all compilations.
 pub struct Target {
     isa: OwnedTargetIsa,
-    /// The same without the optimiser, for large bodies.
+    /// The same without the optimiser, for all but small bodies.
     quick_isa: OwnedTargetIsa,
     /// What the translator does for speed.
     pub tuning: Tuning,
@@ -39,10 +39,10 @@ impl fmt::Display for TargetError {
 
 impl std::error::Error for TargetError {}
 
-/// In a larger body the optimiser takes a third of the time that compiling takes, and what it leaves
-/// to the allocator of registers costs more time still. Such bodies are interpreters and state
-/// machines, whose code it makes hardly quicker.
-const MAX_OPTIMISED_BYTES: usize = 32 << 10;
+/// In a larger body the optimiser takes a fifth of the time that compiling takes, and makes the code
+/// no quicker: whoever has compiled the program to bytecode has done its work before. In small ones
+/// it costs little, and they are where people write bytecode by hand.
+const MAX_OPTIMISED_BYTES: usize = 512;
 
 /// What all code has in common.
 const SETTINGS: [(&str, &str); 6] = [

@@ -40,7 +40,7 @@ tuning! {
     unrolled_loops "unrolled-loops"
     /// A loop in which every way back goes through a call of the function itself does not poll.
     polled_loops "polled-loops"
-    /// What takes very long to compile goes without the passes whose time grows most.
+    /// All but small bodies go without the optimiser, which takes time and gains them nothing.
     quick_large "quick-large"
 }
 

@@ -5,11 +5,18 @@ use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::memory::host_page_bytes;
 
 /// Functions start at multiples of this.
 const ALIGN: usize = 16;
+
+/// A line of the caches.
+const LINE_BYTES: usize = 64;
+
+/// Where in a page the next chunk may begin: behind the end of the last one.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 /// A mapping with code. Whoever runs it keeps it.
 #[derive(Debug)]
@@ -25,8 +32,19 @@ unsafe impl Sync for CodeChunk {}
 
 impl CodeChunk {
     /// Code in a mapping of its own; also gives where each piece begins. None if the host refuses.
+    ///
+    /// Chunks of single functions begin at different places of their pages, as if one followed the
+    /// other: the sets of the instruction cache are chosen by these bits of an address, and functions
+    /// that all begin a page would have to share a few of them.
     pub fn new(pieces: &[&[u8]]) -> Option<(Self, Vec<usize>)> {
-        let mut len_bytes = 0usize;
+        let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
+        let first = NEXT.fetch_add(bytes.next_multiple_of(LINE_BYTES), Ordering::Relaxed);
+        Self::beginning_at(first % host_page_bytes(), pieces)
+    }
+
+    /// The same, where the first piece begins at an offset.
+    fn beginning_at(first: usize, pieces: &[&[u8]]) -> Option<(Self, Vec<usize>)> {
+        let mut len_bytes = first;
         let offsets: Vec<usize> = pieces
             .iter()
             .map(|piece| {
@@ -78,7 +96,7 @@ impl CodeChunk {
     pub fn copy_of_file(file: &File, len_bytes: usize) -> Option<Self> {
         let mut bytes = vec![0; len_bytes];
         file.read_exact_at(&mut bytes, 0).ok()?;
-        Self::new(&[&bytes]).map(|(chunk, _)| chunk)
+        Self::beginning_at(0, &[&bytes]).map(|(chunk, _)| chunk)
     }
 
     /// The bytes of a part, none if it does not lie inside.
@@ -137,5 +155,26 @@ pub fn forget_fetched() {
     // SAFETY: the instruction changes nothing that a program can see.
     unsafe {
         std::arch::asm!("isb", options(nostack));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_chunks_do_not_all_begin_a_page() {
+        let piece = [0xc3; 300];
+        let begin = || CodeChunk::new(&[&piece]).map(|(chunk, offsets)| (chunk, offsets[0]));
+        let all: Vec<_> = std::iter::repeat_with(begin).take(16).flatten().collect();
+        assert_eq!(all.len(), 16);
+        for (chunk, offset) in &all {
+            assert_eq!(chunk.bytes(*offset..offset + piece.len()), Some(&piece[..]));
+            assert_eq!(offset % LINE_BYTES, 0);
+        }
+        let mut offsets: Vec<_> = all.iter().map(|(_, offset)| offset).collect();
+        offsets.sort();
+        offsets.dedup();
+        assert!(offsets.len() > 8, "they begin at {offsets:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! The threads that compile while guests run: hottest first, and nobody waits for them.
 //!
-//! There is one, and a second one from the time on that something short would have to wait for
-//! something long: a huge function takes as long as a hundred others.
+//! There is one, and where there is a core for it a second one from the time on that something short
+//! would have to wait for something long: a huge function takes as long as a hundred others.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -13,6 +13,7 @@ use crate::config::CodeCounts;
 use crate::memory::reservation::address_space_left_bytes;
 use crate::module::{Module, ModuleInner};
 use crate::native::code::NativeCode;
+use crate::native::credit::worth;
 use crate::native::packed;
 use crate::stored::{Found, Library};
 
@@ -26,8 +27,10 @@ pub struct Job {
     pub function: u32,
     pub entry: Entry,
     pub options: Options,
-    /// How much is won, as far as is known: the largest comes first.
-    pub weight: u64,
+    /// What interpreting the function has cost so far, in nanoseconds; it goes on counting.
+    pub lost_ns: Arc<AtomicU64>,
+    /// What compiling it costs.
+    pub cost_ns: u64,
     /// The instance that asks.
     pub instance: u32,
     pub done: Sender<Done>,
@@ -57,6 +60,11 @@ impl Job {
     fn is_short(&self) -> bool {
         let body = self.module.inner().body_span(self.function).unwrap_or_default();
         body.len_bytes() <= SHORT_BODY_BYTES
+    }
+
+    /// The largest comes first.
+    fn worth(&self) -> u64 {
+        worth(self.lost_ns.load(Ordering::Relaxed), self.cost_ns)
     }
 
     fn send(&self, news: News) {
@@ -135,12 +143,12 @@ impl Shared {
     }
 
     /// Starts the second thread if something short waits for something long, and there is a core for
-    /// it besides that of the guest.
+    /// it besides those of the guest and of the first thread: the guest would have to share its own.
     fn start_second(self: &Arc<Self>, jobs: &mut Jobs) {
         let is_wanted = jobs.is_long && !jobs.has_second && jobs.list.iter().any(Job::is_short);
         if is_wanted {
             jobs.has_second = true;
-            if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
+            if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 2) {
                 self.start(Lane::Short);
             }
         }
@@ -170,7 +178,7 @@ impl Shared {
                 return None;
             }
             let fit = |i: &usize| lane == Lane::Any || jobs.list[*i].is_short();
-            let best = (0..jobs.list.len()).filter(fit).max_by_key(|&i| jobs.list[i].weight);
+            let best = (0..jobs.list.len()).filter(fit).max_by_key(|&i| jobs.list[i].worth());
             if let Some(best) = best {
                 let job = jobs.list.swap_remove(best);
                 if lane == Lane::Any && !job.is_short() {

@@ -2,8 +2,8 @@
 //!
 //! Whenever the interpreter's budget has run out, the function and the loop that it stands in are
 //! credited with the time that this took (`credit.rs`). A function is compiled when the credit
-//! exceeds half of what compiling it will take (ski rental): what the interpreter has lost then bounds
-//! what the compiler, on another core, can lose.
+//! exceeds an eighth of what compiling it will take (ski rental, by a compiler on another core): what
+//! the interpreter has lost then bounds what the compiler can lose.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -282,7 +282,7 @@ pub fn tick(store: &mut StoreInner, vm: *mut Vm) -> Option<Arc<LoopCode>> {
     let here_ns = native.profile.credit.add_here(fp, ip, tick_ns);
     let (function, _) = store.instances[index as usize].icode.find(ip as *const u8)?;
     if credit(store, index, function, tick_ns) && stays(store, index, function, here_ns, tick_ns) {
-        ask_loop(store, vm, index, function, ip, here_ns);
+        ask_loop(store, vm, index, function, ip);
     }
     None
 }
@@ -302,9 +302,7 @@ fn stays(store: &mut StoreInner, index: u32, function: u32, here_ns: u64, tick_n
 }
 
 /// Asks for code that begins at the loop whose header is at `ip`.
-fn ask_loop(
-    store: &mut StoreInner, vm: *mut Vm, index: u32, function: u32, ip: usize, weight: u64,
-) {
+fn ask_loop(store: &mut StoreInner, vm: *mut Vm, index: u32, function: u32, ip: usize) {
     if !store.instances[index as usize].native.profile.tried.insert(ip) {
         return;
     }
@@ -313,7 +311,7 @@ fn ask_loop(
     let entry = Entry::Loop(layout.site);
     let headers = &mut store.instances[index as usize].native.profile.headers;
     headers.entry((function, entry)).or_insert(ip);
-    ask(store, index, function, entry, weight);
+    ask(store, index, function, entry);
 }
 
 /// Has the loop compiled whose header is at `ip`, for engines that interpret only what they must. It
@@ -333,8 +331,8 @@ fn loop_now(store: &mut StoreInner, vm: *mut Vm, index: u32, ip: usize) -> Optio
     }
     native.profile.headers.insert((layout.function, entry), ip);
     if store.engine.config().stops != Stops::Every {
-        // Nothing is worth more: the run has come to it already.
-        ask(store, index, layout.function, entry, u64::MAX);
+        // The run has come to it already.
+        ask(store, index, layout.function, entry);
         return None;
     }
     native.profile.asked.insert((layout.function, entry));
@@ -387,12 +385,13 @@ fn credit(store: &mut StoreInner, index: u32, function: u32, won_ns: u64) -> boo
     if total_ns < cost_ns {
         return false;
     }
-    ask(store, index, function, Entry::Start, total_ns);
+    ask(store, index, function, Entry::Start);
     true
 }
 
-fn ask(store: &mut StoreInner, index: u32, function: u32, entry: Entry, weight: u64) {
+fn ask(store: &mut StoreInner, index: u32, function: u32, entry: Entry) {
     let options = options(store, index);
+    let Some(cost_ns) = cost_of(store, index, function) else { return };
     let instance = &mut store.instances[index as usize];
     if !instance.native.profile.asked.insert((function, entry)) {
         return;
@@ -400,12 +399,14 @@ fn ask(store: &mut StoreInner, index: u32, function: u32, entry: Entry, weight: 
     let module: Module = instance.module.clone();
     let (done, ready) = (store.compiling.sender.clone(), store.compiling.ready.clone());
     let wants_library = instance.native.library.is_none();
+    let lost_ns = instance.native.profile.credit.of(function);
     let job = Job {
         module,
         function,
         entry,
         options,
-        weight,
+        lost_ns,
+        cost_ns,
         instance: index,
         done,
         ready,

@@ -9,7 +9,6 @@ use brant_host::native::NativeHost;
 use brant_host::sim::SimHost;
 use brant_kernel::host::{Answer, Clock, Host, Waker, Woken};
 use brant_kernel::persist::KernelState;
-use brant_kernel::syscall::MODULE;
 use brant_kernel::{CALLS, Kernel, Manifest, Outcome, Parked, RunState, Syscall, trace};
 
 use brant_mobility::RestoreError;
@@ -22,7 +21,7 @@ use crate::{Error, Limits};
 const GIVE_WAY_COUNT: usize = 100;
 
 /// No system call has more parameters.
-const PARAMS_LIMIT: usize = 9;
+const PARAMS_LIMIT: usize = 14;
 
 /// What a program is granted.
 #[derive(Default)]
@@ -66,6 +65,8 @@ struct Core {
 /// A system call, as a trace sees it when it ends or begins to wait.
 #[derive(Clone, Copy, Debug)]
 pub struct TracedCall<'a> {
+    /// The module that defines it.
+    pub module: &'static str,
     /// Its name.
     pub name: &'static str,
     /// Its topic.
@@ -109,7 +110,14 @@ impl Trace {
             Outcome::Exit(code) => TracedEnd::Exit(code),
         };
         let line = trace::line(call, args, outcome, memory);
-        (self.see)(&TracedCall { name: row.name, group, args, end, line: &line });
+        (self.see)(&TracedCall {
+            module: row.module.name(),
+            name: row.name,
+            group,
+            args,
+            end,
+            line: &line,
+        });
     }
 }
 
@@ -144,7 +152,7 @@ pub fn system_call_groups() -> impl Iterator<Item = &'static str> {
 
 /// Whether brant itself fills an import of this name.
 pub fn provides(module: &str, name: &str) -> bool {
-    (module == MODULE && Syscall::from_name(name).is_some()) || threads::provides(module, name)
+    Syscall::from_import(module, name).is_some() || threads::provides(module, name)
 }
 
 impl System {
@@ -285,10 +293,9 @@ impl System {
 
     /// The system call that an import names.
     pub fn import(store: &mut Store, module: &str, name: &str) -> Option<Func> {
-        if module != MODULE {
+        let Some(call) = Syscall::from_import(module, name) else {
             return threads::import(store, module, name);
-        }
-        let call = Syscall::from_name(name)?;
+        };
         Some(Func::host(store, signature(call), move |caller, params, results| {
             enter(call, caller, params, results)
         }))

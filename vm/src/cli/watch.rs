@@ -188,7 +188,7 @@ fn as_json(call: &TracedCall<'_>) -> Value {
         TracedEnd::Exit(code) => ("exit", json!(code)),
     };
     json!({
-        "call": call.name, "group": call.group, "args": call.args, "line": call.line, end: value,
+        "module": call.module, "call": call.name, "group": call.group, "args": call.args, "line": call.line, end: value,
     })
 }
 

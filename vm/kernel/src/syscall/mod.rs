@@ -1,9 +1,9 @@
-//! The system calls of WASI preview 1, one file for each topic.
+//! The system calls of WASI preview 1 and of WASIX, one file for each topic.
 //!
 //! Each call is a method of [`Kernel`](crate::Kernel) that takes the guest's own numbers, looks into
 //! the tables, asks the host, and only then writes to guest memory. A call that is not complete says
 //! so as data and is made again; see [`RunState`](crate::RunState).
-//! Spec: WASI preview 1 (`wasi_snapshot_preview1`), one section for each call.
+//! Spec: WASI preview 1 (`wasi_snapshot_preview1`) and WASIX (`wasix_32v1`), one section for each call.
 
 mod args_env;
 mod clock;
@@ -18,4 +18,4 @@ mod socket;
 mod table;
 
 pub(crate) use descriptor::meaningful;
-pub use table::{CALLS, Call, Group, MODULE, Param, ParamKind, Syscall, page};
+pub use table::{CALLS, Call, Group, Module, Param, ParamKind, Syscall, page};

@@ -5,6 +5,10 @@ use brant_engine::GuestMemory;
 use crate::errno::Errno;
 use crate::kernel::{CallResult, Kernel, Stopped};
 
+/// The process that was there first.
+const FIRST_PID: u32 = 1;
+/// No process has this number.
+const NO_PID: u32 = 0;
 /// Number of the last signal. Spec: `signal`.
 const LAST_SIGNAL: u32 = 30;
 /// Signals that do nothing where nobody handles them: none, chld, cont, urg, winch.
@@ -35,5 +39,24 @@ impl Kernel {
     /// Errors: none. Spec: `sched_yield`.
     pub(crate) fn sched_yield(&mut self, _: &mut GuestMemory<'_>) -> CallResult {
         Ok(())
+    }
+
+    /// `proc_id(pid)`: the number of the process.
+    ///
+    /// Errors: fault. Spec: WASIX, `proc_id`.
+    pub(crate) fn proc_id(&mut self, memory: &mut GuestMemory<'_>, pid: u32) -> CallResult {
+        Ok(memory.write_u32(pid.into(), FIRST_PID)?)
+    }
+
+    /// `proc_parent(pid, parent)`: the number of a process's parent.
+    ///
+    /// Errors: srch for a process that is not there, fault. Spec: WASIX, `proc_parent`.
+    pub(crate) fn proc_parent(
+        &mut self, memory: &mut GuestMemory<'_>, pid: u32, parent: u32,
+    ) -> CallResult {
+        if pid != FIRST_PID {
+            return Err(Errno::NoProcess.into());
+        }
+        Ok(memory.write_u32(parent.into(), NO_PID)?)
     }
 }

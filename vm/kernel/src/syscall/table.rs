@@ -5,8 +5,32 @@ use brant_engine::GuestMemory;
 
 use crate::kernel::{CallResult, Kernel};
 
-/// The module that guests import the calls from.
-pub const MODULE: &str = "wasi_snapshot_preview1";
+/// The modules that guests import calls from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Module {
+    /// WASI preview 1.
+    Preview1,
+    /// What WASIX adds to it: processes and sockets.
+    Wasix,
+}
+
+impl Module {
+    /// All of them.
+    pub const ALL: [Module; 2] = [Module::Preview1, Module::Wasix];
+
+    /// The name that guests import it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Module::Preview1 => "wasi_snapshot_preview1",
+            Module::Wasix => "wasix_32v1",
+        }
+    }
+
+    /// Whether calls of `other` are imported from it too: WASIX holds all of preview 1.
+    fn holds(self, other: Module) -> bool {
+        self == other || self == Module::Wasix
+    }
+}
 
 /// Topics, for filters of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,6 +90,8 @@ pub enum ParamKind {
     Cookie,
     ExitCode,
     Signal,
+    /// The number of a process.
+    Pid,
     ReceiveFlags,
     SendFlags,
     ShutdownFlags,
@@ -105,7 +131,9 @@ pub struct Param {
 pub struct Call {
     /// Which call.
     pub syscall: Syscall,
-    /// The name that guests import.
+    /// The module that defines it.
+    pub module: Module,
+    /// The name that guests import; no two calls have the same, whatever their modules.
     pub name: &'static str,
     /// Its topic.
     pub group: Group,
@@ -138,7 +166,7 @@ impl FromArg for i64 {
 }
 
 macro_rules! calls {
-    ($($name:ident $variant:ident $group:ident ($($param:ident : $kind:ident),*) $returns:ident $summary:literal)*) => {
+    ($($module:ident $name:ident $variant:ident $group:ident ($($param:ident : $kind:ident),*) $returns:ident $summary:literal)*) => {
         /// A system call.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
@@ -149,6 +177,7 @@ macro_rules! calls {
         /// All calls, indexed by [`Syscall`].
         pub static CALLS: [Call; [$(stringify!($name)),*].len()] = [$(Call {
             syscall: Syscall::$variant,
+            module: Module::$module,
             name: stringify!($name),
             group: Group::$group,
             params: &[$(Param { name: stringify!($param), kind: ParamKind::$kind }),*],
@@ -174,104 +203,115 @@ macro_rules! calls {
 }
 
 calls! {
-    args_get ArgsGet Args (argv: Pointer, argv_buf: Pointer) errno
+    Preview1 args_get ArgsGet Args (argv: Pointer, argv_buf: Pointer) errno
         "Writes the arguments."
-    args_sizes_get ArgsSizesGet Args (argc: OutU32, argv_buf_size: OutU32) errno
+    Preview1 args_sizes_get ArgsSizesGet Args (argc: OutU32, argv_buf_size: OutU32) errno
         "Gives the number of arguments and of their bytes."
-    environ_get EnvironGet Args (environ: Pointer, environ_buf: Pointer) errno
+    Preview1 environ_get EnvironGet Args (environ: Pointer, environ_buf: Pointer) errno
         "Writes the environment."
-    environ_sizes_get EnvironSizesGet Args (environ_count: OutU32, environ_buf_size: OutU32) errno
+    Preview1 environ_sizes_get EnvironSizesGet Args (environ_count: OutU32, environ_buf_size: OutU32) errno
         "Gives the number of variables and of their bytes."
-    clock_res_get ClockResGet Clock (id: ClockId, resolution: OutU64) errno
+    Preview1 clock_res_get ClockResGet Clock (id: ClockId, resolution: OutU64) errno
         "Gives the smallest step of a clock."
-    clock_time_get ClockTimeGet Clock (id: ClockId, precision: Timestamp, time: OutU64) errno
+    Preview1 clock_time_get ClockTimeGet Clock (id: ClockId, precision: Timestamp, time: OutU64) errno
         "Gives the time of a clock."
-    fd_advise FdAdvise File (fd: Fd, offset: FileSize, len: FileSize, advice: Advice) errno
+    Preview1 fd_advise FdAdvise File (fd: Fd, offset: FileSize, len: FileSize, advice: Advice) errno
         "Tells how a range of a file will be used."
-    fd_allocate FdAllocate File (fd: Fd, offset: FileSize, len: FileSize) errno
+    Preview1 fd_allocate FdAllocate File (fd: Fd, offset: FileSize, len: FileSize) errno
         "Makes sure that a range of a file has room."
-    fd_close FdClose File (fd: Fd) errno
+    Preview1 fd_close FdClose File (fd: Fd) errno
         "Closes a descriptor."
-    fd_datasync FdDatasync File (fd: Fd) errno
+    Preview1 fd_datasync FdDatasync File (fd: Fd) errno
         "Brings a file's bytes to the disk."
-    fd_fdstat_get FdFdstatGet File (fd: Fd, stat: Pointer) errno
+    Preview1 fd_fdstat_get FdFdstatGet File (fd: Fd, stat: Pointer) errno
         "Gives kind, flags and rights of a descriptor."
-    fd_fdstat_set_flags FdFdstatSetFlags File (fd: Fd, flags: FdFlags) errno
+    Preview1 fd_fdstat_set_flags FdFdstatSetFlags File (fd: Fd, flags: FdFlags) errno
         "Sets append and nonblock; the flags of synchronous writes are fixed when a file is opened."
-    fd_fdstat_set_rights FdFdstatSetRights File (fd: Fd, rights_base: Rights, rights_inheriting: Rights) errno
+    Preview1 fd_fdstat_set_rights FdFdstatSetRights File (fd: Fd, rights_base: Rights, rights_inheriting: Rights) errno
         "Gives up rights."
-    fd_filestat_get FdFilestatGet File (fd: Fd, stat: Pointer) errno
+    Preview1 fd_filestat_get FdFilestatGet File (fd: Fd, stat: Pointer) errno
         "Gives what is known of an open file."
-    fd_filestat_set_size FdFilestatSetSize File (fd: Fd, size: FileSize) errno
+    Preview1 fd_filestat_set_size FdFilestatSetSize File (fd: Fd, size: FileSize) errno
         "Cuts or grows a file."
-    fd_filestat_set_times FdFilestatSetTimes File (fd: Fd, atim: Timestamp, mtim: Timestamp, fst_flags: FstFlags) errno
+    Preview1 fd_filestat_set_times FdFilestatSetTimes File (fd: Fd, atim: Timestamp, mtim: Timestamp, fst_flags: FstFlags) errno
         "Sets the times of an open file."
-    fd_pread FdPread File (fd: Fd, iovs: Buffers, iovs_len: BufferCount, offset: FileSize, nread: OutU32) errno
+    Preview1 fd_pread FdPread File (fd: Fd, iovs: Buffers, iovs_len: BufferCount, offset: FileSize, nread: OutU32) errno
         "Reads at an offset."
-    fd_prestat_get FdPrestatGet File (fd: Fd, prestat: Pointer) errno
+    Preview1 fd_prestat_get FdPrestatGet File (fd: Fd, prestat: Pointer) errno
         "Tells whether a descriptor was there from the start."
-    fd_prestat_dir_name FdPrestatDirName File (fd: Fd, path: Pointer, path_len: Size) errno
+    Preview1 fd_prestat_dir_name FdPrestatDirName File (fd: Fd, path: Pointer, path_len: Size) errno
         "Gives the name of a mount."
-    fd_pwrite FdPwrite File (fd: Fd, iovs: Buffers, iovs_len: BufferCount, offset: FileSize, nwritten: OutU32) errno
+    Preview1 fd_pwrite FdPwrite File (fd: Fd, iovs: Buffers, iovs_len: BufferCount, offset: FileSize, nwritten: OutU32) errno
         "Writes at an offset."
-    fd_read FdRead File (fd: Fd, iovs: Buffers, iovs_len: BufferCount, nread: OutU32) errno
+    Preview1 fd_read FdRead File (fd: Fd, iovs: Buffers, iovs_len: BufferCount, nread: OutU32) errno
         "Reads; waits for a stream that has nothing yet."
-    fd_readdir FdReaddir File (fd: Fd, buf: Pointer, buf_len: Size, cookie: Cookie, bufused: OutU32) errno
+    Preview1 fd_readdir FdReaddir File (fd: Fd, buf: Pointer, buf_len: Size, cookie: Cookie, bufused: OutU32) errno
         "Lists a directory."
-    fd_renumber FdRenumber File (fd: Fd, to: Fd) errno
+    Preview1 fd_renumber FdRenumber File (fd: Fd, to: Fd) errno
         "Puts a descriptor in the place of another."
-    fd_seek FdSeek File (fd: Fd, offset: FileDelta, whence: Whence, newoffset: OutU64) errno
+    Preview1 fd_seek FdSeek File (fd: Fd, offset: FileDelta, whence: Whence, newoffset: OutU64) errno
         "Moves the offset."
-    fd_sync FdSync File (fd: Fd) errno
+    Preview1 fd_sync FdSync File (fd: Fd) errno
         "Brings a file's bytes and times to the disk."
-    fd_tell FdTell File (fd: Fd, offset: OutU64) errno
+    Preview1 fd_tell FdTell File (fd: Fd, offset: OutU64) errno
         "Gives the offset."
-    fd_write FdWrite File (fd: Fd, iovs: Buffers, iovs_len: BufferCount, nwritten: OutU32) errno
+    Preview1 fd_write FdWrite File (fd: Fd, iovs: Buffers, iovs_len: BufferCount, nwritten: OutU32) errno
         "Writes; waits for a stream that has no room."
-    path_create_directory PathCreateDirectory Path (fd: Fd, path: Text, path_len: TextLen) errno
+    Preview1 path_create_directory PathCreateDirectory Path (fd: Fd, path: Text, path_len: TextLen) errno
         "Makes a directory."
-    path_filestat_get PathFilestatGet Path (fd: Fd, flags: LookupFlags, path: Text, path_len: TextLen, stat: Pointer) errno
+    Preview1 path_filestat_get PathFilestatGet Path (fd: Fd, flags: LookupFlags, path: Text, path_len: TextLen, stat: Pointer) errno
         "Gives what is known of a file."
-    path_filestat_set_times PathFilestatSetTimes Path (fd: Fd, flags: LookupFlags, path: Text, path_len: TextLen, atim: Timestamp, mtim: Timestamp, fst_flags: FstFlags) errno
+    Preview1 path_filestat_set_times PathFilestatSetTimes Path (fd: Fd, flags: LookupFlags, path: Text, path_len: TextLen, atim: Timestamp, mtim: Timestamp, fst_flags: FstFlags) errno
         "Sets the times of a file."
-    path_link PathLink Path (old_fd: Fd, old_flags: LookupFlags, old_path: Text, old_path_len: TextLen, new_fd: Fd, new_path: Text, new_path_len: TextLen) errno
+    Preview1 path_link PathLink Path (old_fd: Fd, old_flags: LookupFlags, old_path: Text, old_path_len: TextLen, new_fd: Fd, new_path: Text, new_path_len: TextLen) errno
         "Gives a file a second name; symbolic links are never followed."
-    path_open PathOpen Path (fd: Fd, dirflags: LookupFlags, path: Text, path_len: TextLen, oflags: OpenFlags, rights_base: Rights, rights_inheriting: Rights, fdflags: FdFlags, opened: OutU32) errno
+    Preview1 path_open PathOpen Path (fd: Fd, dirflags: LookupFlags, path: Text, path_len: TextLen, oflags: OpenFlags, rights_base: Rights, rights_inheriting: Rights, fdflags: FdFlags, opened: OutU32) errno
         "Opens a file or directory."
-    path_readlink PathReadlink Path (fd: Fd, path: Text, path_len: TextLen, buf: Pointer, buf_len: Size, bufused: OutU32) errno
+    Preview1 path_readlink PathReadlink Path (fd: Fd, path: Text, path_len: TextLen, buf: Pointer, buf_len: Size, bufused: OutU32) errno
         "Reads a symbolic link."
-    path_remove_directory PathRemoveDirectory Path (fd: Fd, path: Text, path_len: TextLen) errno
+    Preview1 path_remove_directory PathRemoveDirectory Path (fd: Fd, path: Text, path_len: TextLen) errno
         "Removes an empty directory."
-    path_rename PathRename Path (fd: Fd, old_path: Text, old_path_len: TextLen, new_fd: Fd, new_path: Text, new_path_len: TextLen) errno
+    Preview1 path_rename PathRename Path (fd: Fd, old_path: Text, old_path_len: TextLen, new_fd: Fd, new_path: Text, new_path_len: TextLen) errno
         "Renames a file or directory."
-    path_symlink PathSymlink Path (old_path: Text, old_path_len: TextLen, fd: Fd, new_path: Text, new_path_len: TextLen) errno
+    Preview1 path_symlink PathSymlink Path (old_path: Text, old_path_len: TextLen, fd: Fd, new_path: Text, new_path_len: TextLen) errno
         "Makes a symbolic link; targets that are absolute or leave the mount are refused."
-    path_unlink_file PathUnlinkFile Path (fd: Fd, path: Text, path_len: TextLen) errno
+    Preview1 path_unlink_file PathUnlinkFile Path (fd: Fd, path: Text, path_len: TextLen) errno
         "Removes a name that is no directory."
-    poll_oneoff PollOneoff Poll (subscriptions: Pointer, events: Pointer, nsubscriptions: Size, nevents: OutU32) errno
+    Preview1 poll_oneoff PollOneoff Poll (subscriptions: Pointer, events: Pointer, nsubscriptions: Size, nevents: OutU32) errno
         "Waits for clocks and descriptors, at most 4096 at a time."
-    proc_exit ProcExit Process (code: ExitCode) never
+    Preview1 proc_exit ProcExit Process (code: ExitCode) never
         "Ends the process."
-    proc_raise ProcRaise Process (signal: Signal) errno
+    Preview1 proc_raise ProcRaise Process (signal: Signal) errno
         "Does what the signal does where nobody handles it."
-    random_get RandomGet Random (buf: Pointer, buf_len: Size) errno
+    Preview1 random_get RandomGet Random (buf: Pointer, buf_len: Size) errno
         "Writes random bytes."
-    sched_yield SchedYield Process () errno
+    Preview1 sched_yield SchedYield Process () errno
         "Lets others run."
-    sock_accept SockAccept Socket (fd: Fd, flags: FdFlags, connection: OutU32) errno
+    Preview1 sock_accept SockAccept Socket (fd: Fd, flags: FdFlags, connection: OutU32) errno
         "Takes the next connection of a listener; waits for it."
-    sock_recv SockRecv Socket (fd: Fd, ri_data: Buffers, ri_data_len: BufferCount, ri_flags: ReceiveFlags, ro_data_len: OutU32, ro_flags: OutU16) errno
+    Preview1 sock_recv SockRecv Socket (fd: Fd, ri_data: Buffers, ri_data_len: BufferCount, ri_flags: ReceiveFlags, ro_data_len: OutU32, ro_flags: OutU16) errno
         "Receives; waits for data."
-    sock_send SockSend Socket (fd: Fd, si_data: Buffers, si_data_len: BufferCount, si_flags: SendFlags, so_data_len: OutU32) errno
+    Preview1 sock_send SockSend Socket (fd: Fd, si_data: Buffers, si_data_len: BufferCount, si_flags: SendFlags, so_data_len: OutU32) errno
         "Sends; waits for room."
-    sock_shutdown SockShutdown Socket (fd: Fd, how: ShutdownFlags) errno
+    Preview1 sock_shutdown SockShutdown Socket (fd: Fd, how: ShutdownFlags) errno
         "Ends directions of a connection."
+    Wasix proc_id ProcId Process (pid: OutU32) errno
+        "Gives the number of the process."
+    Wasix proc_parent ProcParent Process (pid: Pid, parent: OutU32) errno
+        "Gives the number of a process's parent, 0 where it has none."
 }
 
 impl Syscall {
-    /// The call that guests import under `name`.
+    /// The call of this name, whatever its module.
     pub fn from_name(name: &str) -> Option<Syscall> {
         CALLS.iter().find(|call| call.name == name).map(|call| call.syscall)
+    }
+
+    /// The call that guests import under these names.
+    pub fn from_import(module: &str, name: &str) -> Option<Syscall> {
+        let module = Module::ALL.into_iter().find(|known| known.name() == module)?;
+        let call = Syscall::from_name(name)?;
+        module.holds(call.row().module).then_some(call)
     }
 
     /// Its row.
@@ -285,29 +325,40 @@ pub fn page() -> String {
     let mut page = String::from(
         "# System calls\n\n\
          Made from the table in `vm/kernel/src/syscall/table.rs` by the test that checks this page; `BLESS=1 cargo test -p brant-kernel` writes it again.\n\n\
-         A guest imports these from `wasi_snapshot_preview1` (and from `wasi_unstable` nothing).\n\
+         A guest imports these from the module that heads each table (and from `wasi_unstable` nothing).\n\
          All 46 calls of WASI preview 1 are there; the last column says what each does, and where brant does less or other than the specification allows.\n\
+         From `wasix_32v1` come the calls that WASIX adds, as far as they are listed, and those of preview 1 under the same names.\n\
          A call that would block parks the thread as data and is made again when it can go on.\n\
-         Pointers that lie outside of guest memory give `fault`, and nothing has happened then.\n\n\
-         | call | topic | parameters | what it does |\n|---|---|---|---|\n",
+         Pointers that lie outside of guest memory give `fault`, and nothing has happened then.\n",
     );
-    for call in &CALLS {
-        let params: Vec<_> = call
-            .params
-            .iter()
-            .map(|param| {
-                format!("{}: {}", param.name, if param.kind.is_wide() { "i64" } else { "i32" })
-            })
-            .collect();
+    for module in Module::ALL {
         page.push_str(&format!(
-            "| `{}` | {} | {} | {} |\n",
-            call.name,
-            call.group.name(),
-            params.join(", "),
-            call.summary
+            "\n## {}\n\n| call | topic | parameters | what it does |\n|---|---|---|---|\n",
+            module.name()
         ));
+        for call in CALLS.iter().filter(|call| call.module == module) {
+            page.push_str(&row(call));
+        }
     }
     page
+}
+
+/// The row of a call in its table.
+fn row(call: &Call) -> String {
+    let params: Vec<_> = call
+        .params
+        .iter()
+        .map(|param| {
+            format!("{}: {}", param.name, if param.kind.is_wide() { "i64" } else { "i32" })
+        })
+        .collect();
+    format!(
+        "| `{}` | {} | {} | {} |\n",
+        call.name,
+        call.group.name(),
+        params.join(", "),
+        call.summary
+    )
 }
 
 #[cfg(test)]
@@ -316,10 +367,21 @@ mod tests {
 
     #[test]
     fn all_46_calls_are_there_once() {
-        assert_eq!(CALLS.len(), 46);
+        let preview1 = CALLS.iter().filter(|call| call.module == Module::Preview1);
+        assert_eq!(preview1.count(), 46);
         for (index, call) in CALLS.iter().enumerate() {
             assert_eq!(call.syscall as usize, index);
             assert_eq!(Syscall::from_name(call.name), Some(call.syscall));
         }
+    }
+    #[test]
+    fn wasix_holds_preview_1_and_not_the_other_way_round() {
+        let (preview1, wasix) = (Module::Preview1.name(), Module::Wasix.name());
+        assert_eq!(Syscall::from_import(preview1, "fd_read"), Some(Syscall::FdRead));
+        assert_eq!(Syscall::from_import(wasix, "fd_read"), Some(Syscall::FdRead));
+        assert_eq!(Syscall::from_import(wasix, "proc_id"), Some(Syscall::ProcId));
+        assert_eq!(Syscall::from_import(preview1, "proc_id"), None);
+        assert_eq!(Syscall::from_import("wasi_unstable", "fd_read"), None);
+        assert_eq!(Syscall::from_import(wasix, "fd_reap"), None);
     }
 }

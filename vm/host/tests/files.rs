@@ -257,6 +257,17 @@ fn clocks_and_chance_answer() {
 }
 
 #[test]
+fn a_simulated_clock_stays_at_the_end_of_time() {
+    let mut host = brant_host::sim::SimHost::new(1);
+    host.wait(&mut [], Some(u64::MAX)).unwrap();
+    for clock in [Clock::Monotonic, Clock::Realtime, Clock::ProcessCpu] {
+        let last = host.now_ns(clock).unwrap();
+        assert!(last >= u64::MAX - 1_000, "{clock:?}: {last}");
+        assert!(host.now_ns(clock).unwrap() >= last, "{clock:?} goes backwards");
+    }
+}
+
+#[test]
 fn a_closed_handle_is_no_handle() {
     let mut f = Fixture::new();
     f.make("file", "");

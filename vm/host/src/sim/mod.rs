@@ -216,7 +216,7 @@ impl SimHost {
     }
 
     fn wall_ns(&self) -> u64 {
-        START_NS + self.now_ns
+        START_NS.saturating_add(self.now_ns)
     }
 
     fn time(&self, set: SetTime) -> Option<u64> {
@@ -254,7 +254,7 @@ impl SimHost {
 
 impl Host for SimHost {
     fn now_ns(&mut self, clock: Clock) -> Answer<u64> {
-        self.now_ns += STEP_NS;
+        self.now_ns = self.now_ns.saturating_add(STEP_NS);
         Ok(match clock {
             Clock::Realtime => self.wall_ns(),
             Clock::Monotonic | Clock::ProcessCpu | Clock::ThreadCpu => self.now_ns,

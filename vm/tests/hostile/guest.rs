@@ -110,7 +110,8 @@ fn text() -> String {
         let params: String = row.params.iter().map(|param| kind(param.kind)).collect();
         let kind = format!("(param{params}) (result i32)");
         let name = row.name;
-        text += &format!("(import \"wasi_snapshot_preview1\" \"{name}\" (func ${name} {kind}))\n");
+        let module = row.module.name();
+        text += &format!("(import \"{module}\" \"{name}\" (func ${name} {kind}))\n");
         let gets: String =
             (0..row.params.len()).map(|index| format!("(local.get {index}) ")).collect();
         functions += &format!("(func (export \"{name}\") {kind} (call ${name} {gets}))\n");

@@ -19,8 +19,8 @@ fuzz_target!(|data: &[u8]| {
     disassemble(&bytes, &DisassembleOptions::default(), &mut text).expect("a module is printed");
     let options = AssembleOptions::default();
     let again = assemble(&text, &options).unwrap_or_else(|error| panic!("refused: {error}"));
-    if has_empty_section(&bytes) {
-        // The text has no word for a section without entries.
+    if has_empty_section(&bytes) || has_split_locals(&bytes) {
+        // The text has no word for a section without entries, or for how locals are counted out.
         return;
     }
     assert_eq!(again, bytes, "other bytes come back");
@@ -36,6 +36,19 @@ fuzz_target!(|data: &[u8]| {
     let mut wat = wast::parser::parse::<wast::Wat>(&buffer).expect("the oracle parses it");
     assert_eq!(wat.encode().expect("the oracle encodes it"), bytes, "the oracle reads it otherwise");
 });
+
+/// Whether locals of one type are declared in two groups that follow each other, or in one of none.
+fn has_split_locals(bytes: &[u8]) -> bool {
+    let payloads = wasmparser::Parser::new(0).parse_all(bytes).filter_map(Result::ok);
+    let bodies = payloads.filter_map(|payload| match payload {
+        wasmparser::Payload::CodeSectionEntry(body) => body.get_locals_reader().ok(),
+        _ => None,
+    });
+    bodies.into_iter().any(|locals| {
+        let groups: Vec<_> = locals.into_iter().filter_map(Result::ok).collect();
+        groups.iter().any(|(count, _)| *count == 0) || groups.windows(2).any(|two| two[0].1 == two[1].1)
+    })
+}
 
 fn has_empty_section(bytes: &[u8]) -> bool {
     let payloads = wasmparser::Parser::new(0).parse_all(bytes);

@@ -33,7 +33,8 @@ fuzz_target!(|text: &[u8]| {
             assert!(!is_valid(&theirs), "refused, but valid: {error}");
         }
         (Ok(ours), Err(error)) => {
-            assert!(!is_valid(&ours) || is_known(&error), "accepted, but: {error}");
+            let is_stricter = is_known(&error) || has_string_behind_annotation_id(text);
+            assert!(!is_valid(&ours) || is_stricter, "accepted, but: {error}");
         }
         (Err(_), Err(_)) => {}
     }
@@ -64,6 +65,15 @@ fn oracle(text: &str) -> Result<Vec<u8>, String> {
 fn is_valid(bytes: &[u8]) -> bool {
     let features = WasmFeatures::WASM3 | WasmFeatures::THREADS | WasmFeatures::CUSTOM_PAGE_SIZES;
     Validator::new_with_features(features).validate_all(bytes).is_ok()
+}
+
+/// Whether a string begins where the identifier of an annotation ends. The oracle takes both for one
+/// reserved word and the parenthesis for that of a field; the specification's own lexer does not.
+fn has_string_behind_annotation_id(text: &str) -> bool {
+    text.split("(@").skip(1).any(|behind| {
+        let end = behind.find(|c: char| c.is_whitespace() || "()\"".contains(c));
+        end.is_some_and(|end| end > 0 && behind[end..].starts_with('"'))
+    })
 }
 
 /// Where the oracle is stricter than the specification, and says so.

@@ -263,7 +263,7 @@ SECTIONS = (("steady", steady), ("curve", curve), ("cold", cold), ("warm", warm)
 
 def page(data):
     facts = [data[key] for key in ("date", "machine") if key in data]
-    versions = [f"Commit {data['commit']}"] if "commit" in data else []
+    versions = ["Commit " + ", ".join(sorted(set(data["commits"].values())))] if "commits" in data else []
     versions += [data["versions"]] if "versions" in data else []
     runs = ", ".join(f"{part} {count}" for part, count in data.get("runs", {}).items())
     body = []

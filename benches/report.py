@@ -25,7 +25,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 INTRO = """# Benchmarks
 
-Every figure here was printed by the command named beside it, on the tree of the commit below.
+Every figure here was printed by the command named beside it, on the tree of the commits below.
 Machines are shared and drift by 2x between minutes, so only ratios inside one interleaved run mean something.
 Times are medians over the number of runs that is named below; of a single run they are single samples, and a difference of two of them can come out far off, even negative.
 Instruction counts are exact.
@@ -205,8 +205,16 @@ PARTS = {
 }
 
 
+def commits(data):
+    """Which tree each part was measured on: `Commit ABC`, or one for each part."""
+    measured = {name: data["commits"][name] for name in PARTS if name in data}
+    if len(set(measured.values())) == 1:
+        return f"Commit {next(iter(measured.values()))}"
+    return "Commits: " + ", ".join(f"{name} {commit}" for name, commit in measured.items())
+
+
 def page(data):
-    parts = [INTRO, f"{data['date']}, {data['machine']}.\nCommit {data['commit']}; {data['versions']}.\n"]
+    parts = [INTRO, f"{data['date']}, {data['machine']}.\n{commits(data)}; {data['versions']}.\n"]
     if runs := data.get("runs"):
         counts = ", ".join(f"{name} {runs[name]}" for name in PARTS if name in runs and name != "instructions")
         parts.append(f"Runs behind each figure: {counts}.\n")
@@ -234,7 +242,7 @@ def main():
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
     data["date"] = datetime.date.today().isoformat()
     data["machine"] = f"{cpu}, {os.cpu_count()} cores (shared), Linux {platform.release()}"
-    data["commit"] = output("git", "rev-parse", "--short=12", "HEAD")
+    commit = output("git", "rev-parse", "--short=12", "HEAD")
     data["versions"] = ", ".join([
         output("rustc", "--version"), output(f"{options.dir}/bin/wasmtime", "--version"),
         output(f"{options.dir}/wasmi/bin/wasmi", "--version"), output(f"{options.dir}/bin/wasm-tools", "--version"),
@@ -242,6 +250,7 @@ def main():
     for part in wanted:
         print(f"--- {part}", file=sys.stderr)
         data[part] = PARTS[part][0](options.dir, options.runs, brant)
+        data.setdefault("commits", {})[part] = commit
         data.setdefault("runs", {})[part] = 10 * options.runs if part == "start" else options.runs
         json.dump(data, open(store, "w"), indent=1)
         with open(f"{ROOT}/docs/BENCHMARKS.md", "w") as out:

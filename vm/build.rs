@@ -38,8 +38,8 @@ fn start_order() -> Option<PathBuf> {
 }
 
 /// Whether the C library of this machine reads relative relocations in a bit map (DT_RELR, from glibc
-/// 2.36 on). They take 8 KiB so instead of 365, all of which is read at each start: a twentieth of a
-/// short run. The binary then names this version of the library, and an older one refuses it.
+/// 2.36 on). They take 8 KiB so instead of 365, all of which is read at each start: three hundredths
+/// of a short run. The binary then names this version of the library, and an older one refuses it.
 fn knows_packed_relocations() -> bool {
     const VERSION: &[u8] = b"GLIBC_ABI_DT_RELR";
     ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/libc.so.6", "/usr/lib/libc.so.6"]

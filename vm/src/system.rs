@@ -9,6 +9,7 @@ use brant_host::native::NativeHost;
 use brant_host::sim::SimHost;
 use brant_kernel::host::{Answer, Clock, Host, Waker, Woken};
 use brant_kernel::persist::KernelState;
+use brant_kernel::syscall::MOST_PARAMS;
 use brant_kernel::{CALLS, Kernel, Manifest, Outcome, Parked, RunState, Syscall, trace};
 
 use brant_mobility::RestoreError;
@@ -19,9 +20,6 @@ use crate::{Error, Limits};
 
 /// So often whoever has waited lets others have the kernel before it waits again.
 const GIVE_WAY_COUNT: usize = 100;
-
-/// No system call has more parameters.
-const PARAMS_LIMIT: usize = 14;
 
 /// What a program is granted.
 #[derive(Default)]
@@ -332,7 +330,7 @@ fn signature(call: Syscall) -> FuncType {
 fn enter(
     call: Syscall, caller: &mut Caller<'_>, params: &[Val], results: &mut [Val],
 ) -> Result<Flow, HostError> {
-    let mut args = [0; PARAMS_LIMIT];
+    let mut args = [0; MOST_PARAMS];
     for (arg, param) in args.iter_mut().zip(params) {
         *arg = match *param {
             Val::I32(value) => u64::from(value.cast_unsigned()),
@@ -341,7 +339,7 @@ fn enter(
             _ => 0,
         };
     }
-    let args = &args[..params.len().min(PARAMS_LIMIT)];
+    let args = &args[..params.len().min(MOST_PARAMS)];
     let outcome = match caller.data_and_memory::<System>(0) {
         Some((system, mut memory)) => system.call(call, &mut memory, args),
         None => {

@@ -11,7 +11,7 @@
 
 mod guest;
 mod image;
-pub mod reservation;
+mod reservation;
 mod shared;
 mod touched;
 mod tracking;
@@ -22,8 +22,8 @@ use std::sync::Arc;
 pub use guest::{GuestMemory, OutOfBounds};
 use image::Backing;
 pub use image::MemoryImage;
-use reservation::{HugePages, address_space_left_bytes};
-pub(crate) use reservation::{Reservation, host_page_bytes};
+use reservation::HugePages;
+pub(crate) use reservation::{Reservation, address_space_left_bytes, host_page_bytes};
 pub use shared::SharedMemory;
 pub use tracking::{MissingPages, WriteTracker, WriteTracking, WrittenPages, open_pagemap};
 
@@ -194,8 +194,7 @@ impl MemoryInner {
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: `len_bytes` bytes were committed and stay so, and no guest of this store runs while
         // the host has it. What guests of other stores write to a shared memory is plain bytes, of
-        // which every value is one; nothing is kept behind them, and no address is ever taken from
-        // them without a check.
+        // which every value is one; no address is ever taken from them without a check.
         unsafe { std::slice::from_raw_parts(self.view.base, self.view.len_bytes as usize) }
     }
 

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::compile::{Compiler, Entry, Options, Request};
 use crate::config::CodeCounts;
-use crate::memory::reservation::address_space_left_bytes;
+use crate::memory::address_space_left_bytes;
 use crate::module::{Module, ModuleInner};
 use crate::native::code::NativeCode;
 use crate::native::credit::worth;
@@ -230,8 +230,8 @@ pub fn keep_stored(
 /// Address space that has to be left for something to be compiled, in bytes.
 ///
 /// A compiler ends the host process when its memory runs out, so that under a limit of address
-/// space (`ulimit -v`) it may not come near that: two threads compile, the largest functions of
-/// real programs take some 40 MiB, and the allocator reserves 64 MiB for each thread.
+/// space (`ulimit -v`) it may not come near that: the allocator reserves 64 MiB for each thread that
+/// compiles, and sqlite was ended where 120 MiB were left.
 const COMPILE_ROOM_BYTES: u64 = 256 << 20;
 
 /// Compiles a function, and counts that. None if it cannot be compiled.

@@ -390,16 +390,17 @@ fn credit(store: &mut StoreInner, index: u32, function: u32, won_ns: u64) -> boo
 }
 
 fn ask(store: &mut StoreInner, index: u32, function: u32, entry: Entry) {
-    let options = options(store, index);
-    let Some(cost_ns) = cost_of(store, index, function) else { return };
-    let instance = &mut store.instances[index as usize];
-    if !instance.native.profile.asked.insert((function, entry)) {
+    let profile = &mut store.instances[index as usize].native.profile;
+    if !profile.asked.insert((function, entry)) {
         return;
     }
+    let lost_ns = profile.credit.of(function);
+    let Some(cost_ns) = cost_of(store, index, function) else { return };
+    let options = options(store, index);
+    let instance = &store.instances[index as usize];
     let module: Module = instance.module.clone();
     let (done, ready) = (store.compiling.sender.clone(), store.compiling.ready.clone());
     let wants_library = instance.native.library.is_none();
-    let lost_ns = instance.native.profile.credit.of(function);
     let job = Job {
         module,
         function,

@@ -18,4 +18,4 @@ mod socket;
 mod table;
 
 pub(crate) use descriptor::meaningful;
-pub use table::{CALLS, Call, Group, Module, Param, ParamKind, Syscall, page};
+pub use table::{CALLS, Call, Group, MOST_PARAMS, Module, Param, ParamKind, Syscall, page};

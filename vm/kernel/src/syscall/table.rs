@@ -185,6 +185,19 @@ macro_rules! calls {
             summary: $summary,
         }),*];
 
+        /// No call has more parameters.
+        pub const MOST_PARAMS: usize = {
+            let counts = [$(<[&str]>::len(&[$(stringify!($param)),*])),*];
+            let (mut most, mut call) = (0, 0);
+            while call < counts.len() {
+                if counts[call] > most {
+                    most = counts[call];
+                }
+                call += 1;
+            }
+            most
+        };
+
         impl Syscall {
             /// Calls the method of the kernel.
             pub(crate) fn run(self, kernel: &mut Kernel, memory: &mut GuestMemory<'_>, args: &[u64]) -> CallResult {

@@ -2,7 +2,8 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use brant::mobility::migration::{
@@ -90,6 +91,29 @@ fn state(bed: &Bed, node: &str) -> String {
     all.first().and_then(|one| one["state"].as_str()).unwrap_or("none").to_owned()
 }
 
+/// A program that runs at a node while some of its pages are still here, and nothing gets through.
+struct Broken {
+    _node: Running,
+    /// How many bytes get through to the node.
+    left: Arc<AtomicU64>,
+    run: Running,
+    migrate: Running,
+}
+
+impl Broken {
+    fn in_the_midst(bed: &Bed) -> Broken {
+        let node = bed.node("node", &[]);
+        let left = bed.budgeted("between", "node", 3 << 20);
+        let run = filled(bed, "jit");
+        let (id, between) = (run.id().to_string(), bed.address("between"));
+        let mut migrate = bed.brant(&["migrate", &id, &between, "--postcopy"]);
+        let migrate = Running(migrate.spawn().expect("brant starts"));
+        bed.until("the connection is broken", |_| left.load(Ordering::SeqCst) == 0);
+        bed.until("it is there in part", |bed| state(bed, "node") == "arriving");
+        Broken { _node: node, left, run, migrate }
+    }
+}
+
 #[test]
 fn pages_follow_a_program_and_all_of_them_are_whole() {
     for tier in ["interp", "jit"] {
@@ -117,20 +141,13 @@ fn a_program_waits_for_its_pages_while_the_connection_is_broken() {
     if !can_follow() {
         return;
     }
-    let _node = bed.node("node", &[]);
-    let left = bed.budgeted("between", "node", 3 << 20);
-    let mut run = filled(&bed, "jit");
-    let (id, between) = (run.id().to_string(), bed.address("between"));
-    let mut migrate = bed.brant(&["migrate", &id, &between, "--postcopy"]);
-    let mut migrate = Running(migrate.spawn().expect("brant starts"));
-    bed.until("it is there in part", |bed| state(bed, "node") == "arriving");
-    bed.until("the connection is broken", |_| left.load(Ordering::SeqCst) == 0);
+    let Broken { _node, left, mut run, mut migrate } = Broken::in_the_midst(&bed);
     run.0.stdin.take().expect("a pipe").write_all(b"x").expect("a pipe");
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    std::thread::sleep(Duration::from_millis(200));
     assert_eq!(state(&bed, "node"), "arriving");
     for more in [1 << 20, u64::MAX] {
         left.store(more, Ordering::SeqCst);
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(300));
     }
     assert_eq!(run.code(), 0, "{}", bed.errors("run"));
     assert_eq!(migrate.code(), 0);
@@ -146,14 +163,7 @@ fn pages_that_make_no_sense_change_nothing() {
     if !can_follow() {
         return;
     }
-    let _node = bed.node("node", &[]);
-    let left = bed.budgeted("between", "node", 3 << 20);
-    let mut run = filled(&bed, "jit");
-    let (id, between) = (run.id().to_string(), bed.address("between"));
-    let mut migrate = bed.brant(&["migrate", &id, &between, "--postcopy"]);
-    let mut migrate = Running(migrate.spawn().expect("brant starts"));
-    bed.until("the connection is broken", |_| left.load(Ordering::SeqCst) == 0);
-    bed.until("it is there in part", |bed| state(bed, "node") == "arriving");
+    let Broken { _node, left, mut run, mut migrate } = Broken::in_the_midst(&bed);
     let id = ProcessId::from_hex(&bed.only_id("node")).expect("its name");
 
     // Runs of pages: memory, first, count, whether there are contents; and then the contents.
@@ -236,14 +246,7 @@ fn a_program_whose_source_died_stands_until_it_is_ended() {
     if !can_follow() {
         return;
     }
-    let _node = bed.node("node", &[]);
-    let left = bed.budgeted("between", "node", 3 << 20);
-    let mut run = filled(&bed, "jit");
-    let (id, between) = (run.id().to_string(), bed.address("between"));
-    let mut migrate = bed.brant(&["migrate", &id, &between, "--postcopy"]);
-    let _migrate = Running(migrate.spawn().expect("brant starts"));
-    bed.until("the connection is broken", |_| left.load(Ordering::SeqCst) == 0);
-    bed.until("it is there in part", |bed| state(bed, "node") == "arriving");
+    let Broken { _node, left: _, mut run, migrate: _migrate } = Broken::in_the_midst(&bed);
     run.0.kill().expect("it runs");
     run.0.wait().expect("it was killed");
     let (id, address) = (bed.only_id("node"), bed.address("node"));
@@ -251,12 +254,12 @@ fn a_program_whose_source_died_stands_until_it_is_ended() {
     let attach = attach.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
     let mut attach = Running(attach.spawn().expect("brant starts"));
     attach.0.stdin.take().expect("a pipe").write_all(b"x").expect("a pipe");
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::thread::sleep(Duration::from_millis(300));
     assert_eq!(state(&bed, "node"), "arriving", "it waits for a page");
     bed.does(&["kill", &id, "--node", &address]);
     assert_eq!(attach.code(), 137);
     let mut out = String::new();
-    std::io::Read::read_to_string(attach.0.stdout.as_mut().expect("a pipe"), &mut out).ok();
+    attach.0.stdout.as_mut().expect("a pipe").read_to_string(&mut out).ok();
     assert_eq!(out, "", "nothing was made up");
     bed.until("it is gone", |bed| bed.list(&bed.address("node")).is_empty());
 }

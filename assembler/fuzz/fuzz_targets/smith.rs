@@ -19,11 +19,18 @@ fuzz_target!(|data: &[u8]| {
     disassemble(&bytes, &DisassembleOptions::default(), &mut text).expect("a module is printed");
     let options = AssembleOptions::default();
     let again = assemble(&text, &options).unwrap_or_else(|error| panic!("refused: {error}"));
-    if has_empty_section(&bytes) || has_split_locals(&bytes) {
-        // The text has no word for a section without entries, or for how locals are counted out.
+    if has_empty_section(&bytes) {
+        // The text has no word for a section without entries.
         return;
     }
-    assert_eq!(again, bytes, "other bytes come back");
+    if has_split_locals(&bytes) {
+        // The text has no word for how locals are counted out; what comes back says the same in it.
+        let mut same = Vec::new();
+        disassemble(&again, &DisassembleOptions::default(), &mut same).expect("it is printed");
+        assert!(same == text, "another module comes back");
+    } else {
+        assert_eq!(again, bytes, "other bytes come back");
+    }
     let _ = check(&text, &Default::default());
     let text = std::str::from_utf8(&text).expect("text is UTF-8");
     if text.contains("(@data_count") {
@@ -34,7 +41,7 @@ fuzz_target!(|data: &[u8]| {
     lexer.allow_confusing_unicode(true);
     let buffer = wast::parser::ParseBuffer::new_with_lexer(lexer).expect("the oracle lexes it");
     let mut wat = wast::parser::parse::<wast::Wat>(&buffer).expect("the oracle parses it");
-    assert_eq!(wat.encode().expect("the oracle encodes it"), bytes, "the oracle reads it otherwise");
+    assert_eq!(wat.encode().expect("the oracle encodes it"), again, "the oracle reads it otherwise");
 });
 
 /// Whether locals of one type are declared in two groups that follow each other, or in one of none.

@@ -262,8 +262,8 @@ SECTIONS = (("steady", steady), ("curve", curve), ("cold", cold), ("warm", warm)
 
 
 def page(data):
-    facts = [data[key] for key in ("date", "machine") if key in data]
-    versions = ["Commit " + ", ".join(sorted(set(data["commits"].values())))] if "commits" in data else []
+    facts = [data["machine"]] if "machine" in data else []
+    versions = sorted({f"{date}, commit {commit}" for date, commit in data.get("trees", {}).values()})
     versions += [data["versions"]] if "versions" in data else []
     runs = ", ".join(f"{part} {count}" for part, count in data.get("runs", {}).items())
     body = []

@@ -10,7 +10,7 @@ import page
 FIGURES = {"wall_ms": 20.0, "cpu_ms": 19.0, "peak_mib": 8.0, "steady_ms": 4.0}
 TWICE = {key: 2 * value for key, value in FIGURES.items()}
 DATA = {
-    "date": "2026-01-02", "machine": "a <machine> & more", "runs": {"cold": 3},
+    "trees": {"cold": ["2026-01-02", "abcdef"]}, "machine": "a <machine> & more", "runs": {"cold": 3},
     "steady": {"lua": {"native": FIGURES, "brant": TWICE, "wasmi": {"error": "exit 1: no"}},
                "cpython": {"native": {"error": "no native build"}, "brant": FIGURES}},
     "cold": {"lua": {"wasmtime": TWICE, "brant": FIGURES}},

@@ -205,16 +205,17 @@ PARTS = {
 }
 
 
-def commits(data):
-    """Which tree each part was measured on: `Commit ABC`, or one for each part."""
-    measured = {name: data["commits"][name] for name in PARTS if name in data}
-    if len(set(measured.values())) == 1:
-        return f"Commit {next(iter(measured.values()))}"
-    return "Commits: " + ", ".join(f"{name} {commit}" for name, commit in measured.items())
+def trees(data):
+    """When and on which tree each part was measured: in one sentence if that is the same for all."""
+    measured = {name: data["trees"][name] for name in PARTS if name in data}
+    if len(set(map(tuple, measured.values()))) == 1:
+        date, commit = next(iter(measured.values()))
+        return f"{date}, commit {commit}"
+    return "; ".join(f"{name}: {date}, commit {commit}" for name, (date, commit) in measured.items())
 
 
 def page(data):
-    parts = [INTRO, f"{data['date']}, {data['machine']}.\n{commits(data)}; {data['versions']}.\n"]
+    parts = [INTRO, f"{data['machine']}.\n{data['versions']}.\n\nMeasured: {trees(data)}.\n"]
     if runs := data.get("runs"):
         counts = ", ".join(f"{name} {runs[name]}" for name in PARTS if name in runs and name != "instructions")
         parts.append(f"Runs behind each figure: {counts}.\n")
@@ -240,7 +241,6 @@ def main():
     store = f"{options.dir}/report.json"
     data = json.load(open(store)) if os.path.exists(store) else {}
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
-    data["date"] = datetime.date.today().isoformat()
     data["machine"] = f"{cpu}, {os.cpu_count()} cores (shared), Linux {platform.release()}"
     commit = output("git", "rev-parse", "--short=12", "HEAD")
     data["versions"] = ", ".join([
@@ -250,7 +250,7 @@ def main():
     for part in wanted:
         print(f"--- {part}", file=sys.stderr)
         data[part] = PARTS[part][0](options.dir, options.runs, brant)
-        data.setdefault("commits", {})[part] = commit
+        data.setdefault("trees", {})[part] = [datetime.date.today().isoformat(), commit]
         data.setdefault("runs", {})[part] = 10 * options.runs if part == "start" else options.runs
         json.dump(data, open(store, "w"), indent=1)
         with open(f"{ROOT}/docs/BENCHMARKS.md", "w") as out:

@@ -163,11 +163,11 @@ impl Regions {
     }
 
     /// Linear memories: accesses trap.
-    pub fn heap(self) -> MemFlagsData {
+    pub fn heap(self, code: TrapCode) -> MemFlagsData {
         MemFlagsData::new()
             .with_endianness(Endianness::Little)
             .with_alias_region(Some(self.heap))
-            .with_trap_code(Some(trap_code(Trap::OutOfBoundsMemoryAccess)))
+            .with_trap_code(Some(code))
     }
     /// What never changes while code of the instance runs.
     pub fn fixed(self) -> MemFlagsData {
@@ -182,11 +182,11 @@ impl Regions {
         MemFlagsData::new().with_notrap().with_alias_region(Some(self.record))
     }
     /// Elements of tables; the access traps at address 0.
-    pub fn table(self, trap: Trap) -> MemFlagsData {
+    pub fn table(self, code: TrapCode) -> MemFlagsData {
         MemFlagsData::new()
             .with_aligned()
             .with_alias_region(Some(self.table))
-            .with_trap_code(Some(trap_code(trap)))
+            .with_trap_code(Some(code))
     }
     /// Cells of globals.
     pub fn global(self) -> MemFlagsData {

@@ -6,11 +6,12 @@ use brant_engine::compile::{
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::ir::ExternalName;
 use cranelift_codegen::{
-    CompiledCode, FinalizedMachExceptionHandler, FinalizedMachReloc, FinalizedRelocTarget,
+    CompiledCode, FinalizedMachExceptionHandler, FinalizedMachReloc, FinalizedRelocTarget, MachTrap,
 };
 
 use crate::Scratch;
 use crate::abi::trap_of;
+use crate::accesses::{Accesses, Sorted};
 use crate::budget::MAX_CODE_BYTES;
 use crate::target::Target;
 use crate::translate::{FIRST_CALL_LOCATION, HOST_CALL_LOCATION};
@@ -18,6 +19,7 @@ use crate::translate::{FIRST_CALL_LOCATION, HOST_CALL_LOCATION};
 /// Compiles the CLIF in `scratch.context`.
 pub fn finish(
     target: &Target, request: &Request<'_>, scratch: &mut Scratch, calls: Vec<NativeCall>,
+    accesses: Accesses,
 ) -> Result<NativeFunction, CompileError> {
     let body_bytes = request.module.body_bytes(request.function).unwrap_or_default().len();
     let isa = target.isa_for(body_bytes);
@@ -38,7 +40,7 @@ pub fn finish(
     if code.buffer.data().len() > MAX_CODE_BYTES {
         return Err(CompileError::TooLarge);
     }
-    let traps = traps(code);
+    let traps = traps(code, &accesses.sorted());
     for trap in traps.iter().filter(|trap| trap.cause == TrapCause::Entry) {
         trap_quickly(&mut bytes[trap.code_offset as usize..]);
     }
@@ -88,17 +90,17 @@ fn location(code: &CompiledCode, offset: u32) -> Option<u32> {
     (offset < range.end && !range.loc.is_default()).then(|| range.loc.bits())
 }
 
-fn traps(code: &CompiledCode) -> Vec<NativeTrap> {
-    let mut traps: Vec<NativeTrap> = code
-        .buffer
-        .traps()
-        .iter()
-        .map(|trap| NativeTrap {
-            code_offset: trap.offset,
-            cause: trap_of(trap.code).map_or(TrapCause::Entry, TrapCause::Guest),
-            body_offset: location(code, trap.offset).unwrap_or(0),
-        })
-        .collect();
+fn traps(code: &CompiledCode, accesses: &Sorted) -> Vec<NativeTrap> {
+    let native = |trap: &MachTrap| {
+        let location = location(code, trap.offset);
+        let (cause, body_offset) = match accesses.trap(trap.code, location) {
+            Some((cause, operator)) => (Some(cause), operator),
+            None => (trap_of(trap.code), location.unwrap_or(0)),
+        };
+        let cause = cause.map_or(TrapCause::Entry, TrapCause::Guest);
+        NativeTrap { code_offset: trap.offset, cause, body_offset }
+    };
+    let mut traps: Vec<NativeTrap> = code.buffer.traps().iter().map(native).collect();
     traps.sort_by_key(|trap| trap.code_offset);
     traps
 }

@@ -17,6 +17,7 @@
 #![recursion_limit = "1024"]
 
 mod abi;
+mod accesses;
 mod budget;
 mod emit;
 mod finish;
@@ -76,8 +77,8 @@ impl Jit {
 impl Compiler for Jit {
     fn compile(&self, request: &Request<'_>) -> Result<NativeFunction, CompileError> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let calls = translate::translate(&self.target, request, scratch)?;
-            finish::finish(&self.target, request, scratch, calls)
+            let (calls, accesses) = translate::translate(&self.target, request, scratch)?;
+            finish::finish(&self.target, request, scratch, calls, accesses)
         })
     }
 

@@ -21,9 +21,9 @@ pub fn clif(jit: &Jit, request: &Request<'_>) -> Result<String, CompileError> {
 /// There is no code for it.
 pub fn native(jit: &Jit, request: &Request<'_>) -> Result<String, CompileError> {
     SCRATCH.with_borrow_mut(|scratch| {
-        let calls = translate::translate(&jit.target, request, scratch)?;
+        let (calls, accesses) = translate::translate(&jit.target, request, scratch)?;
         scratch.context.set_disasm(true);
-        let made = finish::finish(&jit.target, request, scratch, calls);
+        let made = finish::finish(&jit.target, request, scratch, calls, accesses);
         scratch.context.set_disasm(false);
         made?;
         let code = scratch.context.compiled_code();

@@ -1,6 +1,8 @@
 //! Small functions, and what is and is not in their code.
 
-use brant_engine::compile::{Compiler, Entry, Options, RecordPlace, Request, SlotOf, Stops};
+use brant_engine::compile::{
+    Compiler, Entry, Options, RecordPlace, Request, SlotOf, Stops, TrapCause,
+};
 use brant_engine::{Engine, Module};
 use brant_jit::{Jit, show};
 use wast::parser::{self, ParseBuffer};
@@ -79,6 +81,21 @@ fn traps_know_their_operator() {
     offsets.sort_unstable();
     // One byte of declarations; local.get 2, i32.load 3, local.get 2, i32.load 3.
     assert_eq!(offsets, [3, 8, 11]);
+}
+
+#[test]
+fn a_load_that_melts_into_its_user_traps_as_itself() {
+    let sum = (0..300).fold("(i32.const 0)".to_owned(), |sum, _| {
+        format!("(i32.add {sum} (i32.load (local.get 0)))")
+    });
+    let text = format!("(module (memory 1) (func (param i32) (result i32) {sum}))");
+    let native = Jit::new().expect("a compiler").compile(&request(&module(&text), USUAL));
+    let native = native.expect("code");
+    let guests = native.traps.iter().filter(|trap| trap.cause != TrapCause::Entry);
+    let mut offsets: Vec<u32> = guests.map(|trap| trap.body_offset).collect();
+    offsets.sort_unstable();
+    // Declarations 1, i32.const 2; then, in each turn, local.get 2, i32.load 3, i32.add 1.
+    assert_eq!(offsets, (0..300).map(|i| 5 + 6 * i).collect::<Vec<u32>>());
 }
 
 #[test]

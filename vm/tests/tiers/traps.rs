@@ -54,6 +54,38 @@ const BODIES: &[(&str, &str)] = &[
         "out of bounds table access",
         "(table.fill (i32.const 1) (ref.null func) (i32.add (local.get $x) (i32.const 4)))",
     ),
+    // What these load, one instruction of the processor loads and uses.
+    (
+        "out of bounds memory access",
+        "(global.set $seen (i32.add (i32.const 3) (i32.load offset=65533 (local.get $x))))",
+    ),
+    (
+        "out of bounds memory access",
+        "(global.set $seen (i32.load (i32.load offset=65533 (local.get $x))))",
+    ),
+    (
+        "out of bounds memory access",
+        "(global.set $real (f64.mul (f64.const 3) (f64.load offset=65530 (local.get $x))))",
+    ),
+    (
+        "out of bounds memory access",
+        "(i32.store offset=65533 (local.get $x)
+            (i32.add (i32.const 3) (i32.load offset=65533 (local.get $x))))",
+    ),
+    (
+        "out of bounds memory access",
+        "(block (br_if 0 (i64.eq (i64.const 3) (i64.load offset=65530 (local.get $x))))
+            (global.set $seen (i32.const 3)))",
+    ),
+    (
+        "out of bounds memory access",
+        "(v128.store (local.get $x)
+            (i32x4.add (v128.load (i32.const 0)) (v128.load offset=65530 (local.get $x))))",
+    ),
+    (
+        "out of bounds table access",
+        "(global.set $seen (ref.is_null (table.get (i32.add (local.get $x) (i32.const 4)))))",
+    ),
     ("undefined element", "(call_indirect (type $void) (i32.sub (local.get $x) (i32.const 1)))"),
     ("uninitialized element", "(call_indirect (type $void) (local.get $x))"),
     (
@@ -74,6 +106,8 @@ fn text(body: &str, turns: u32) -> String {
     (memory (export "memory") 1)
     (memory $second 1)
     (data $some "data")
+    (global $seen (mut i32) (i32.const 0))
+    (global $real (mut f64) (f64.const 0))
     (table 4 funcref)
     (elem (i32.const 1) $down)
     (func $boom (param $x i32) (param f64) (result f64)

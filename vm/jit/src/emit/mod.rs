@@ -15,7 +15,7 @@ use brant_engine::vm::GUARD_BYTES;
 use brant_isa::machine::MemArg;
 use brant_isa::types::{Kind, Shape, Ty};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, TrapCode, Type, Value, types};
 use cranelift_frontend::{FuncInstBuilder, FunctionBuilder};
 
 use crate::abi::{self, Regions};
@@ -29,6 +29,8 @@ pub struct Emit<'a, 'f> {
     vm: Value,
     regions: Regions,
     memory: MemoryAt,
+    /// The trap of an access to the memory.
+    code: TrapCode,
     canonical_nans: bool,
 }
 
@@ -73,9 +75,14 @@ impl<'a, 'f> Emit<'a, 'f> {
     /// Appends to the current block of `builder`.
     pub fn new(
         builder: &'a mut FunctionBuilder<'f>, vm: Value, regions: Regions, memory: MemoryAt,
-        canonical_nans: bool,
+        code: TrapCode, canonical_nans: bool,
     ) -> Self {
-        Self { builder: RefCell::new(builder), vm, regions, memory, canonical_nans }
+        Self { builder: RefCell::new(builder), vm, regions, memory, code, canonical_nans }
+    }
+
+    /// Flags of an access to linear memory.
+    fn heap(&self) -> MemFlagsData {
+        self.regions.heap(self.code)
     }
 
     fn ins<R>(&self, f: impl FnOnce(FuncInstBuilder<'_, '_>) -> R) -> R {

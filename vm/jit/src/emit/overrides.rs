@@ -40,7 +40,7 @@ impl Semantics for Emit<'_, '_> {
         Ok(self.ins(|i| i.fcvt_to_uint(clif(B::KIND), a)))
     }
     fn load_s<N: Int, T: Int>(&self, at: MemArg, address: Value) -> Res<Self, T> {
-        let heap = self.regions.heap();
+        let heap = self.heap();
         Ok(self.extending_load::<N, T>(at, address, |i, ty, place, offset| match N::KIND {
             Kind::I8 => i.sload8(ty, heap, place, offset),
             Kind::I16 => i.sload16(ty, heap, place, offset),
@@ -48,7 +48,7 @@ impl Semantics for Emit<'_, '_> {
         }))
     }
     fn load_u<N: Int, T: Int>(&self, at: MemArg, address: Value) -> Res<Self, T> {
-        let heap = self.regions.heap();
+        let heap = self.heap();
         Ok(self.extending_load::<N, T>(at, address, |i, ty, place, offset| match N::KIND {
             Kind::I8 => i.uload8(ty, heap, place, offset),
             Kind::I16 => i.uload16(ty, heap, place, offset),
@@ -58,7 +58,7 @@ impl Semantics for Emit<'_, '_> {
     fn store_low<N: Int, T: Int>(
         &self, at: MemArg, address: Value, x: Value,
     ) -> Result<(), Self::Trap> {
-        let heap = self.regions.heap();
+        let heap = self.heap();
         let (place, offset) = self.place(at, address, clif(N::KIND).bytes());
         self.ins(|i| match N::KIND {
             Kind::I8 => i.istore8(heap, x, place, offset),
@@ -73,7 +73,7 @@ impl SimdSemantics for Emit<'_, '_> {
     fn vload_extend_s<S: IntShape>(
         &self, at: MemArg, address: Value,
     ) -> Res<Self, brant_isa::types::V128> {
-        let heap = self.regions.heap();
+        let heap = self.heap();
         let (place, offset) = self.place(at, address, 8);
         Ok(self.ins(|i| match clif(S::Lane::KIND) {
             types::I8 => i.sload8x8(heap, place, offset),
@@ -84,7 +84,7 @@ impl SimdSemantics for Emit<'_, '_> {
     fn vload_extend_u<S: IntShape>(
         &self, at: MemArg, address: Value,
     ) -> Res<Self, brant_isa::types::V128> {
-        let heap = self.regions.heap();
+        let heap = self.heap();
         let (place, offset) = self.place(at, address, 8);
         Ok(self.ins(|i| match clif(S::Lane::KIND) {
             types::I8 => i.uload8x8(heap, place, offset),
@@ -97,7 +97,7 @@ impl SimdSemantics for Emit<'_, '_> {
     ) -> Res<Self, brant_isa::types::V128> {
         let lane = clif(S::Lane::KIND);
         let (place, offset) = self.place(at, address, lane.bytes());
-        let x = self.ins(|i| i.load(lane, self.regions.heap(), place, offset));
+        let x = self.ins(|i| i.load(lane, self.heap(), place, offset));
         Ok(self.ins(|i| i.scalar_to_vector(shape::<S>(), x)))
     }
 }

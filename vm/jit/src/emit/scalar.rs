@@ -172,32 +172,32 @@ impl Machine for Emit<'_, '_> {
     fn load<T: Scalar>(&self, at: MemArg, address: Value) -> Res<Self, T> {
         let ty = clif(T::KIND);
         let (place, offset) = self.place(at, address, ty.bytes());
-        Ok(self.ins(|i| i.load(ty, self.regions.heap(), place, offset)))
+        Ok(self.ins(|i| i.load(ty, self.heap(), place, offset)))
     }
     fn store<T: Scalar>(&self, at: MemArg, address: Value, x: Value) -> Result<(), Infallible> {
         let (place, offset) = self.place(at, address, clif(T::KIND).bytes());
-        self.ins(|i| i.store(self.regions.heap(), x, place, offset));
+        self.ins(|i| i.store(self.heap(), x, place, offset));
         Ok(())
     }
 
     fn atomic_load<T: Int>(&self, at: MemArg, address: Value) -> Res<Self, T> {
         let place = self.atomic_place::<T>(at, address);
-        Ok(self.ins(|i| i.atomic_load(clif(T::KIND), self.regions.heap(), place)))
+        Ok(self.ins(|i| i.atomic_load(clif(T::KIND), self.heap(), place)))
     }
     fn atomic_store<T: Int>(&self, at: MemArg, address: Value, x: Value) -> Result<(), Infallible> {
         let place = self.atomic_place::<T>(at, address);
-        self.ins(|i| i.atomic_store(self.regions.heap(), x, place));
+        self.ins(|i| i.atomic_store(self.heap(), x, place));
         Ok(())
     }
     fn atomic_rmw<T: Int>(&self, op: RmwOp, at: MemArg, address: Value, x: Value) -> Res<Self, T> {
         let place = self.atomic_place::<T>(at, address);
         let op = rmw_op(op);
-        Ok(self.ins(|i| i.atomic_rmw(clif(T::KIND), self.regions.heap(), op, place, x)))
+        Ok(self.ins(|i| i.atomic_rmw(clif(T::KIND), self.heap(), op, place, x)))
     }
     fn atomic_cas<T: Int>(
         &self, at: MemArg, address: Value, expected: Value, x: Value,
     ) -> Res<Self, T> {
         let place = self.atomic_place::<T>(at, address);
-        Ok(self.ins(|i| i.atomic_cas(self.regions.heap(), place, expected, x)))
+        Ok(self.ins(|i| i.atomic_cas(self.heap(), place, expected, x)))
     }
 }

@@ -57,11 +57,11 @@ impl Emit<'_, '_> {
 impl Simd for Emit<'_, '_> {
     fn vload(&self, at: MemArg, address: Value) -> Res<Self, V128> {
         let (place, offset) = self.place(at, address, 16);
-        Ok(self.ins(|i| i.load(types::I8X16, self.regions.heap(), place, offset)))
+        Ok(self.ins(|i| i.load(types::I8X16, self.heap(), place, offset)))
     }
     fn vstore(&self, at: MemArg, address: Value, x: Value) -> Result<(), Infallible> {
         let (place, offset) = self.place(at, address, 16);
-        self.ins(|i| i.store(self.regions.heap(), x, place, offset));
+        self.ins(|i| i.store(self.heap(), x, place, offset));
         Ok(())
     }
 

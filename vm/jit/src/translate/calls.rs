@@ -92,7 +92,7 @@ impl Translator<'_, '_> {
         let table = self.index()?;
         self.stop_between(SiteKind::Call)?;
         let index = self.pop()?;
-        let reference = self.table_element(table, index, Trap::UndefinedElement)?;
+        let reference = self.table_element(table, index, trap_code(Trap::UndefinedElement))?;
         let callee = self.slot_of(reference);
         // The engine finds the callee by its index, where it has to.
         let flags = self.regions.call();

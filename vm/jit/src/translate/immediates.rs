@@ -43,12 +43,17 @@ impl Translator<'_, '_> {
         bytes.try_into().map_err(|_| invalid("a body that ends early"))
     }
 
-    /// Immediates of an operator of the table, and the memory that it works on.
-    pub(super) fn immediates(&mut self, row: &Row) -> Result<(Immediates, u32), CompileError> {
-        let (mut imms, mut memory) = (Immediates::default(), 0);
+    /// Immediates of an operator of the table, and the memory that it works on, if it does.
+    pub(super) fn immediates(
+        &mut self, row: &Row,
+    ) -> Result<(Immediates, Option<u32>), CompileError> {
+        let (mut imms, mut memory) = (Immediates::default(), None);
         for immediate in row.immediates {
             match immediate.kind {
-                ImmediateKind::MemArg { .. } => (imms.at, memory) = self.mem_arg()?,
+                ImmediateKind::MemArg { .. } => {
+                    let (at, index) = self.mem_arg()?;
+                    (imms.at, memory) = (at, Some(index));
+                }
                 ImmediateKind::Lane { .. } => imms.lane = Lane(self.byte()?),
                 ImmediateKind::Shuffle => imms.lanes = Shuffle(self.bytes()?),
                 kind => self.skip(kind)?,

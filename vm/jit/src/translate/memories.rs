@@ -2,9 +2,9 @@
 
 use brant_engine::compile::{CallKind, CompileError, Operation};
 use brant_engine::site::SiteKind;
-use brant_isa::{ImmediateKind, Opcode, Trap};
+use brant_isa::{ImmediateKind, Opcode};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, Value, types};
+use cranelift_codegen::ir::{InstBuilder, TrapCode, Value, types};
 
 use super::calls::entry_of;
 use super::exits::Target;
@@ -161,7 +161,7 @@ impl Translator<'_, '_> {
 
     /// Element `index` of a table, or the trap.
     pub(super) fn table_element(
-        &mut self, table: u32, index: Value, trap: Trap,
+        &mut self, table: u32, index: Value, trap: TrapCode,
     ) -> Result<Value, CompileError> {
         let place = self.table_place(table, index)?;
         let flags = self.regions.table(trap);
@@ -172,7 +172,8 @@ impl Translator<'_, '_> {
     pub(super) fn table_get(&mut self) -> Result<(), CompileError> {
         let table = self.index()?;
         let index = self.pop()?;
-        let element = self.table_element(table, index, Trap::OutOfBoundsTableAccess)?;
+        let code = self.accesses.table(self.offset);
+        let element = self.table_element(table, index, code)?;
         self.push(element);
         Ok(())
     }
@@ -183,7 +184,7 @@ impl Translator<'_, '_> {
         let value = self.pop()?;
         let index = self.pop()?;
         let place = self.table_place(table, index)?;
-        let flags = self.regions.table(Trap::OutOfBoundsTableAccess);
+        let flags = self.regions.table(self.accesses.table(self.offset));
         self.b.ins().store(flags, value, place, 0);
         Ok(())
     }

@@ -22,7 +22,7 @@ mod values;
 use brant_engine::compile::{CompileError, Entry, NativeCall, Options, Request};
 use brant_engine::site::{SiteId, Sites};
 use brant_engine::{FuncType, Module};
-use brant_isa::{Immediates, Opcode, Row};
+use brant_isa::{Immediates, Opcode, Row, Trap};
 use cranelift_codegen::ir::{
     Block, DataFlowGraph, InstBuilder, InstructionData, Opcode as ClifOpcode, SourceLoc, Type,
     Value, ValueDef, types,
@@ -31,7 +31,8 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use wasmparser::BinaryReader;
 
 use crate::Scratch;
-use crate::abi::{self, Regions};
+use crate::abi::{self, Regions, trap_code};
+use crate::accesses::Accesses;
 use crate::budget::{Budget, MAX_BODY_BYTES, MAX_MERGES};
 use crate::emit::{Emit, MemoryAt, emit, lane_order};
 use crate::target::Target;
@@ -72,6 +73,8 @@ struct Translator<'a, 'f> {
     memory: MemoryAt,
     locals: Vec<Variable>,
     operands: Vec<Value>,
+    /// Accesses so far.
+    accesses: Accesses,
     frames: Vec<Frame<'a>>,
     /// Calls so far; code offsets are filled in later.
     calls: Vec<NativeCall>,
@@ -89,10 +92,10 @@ struct Translator<'a, 'f> {
     is_leaf: bool,
 }
 
-/// Builds the CLIF of a function in `scratch.context`, and gives its calls.
+/// Builds the CLIF of a function in `scratch.context`, and gives its calls and accesses.
 pub fn translate(
     target: &Target, request: &Request<'_>, scratch: &mut Scratch,
-) -> Result<Vec<NativeCall>, CompileError> {
+) -> Result<(Vec<NativeCall>, Accesses), CompileError> {
     let module = request.module;
     let body = module.body_bytes(request.function).ok_or_else(|| invalid("an import"))?;
     if body.len() > MAX_BODY_BYTES {
@@ -110,9 +113,9 @@ pub fn translate(
     let made =
         Translator::start(b, request, target.tuning, &sites, body).and_then(|mut translator| {
             translator.body()?;
-            let Translator { b, calls, .. } = translator;
+            let Translator { b, calls, accesses, .. } = translator;
             b.finalize(target.isa().frontend_config());
-            Ok(calls)
+            Ok((calls, accesses))
         });
     if made.is_err() {
         // What was left half built must not meet the next function.
@@ -228,11 +231,15 @@ impl<'a> Translator<'a, '_> {
 
     /// Emits an operator of the table.
     fn emit(
-        &mut self, opcode: Opcode, imms: &Immediates, memory: u32, operands: &[Value],
+        &mut self, opcode: Opcode, imms: &Immediates, memory: Option<u32>, operands: &[Value],
     ) -> Option<Value> {
-        let memory = if memory == 0 { self.memory } else { MemoryAt::Other(memory) };
+        let at = memory.filter(|&memory| memory != 0).map_or(self.memory, MemoryAt::Other);
         let canonical_nans = self.options.canonical_nans;
-        let m = Emit::new(&mut self.b, self.vm, self.regions, memory, canonical_nans);
+        let code = match memory {
+            Some(_) => self.accesses.memory(self.offset),
+            None => trap_code(Trap::OutOfBoundsMemoryAccess),
+        };
+        let m = Emit::new(&mut self.b, self.vm, self.regions, at, code, canonical_nans);
         emit(&m, opcode, imms, operands)
     }
 

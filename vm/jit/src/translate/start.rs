@@ -19,6 +19,7 @@ use super::control::Frame;
 use super::exits::Signatures;
 use super::{Translator, invalid, type_of};
 use crate::abi::{self, Regions, clif};
+use crate::accesses::Accesses;
 use crate::budget::Budget;
 use crate::emit::MemoryAt;
 use crate::tuning::Tuning;
@@ -82,6 +83,7 @@ impl<'a, 'f> Translator<'a, 'f> {
             memory,
             locals,
             operands: Vec::new(),
+            accesses: Accesses::default(),
             frames: Vec::new(),
             calls: Vec::new(),
             signatures: Signatures::default(),

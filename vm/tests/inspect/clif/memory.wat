@@ -23,7 +23,7 @@
 ;;!            v2 = load.i64 notrap aligned readonly can_move region1 v0+88
 ;;!      0x2d  v3 = uextend.i64 v1
 ;;!      0x2d  v4 = iadd v2, v3
-;;!      0x2d  v5 = load.i64 user5 little region0 v4+8
+;;!      0x2d  v5 = load.i64 user32 little region0 v4+8
 ;;!      0x30  return v5
 ;;! }
 ;;!
@@ -52,7 +52,7 @@
 ;;!      0x35  v13 = iadd v12, v11  ; v11 = 0
 ;;!      0x35  v14 = iconst.i64 0
 ;;!      0x35  v15 = select_spectre_guard v10, v14, v13  ; v14 = 0
-;;!      0x35  v16 = load.i32 user5 little region0 v15
+;;!      0x35  v16 = load.i32 user32 little region0 v15
 ;;!      0x39  return v16
 ;;! }
 ;;!

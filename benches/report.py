@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Measures everything and writes docs/BENCHMARKS.md.
 
-usage: report.py DIR [--runs N] [--parts start,cold,warm,steady,curve,text,instructions] [--brant FILE]
+usage: report.py DIR [--runs N] [--parts NAME,NAME..] [--brant FILE]
+
+Parts: start, cold, warm, steady, curve, text, instructions, and the scripts of PRINTED below, whose output the
+page shows as it came.
 
 DIR is what build-corpus.sh and install-peers.sh filled. Builds brant first (release).
 Parts that are not named keep the figures that the last run stored in DIR/report.json.
@@ -191,6 +194,39 @@ def measure_mode(mode, engines):
     return lambda folder, runs, brant: compare.compare(options_for(folder, mode, runs, brant, engines))
 
 
+# Parts that are a script's own output: name, heading, and what is run and shown, with DIR and BRANT to be filled in.
+PRINTED = [
+    ("tuning", "What stops cost", ["benches/tuning.py", "DIR", "--stops never", ""]),
+    ("bytes", "Bytes of code", ["benches/code_bytes.py", "DIR"]),
+    ("stops", "How soon a stop comes",
+     ["cargo", "run", "--release", "-q", "-p", "brant", "--example", "stop_latency", "--", "programs/bin/nbody.wasm",
+      "2000000"]),
+    ("mobility", "Processes that move", ["benches/mobility.py", "DIR"]),
+    ("migration", "Live migration", ["benches/migration.py", "BRANT"]),
+    ("moved", "Large programs, moved in mid-work", ["benches/moved.py", "BRANT", "DIR"]),
+    ("threads", "Threads", ["benches/threads.py", "BRANT"]),
+]
+
+
+def measure_printed(words):
+    def run(folder, runs, brant):
+        examples = ["tuned", "compile_times", "stop_latency"]
+        subprocess.run(["cargo", "build", "--release", "--quiet", *(f"--example={name}" for name in examples)], cwd=ROOT,
+                       check=True)
+        words_here = [{"DIR": folder, "BRANT": brant}.get(word, word) for word in words]
+        done = subprocess.run(words_here, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        print(done.stdout, end="")
+        if done.returncode != 0:
+            sys.exit(f"{words_here[0]}: exit {done.returncode}")
+        return {"text": done.stdout.replace(folder, "DIR").replace(ROOT + "/", "")}
+    return run
+
+
+def printed_section(heading, words):
+    command = " ".join(f'"{word}"' if " " in word or not word else word for word in words)
+    return lambda part: [f"## {heading}\n\n`{command}`:\n", f"```text\n{part['text'].strip()}\n```\n"]
+
+
 # Name of a part: how it is measured (folder, runs, binary), and what the page says of it. A new part is
 # a line here, with a function that yields its paragraphs.
 PARTS = {
@@ -202,7 +238,11 @@ PARTS = {
     "text": (measure_mode("text", None), text_section),
     "instructions": (
         lambda folder, runs, brant: instructions.measure(brant, f"{folder}/wasmi/bin/wasmi"), instructions_section),
+    **{name: (measure_printed(words), printed_section(heading, words)) for name, heading, words in PRINTED},
 }
+
+# Parts that say themselves how many runs are behind their figures.
+COUNT_THEMSELVES = ["instructions", *(name for name, _, _ in PRINTED)]
 
 
 def trees(data):
@@ -217,7 +257,7 @@ def trees(data):
 def page(data):
     parts = [INTRO, f"{data['machine']}.\n{data['versions']}.\n\nMeasured: {trees(data)}.\n"]
     if runs := data.get("runs"):
-        counts = ", ".join(f"{name} {runs[name]}" for name in PARTS if name in runs and name != "instructions")
+        counts = ", ".join(f"{name} {runs[name]}" for name in PARTS if name in runs and name not in COUNT_THEMSELVES)
         parts.append(f"Runs behind each figure: {counts}.\n")
     for name, (_, section) in PARTS.items():
         if name in data:

@@ -23,6 +23,8 @@ struct Made {
     entry: Entry,
     body_bytes: usize,
     code_bytes: usize,
+    /// What comes before the first pad: the part that runs while nobody stops it.
+    hot_bytes: usize,
     calls: usize,
     took: Duration,
 }
@@ -89,8 +91,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let total: Duration = all.iter().map(|made| made.took).sum();
     let body_bytes: usize = all.iter().map(|made| made.body_bytes).sum();
     let code_bytes: usize = all.iter().map(|made| made.code_bytes).sum();
+    let hot_bytes: usize = all.iter().map(|made| made.hot_bytes).sum();
     println!(
-        "all {}: {:.1} ms, {body_bytes} bytes, {code_bytes} bytes of code, {:.0} ns/byte",
+        "all {}: {:.1} ms, {body_bytes} bytes, {code_bytes} bytes of code, {hot_bytes} of them before \
+         pads, {:.0} ns/byte",
         all.len(),
         1000.0 * total.as_secs_f64(),
         total.as_nanos() as f64 / body_bytes.max(1) as f64
@@ -108,11 +112,13 @@ fn measured(jit: &Jit, request: &Request<'_>) -> Option<Made> {
         took = took.min(began.elapsed());
     }
     let native = native?;
+    let first_pad = native.calls.iter().filter_map(|call| call.pad_offset).min();
     Some(Made {
         function: request.function,
         entry: request.entry,
         body_bytes: request.module.body_bytes(request.function).unwrap_or_default().len(),
         code_bytes: native.code.len(),
+        hot_bytes: first_pad.map_or(native.code.len(), |pad| pad as usize),
         calls: native.calls.len(),
         took,
     })

@@ -4,6 +4,8 @@
 //! Vm          | saved registers | memory 0 | limits | arrays by index | counters |
 //! own globals | 16-byte cells, from `Vm::GLOBALS_OFFSET` on                      |
 //! entries     | what compiled code calls, by function index, see `native_offset` |
+//! own types   | what an indirect call looks for, by type index, see `own_type_offset` |
+//! elements    | where tables of fixed size have theirs, see `elements_offset`  |
 //! ```
 //!
 //! Everything here stays where it is for as long as its store lives: icode holds addresses of it.
@@ -67,9 +69,6 @@ pub struct Vm {
     /// Compiled code compares its stack pointer with this at entries. [`STOP_LIMIT`] lets every
     /// entry trap.
     pub native_limit: AtomicU64,
-    /// Types as functions of this very instance have them in their slots, by type index of the
-    /// module: [`FuncSlot::ty`] and [`FuncSlot::instance`] in one number.
-    pub own_types: *const u64,
     /// Where compiled functions have the results that do not fit in registers, 16 bytes for each
     /// result of the function, by its index.
     pub results: *mut u64,
@@ -170,6 +169,23 @@ impl Vm {
     /// the host.
     pub const fn native_offset(globals_count: usize, index: usize) -> usize {
         Self::GLOBALS_OFFSET + globals_count * Self::GLOBAL_BYTES + 8 * index
+    }
+
+    /// The offset of type `index` of the module, behind the entries of so many functions, as functions
+    /// of this very instance have it in their slots: [`FuncSlot::ty`] and [`FuncSlot::instance`] in
+    /// one number.
+    pub const fn own_type_offset(
+        globals_count: usize, functions_count: usize, index: usize,
+    ) -> usize {
+        Self::native_offset(globals_count, functions_count + index)
+    }
+
+    /// The offset of the address of the elements of table `index`, imported ones first, behind so many
+    /// types. Where a table can grow it is not kept.
+    pub const fn elements_offset(
+        globals_count: usize, functions_count: usize, types_count: usize, index: usize,
+    ) -> usize {
+        Self::own_type_offset(globals_count, functions_count, types_count + index)
     }
 
     /// The offset of the cell of own global `index`, imported ones not counted.

@@ -110,7 +110,7 @@ pub mod vm {
     offsets! { Vm:
         MEM0 mem0  MEM0_BYTES mem0_bytes  MEMORIES memories  TABLES tables  TYPES types
         GLOBALS globals  FUNCTIONS functions  LOCAL_FUNCTIONS local_functions  FUEL fuel  WAKE wake
-        NATIVE_LIMIT native_limit  OWN_TYPES own_types  RESULTS results
+        NATIVE_LIMIT native_limit  RESULTS results
         POLL poll  OPERATE operate  TAIL_CALL tail_call  TAIL_CODE tail.code
         TAIL_WORD_COUNT tail.word_count  RECORD record  CALL_OUT call_out
         INDIRECT_INDEX indirect_index  COPY copy  FILL fill

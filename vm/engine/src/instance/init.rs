@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use wasmparser::{BinaryReader, SectionLimited};
 
-use super::{Extern, InstanceInner, SlotArray, VmBlock};
+use super::{Extern, InstanceInner, SlotArray, VmBlock, elements_offset};
 use crate::error::InstantiateError;
 use crate::global::GlobalInner;
 use crate::interp::icode_map::Icode;
@@ -53,8 +53,7 @@ pub fn allocate(
     })?;
 
     let index = store.instances.len() as u32;
-    let own_globals = inner.globals.len() - inner.imported.globals as usize;
-    let block = VmBlock::new(own_globals, inner.functions.len());
+    let block = VmBlock::new(inner);
     let vm = block.vm();
 
     let mut instance = InstanceInner {
@@ -66,7 +65,6 @@ pub fn allocate(
         memory_views: Box::default(),
         cells: Box::default(),
         type_ids: inner.types.iter().map(|ty| store.types.id(ty)).collect(),
-        own_types: Box::default(),
         tables: Box::default(),
         memories: Box::default(),
         globals: Box::default(),
@@ -86,8 +84,6 @@ pub fn allocate(
     });
     instance.elements = passive.collect();
 
-    instance.own_types = instance.type_ids.iter().map(|&ty| own_type(ty, index)).collect();
-
     // SAFETY: the block was just made and is nobody else's.
     let block = unsafe { &mut *vm };
     block.functions = store.functions.as_ptr();
@@ -95,13 +91,29 @@ pub fn allocate(
     block.tables = instance.table_views.as_ptr();
     block.memories = instance.memory_views.as_ptr();
     block.types = instance.type_ids.as_ptr();
-    block.own_types = instance.own_types.as_ptr();
     block.globals = instance.cells.as_ptr();
     block.stop_word = &raw const store.stopper.word;
     block.instance = index;
+    fill_tail(&instance, index);
     store.publish_functions();
     store.instances.push(Stable::new(instance));
     Ok(index)
+}
+
+/// Fills what stands in the block behind the entries of functions.
+fn fill_tail(instance: &InstanceInner, index: u32) {
+    let module = instance.module.inner();
+    // SAFETY: the block has a word for each type and for each table, and is nobody else's.
+    unsafe {
+        let elements = instance.vm().byte_add(elements_offset(module, 0));
+        let types = elements.cast::<u64>().sub(instance.type_ids.len());
+        for (i, &ty) in instance.type_ids.iter().enumerate() {
+            types.add(i).write(own_type(ty, index));
+        }
+        for (i, &view) in instance.table_views.iter().enumerate() {
+            elements.cast::<*mut u32>().add(i).write((*view).elements);
+        }
+    }
 }
 
 type Owned = (Vec<MemoryInner>, Vec<(TableInner, Option<crate::module::ConstExpr>)>);

@@ -14,7 +14,7 @@ use crate::func::Func;
 use crate::global::Global;
 use crate::interp::icode_map::Icode;
 use crate::memory::Memory;
-use crate::module::{ItemKind, Module};
+use crate::module::{ItemKind, Module, ModuleInner};
 use crate::native::tier::{self, NativeInstance};
 use crate::store::{Store, StoreInner};
 use crate::table::Table;
@@ -56,8 +56,6 @@ pub(crate) struct InstanceInner {
     pub cells: Box<[*mut u64]>,
     /// Canonical type ids by type index of the module.
     pub type_ids: Box<[u32]>,
-    /// The same as the slots of its own functions have them.
-    pub own_types: Box<[u64]>,
     /// Indices in the store, by index of the module.
     pub tables: Box<[u32]>,
     pub memories: Box<[u32]>,
@@ -88,11 +86,18 @@ impl InstanceInner {
 #[derive(Debug)]
 pub(crate) struct VmBlock(NonNull<Vm>, Layout);
 
+/// Where the block of an instance of `module` has the address of a table's elements.
+pub(crate) fn elements_offset(module: &ModuleInner, table: usize) -> usize {
+    let globals_count = module.globals.len() - module.imported.globals as usize;
+    let (functions_count, types_count) = (module.functions.len(), module.types.len());
+    Vm::elements_offset(globals_count, functions_count, types_count, table)
+}
+
 impl VmBlock {
-    /// A zeroed block with room for so many globals, and for the entries of so many functions, which
-    /// take no memory before they are written.
-    pub fn new(globals_count: usize, functions_count: usize) -> Self {
-        let bytes = Vm::native_offset(globals_count, functions_count);
+    /// A zeroed block for an instance of `module`. The entries of functions take no memory before they
+    /// are written.
+    pub fn new(module: &ModuleInner) -> Self {
+        let bytes = elements_offset(module, module.tables.len());
         let layout =
             Layout::from_size_align(bytes, align_of::<Vm>()).expect("less than 2^63 bytes");
         // SAFETY: the layout is not empty. Zero is a value of all fields of `Vm`.

@@ -36,10 +36,14 @@ impl Translator<'_, '_> {
         Ok((function, type_index))
     }
 
+    /// How many globals of its own the instance has.
+    pub(super) fn own_globals(&self) -> usize {
+        self.module.global_count() - self.module.imported_globals() as usize
+    }
+
     /// The code of a function of the instance.
     fn code_of(&mut self, function: u32) -> Result<Value, CompileError> {
-        let own_globals = self.module.global_count() - self.module.imported_globals() as usize;
-        let offset = Vm::native_offset(own_globals, function as usize);
+        let offset = Vm::native_offset(self.own_globals(), function as usize);
         let offset = i32::try_from(offset).map_err(|_| CompileError::TooLarge)?;
         // What stands there changes when the function is compiled.
         Ok(self.load_vm(offset))
@@ -118,8 +122,10 @@ impl Translator<'_, '_> {
         &mut self, callee: Value, reference: Value, type_index: u32,
     ) -> Result<Value, CompileError> {
         let flags = self.regions.fixed();
-        let types = self.load_fixed(self.vm, vm::OWN_TYPES);
-        let expected = self.b.ins().load(types::I64, flags, types, entry_of(type_index)?);
+        let functions = self.module.function_count();
+        let offset = Vm::own_type_offset(self.own_globals(), functions, type_index as usize);
+        let offset = i32::try_from(offset).map_err(|_| CompileError::TooLarge)?;
+        let expected = self.load_fixed(self.vm, offset);
         let is = self.b.ins().load(types::I64, flags, callee, slot::TY);
         let is_own = self.b.ins().icmp(IntCC::Equal, is, expected);
         let [own, other, call] = [(); 3].map(|()| self.b.create_block());

@@ -2,6 +2,7 @@
 
 use brant_engine::compile::{CallKind, CompileError, Operation};
 use brant_engine::site::SiteKind;
+use brant_engine::vm::Vm;
 use brant_isa::{ImmediateKind, Opcode};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, TrapCode, Value, types};
@@ -119,12 +120,15 @@ impl Translator<'_, '_> {
 
     /// How many elements a table has, and where they are.
     fn table_view(&mut self, index: u32) -> Result<(Value, Value), CompileError> {
-        let list = self.load_fixed(self.vm, vm::TABLES);
-        let view = self.load_fixed(list, entry_of(index)?);
         if let Some(len) = self.fixed_len(index) {
             let len = self.b.ins().iconst(types::I32, i64::from(len));
-            return Ok((len, self.load_fixed(view, table::ELEMENTS)));
+            let (functions, types) = (self.module.function_count(), self.module.types().len());
+            let at = Vm::elements_offset(self.own_globals(), functions, types, index as usize);
+            let at = i32::try_from(at).map_err(|_| CompileError::TooLarge)?;
+            return Ok((len, self.load_fixed(self.vm, at)));
         }
+        let list = self.load_fixed(self.vm, vm::TABLES);
+        let view = self.load_fixed(list, entry_of(index)?);
         let flags = self.regions.vm();
         let len = self.b.ins().load(types::I32, flags, view, table::LEN);
         Ok((len, self.b.ins().load(types::I64, flags, view, table::ELEMENTS)))

@@ -40,12 +40,12 @@
 ;;!
 ;;! block0(v0: i64, v1: i32, v2: i64):
 ;;!            v3 = load.i64 notrap aligned readonly can_move region1 v0+88
-;;!      0x35  v4 = load.i64 notrap aligned region1 v0+504
+;;!      0x35  v4 = load.i64 notrap aligned region1 v0+488
 ;;!      0x35  try_call_indirect v4(v0, v1), sig0, block2(ret0), [ tag0: block4(exn0) ]
 ;;!
 ;;! block2(v6: i32):
 ;;!      0x3a  v7 = iconst.i32 7
-;;!      0x3c  v8 = load.i64 notrap aligned region1 v0+496
+;;!      0x3c  v8 = load.i64 notrap aligned region1 v0+480
 ;;!      0x3c  try_call_indirect v8(v0, v7), sig0, block3(ret0), [ tag1: block4(exn0) ]  ; v7 = 7
 ;;!
 ;;! block3(v9: i32):

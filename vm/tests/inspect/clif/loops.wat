@@ -44,9 +44,9 @@
 ;;!      0x22  brif v6, block2, block3
 ;;!
 ;;! block2 cold:
-;;!      0x22  v7 = load.i64 notrap aligned region1 v0+216
+;;!      0x22  v7 = load.i64 notrap aligned region1 v0+208
 ;;!            call_indirect sig0, v7()
-;;!      0x22  v8 = load.i64 notrap aligned region1 v0+480
+;;!      0x22  v8 = load.i64 notrap aligned region1 v0+472
 ;;!      0x22  brif v8, block13(v8), block1(v9, v10)
 ;;!
 ;;! block3:
@@ -126,9 +126,9 @@
 ;;!      0x40  brif v7, block2, block3
 ;;!
 ;;! block2 cold:
-;;!      0x40  v8 = load.i64 notrap aligned region1 v0+216
+;;!      0x40  v8 = load.i64 notrap aligned region1 v0+208
 ;;!            call_indirect sig0, v8()
-;;!      0x40  v9 = load.i64 notrap aligned region1 v0+480
+;;!      0x40  v9 = load.i64 notrap aligned region1 v0+472
 ;;!      0x40  brif v9, block17(v9), block1(v10, v12)
 ;;!
 ;;! block3:
@@ -140,9 +140,9 @@
 ;;!      0x46  brif v15, block6, block7
 ;;!
 ;;! block6 cold:
-;;!      0x46  v16 = load.i64 notrap aligned region1 v0+216
+;;!      0x46  v16 = load.i64 notrap aligned region1 v0+208
 ;;!            call_indirect sig0, v16()
-;;!      0x46  v17 = load.i64 notrap aligned region1 v0+480
+;;!      0x46  v17 = load.i64 notrap aligned region1 v0+472
 ;;!      0x46  brif v17, block19(v17), block5(v20, v21)
 ;;!
 ;;! block7:

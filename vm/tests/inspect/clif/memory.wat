@@ -92,7 +92,7 @@
 ;;!      0x43  v16 = uextend.i64 v1
 ;;!      0x43  v17 = uextend.i64 v3  ; v3 = 0
 ;;!      0x43  v18 = uextend.i64 v4  ; v4 = 4096
-;;!      0x43  v19 = load.i64 notrap aligned region1 v0+224
+;;!      0x43  v19 = load.i64 notrap aligned region1 v0+216
 ;;!      0x43  try_call_indirect v19(v0, v13, v14, v15, v16, v17, v18), sig0, block5(ret0), [ tag0: block6(exn0) ]  ; v13 = 4, v14 = 0, v15 = 0
 ;;!
 ;;! block5(v21: i64) cold:
@@ -100,7 +100,7 @@
 ;;!
 ;;! block2:
 ;;!      0x43  v22 = iadd.i64 v2, v5
-;;!      0x43  v23 = load.i64 notrap aligned region1 v0+472
+;;!      0x43  v23 = load.i64 notrap aligned region1 v0+464
 ;;!            call_indirect sig1, v23(v22, v3, v6)  ; v3 = 0
 ;;!      0x43  jump block3
 ;;!

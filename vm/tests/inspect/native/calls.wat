@@ -28,12 +28,12 @@
 ;;!   movq %r15, 8(%rsp)
 ;;! block0:
 ;;!   movq %rdx, %rbx
-;;!   movq 0x1f8(%rdi), %rax
+;;!   movq 0x1e8(%rdi), %rax
 ;;!   movq %rdi, %r15
 ;;!   call    *%rax; jmp MachLabel(2); catch [tag0: MachLabel(1)]
 ;;! block2:
 ;;!   movq %r15, %rdi
-;;!   movq 0x1f0(%rdi), %rax
+;;!   movq 0x1e0(%rdi), %rax
 ;;!   movl $0x7, %esi
 ;;!   call    *%rax; jmp MachLabel(4); catch [tag1: MachLabel(3)]
 ;;! block4:

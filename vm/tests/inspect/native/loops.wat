@@ -89,9 +89,9 @@
 ;;! block13:
 ;;!   jmp     label1
 ;;! block12:
-;;!   movq 0xd8(%rdi), %rax
+;;!   movq 0xd0(%rdi), %rax
 ;;!   call    *%rax
-;;!   movq 0x1e0(%rdi), %rax
+;;!   movq 0x1d8(%rdi), %rax
 ;;!   testq %rax, %rax
 ;;!   jnz     label14; j label13
 ;;! block14:
@@ -183,9 +183,9 @@
 ;;!   movq %r10, %r8
 ;;!   jmp     label1
 ;;! block16:
-;;!   movq 0xd8(%rdi), %rax
+;;!   movq 0xd0(%rdi), %rax
 ;;!   call    *%rax
-;;!   movq 0x1e0(%rdi), %rax
+;;!   movq 0x1d8(%rdi), %rax
 ;;!   testq %rax, %rax
 ;;!   jnz     label18; j label17
 ;;! block18:
@@ -195,9 +195,9 @@
 ;;!   jmp     label22
 ;;! block19:
 ;;!   movq %r8, %r10
-;;!   movq 0xd8(%rdi), %rax
+;;!   movq 0xd0(%rdi), %rax
 ;;!   call    *%rax
-;;!   movq 0x1e0(%rdi), %rax
+;;!   movq 0x1d8(%rdi), %rax
 ;;!   testq %rax, %rax
 ;;!   jnz     label21; j label20
 ;;! block21:

@@ -17,7 +17,7 @@ use crate::Error;
 const QUANTUM: Duration = Duration::from_millis(2);
 
 /// A clock.
-pub(super) struct Ticker {
+pub(crate) struct Ticker {
     /// Who is interrupted.
     running: Arc<Mutex<Option<Interrupt>>>,
     /// Dropped first, which ends the thread.

@@ -44,7 +44,9 @@ impl Process {
         }
         let resources = self.resources()?;
         let (modules, generation) = (self.module_images(), self.new_generation()?);
-        let threads = self.current.iter().map(|current| (current.purpose, &current.thread));
+        let spawned = self.threads.standing(self.current.as_ref());
+        let threads = self.current.iter_mut();
+        let threads = threads.map(|current| (current.purpose, &mut current.thread));
         let standing = Standing {
             modules,
             threads: threads.collect(),
@@ -52,7 +54,7 @@ impl Process {
             resources,
             generation,
             contents,
-            spawned: self.threads.standing(self.current.as_ref()),
+            spawned,
         };
         Ok(Snapshot::capture(&mut self.store, standing)?)
     }

@@ -108,7 +108,7 @@ impl Spawned {
         StandingThread {
             id: self.id,
             store: &mut self.store,
-            thread: &self.thread,
+            thread: &mut self.thread,
             preparation: self.preparation.iter().copied().collect(),
             argument: self.start.map(|(_, argument)| argument.cast_unsigned()),
             deadline_ns: self.blocked.deadline_ns(),

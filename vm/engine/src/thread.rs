@@ -107,7 +107,6 @@ pub(crate) struct Parked {
 }
 
 /// The runs that stand on one value stack: a thread's own, and those that host functions start.
-#[derive(Debug)]
 pub(crate) struct Activation {
     stack: Option<ValueStack>,
     /// Behind everything that the waiting frames use.
@@ -119,6 +118,8 @@ pub(crate) struct Activation {
     pub native: NativeState,
     /// What the thread waits for, if it stands at `memory.atomic.wait`.
     pub wait: Option<Waiting>,
+    /// For its next wait.
+    pub spare_waiter: Option<Arc<Waiter>>,
 }
 
 /// A wait at an address that has begun.
@@ -331,8 +332,8 @@ impl Thread {
                 shared.waits.enter(address, &waiter, || true);
                 waiter
             }
-            Some(WaitEnd::Woken) => Waiter::over(WaitState::Woken),
-            Some(WaitEnd::TimedOut) => Waiter::over(WaitState::TimedOut),
+            Some(WaitEnd::Woken) => Waiter::over(WaitState::Woken, inner.wake.clone()),
+            Some(WaitEnd::TimedOut) => Waiter::over(WaitState::TimedOut, inner.wake.clone()),
         };
         let memory = Memory { store: inner.id, index };
         self.activation.wait = Some(Waiting { memory, address, timeout_ns, waiter, shared });
@@ -468,10 +469,28 @@ impl Parked {
     }
 }
 
+impl fmt::Debug for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stack, depth, native, wait, .. } = self;
+        write!(f, "{depth} runs inside, {wait:?}, on {stack:?} and {native:?}")
+    }
+}
+
 impl Activation {
     fn new(stack: Option<ValueStack>) -> Self {
-        let (top, values) = (std::ptr::null_mut(), Vec::new());
-        Self { stack, top, depth: 0, values, native: NativeState::default(), wait: None }
+        let (top, values, native) = (std::ptr::null_mut(), Vec::new(), NativeState::default());
+        Self { stack, top, depth: 0, values, native, wait: None, spare_waiter: None }
+    }
+
+    /// Its wait is over.
+    pub fn end_wait(&mut self) {
+        if let Some(wait) = self.wait.take() {
+            let mut waiter = wait.waiter.clone();
+            drop(wait);
+            if Waiter::reset(&mut waiter) {
+                self.spare_waiter = Some(waiter);
+            }
+        }
     }
 
     /// Runs `func` on top of the waiting run, to its end or to what takes its place.

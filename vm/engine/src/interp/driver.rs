@@ -262,10 +262,7 @@ impl Driver<'_> {
                 }
                 Outcome::TailCall(slot) => self.succeed(slot, window, fp, back),
                 Outcome::Ended(end) => Err(self.unwind(end, header)),
-                Outcome::Suspended(suspended) => {
-                    self.services.parts().1.native.suspended = Some(suspended);
-                    Err(End::Blocked)
-                }
+                Outcome::Suspended => Err(End::Blocked),
             }
         }
     }

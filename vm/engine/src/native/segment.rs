@@ -146,8 +146,8 @@ pub enum Outcome {
     Returned,
     /// Its outermost frame went for this function, whose arguments are at the window.
     TailCall(*mut FuncSlot),
-    /// It waits, and stands where it is.
-    Suspended(Suspended),
+    /// It waits, and stands where it is: it was left to the thread's `NativeState`.
+    Suspended,
     /// Its frames, or its places, were added to the thread's `NativeState`.
     Ended(End),
 }
@@ -200,6 +200,7 @@ pub enum Resume {
 }
 
 impl Way {
+    #[inline(always)]
     fn new(stack: usize, code: *const u8) -> Self {
         Self {
             saved_stack: 0,
@@ -268,10 +269,12 @@ impl<'a> Segment<'a> {
         // SAFETY: by the contract of this function; what stands on the stack takes the new segment
         // for the one that it was suspended in.
         unsafe {
-            segment.go(results, |here| stubs::resume(&raw mut (*here).way, here.expose_provenance()))
+            segment
+                .go(results, |here| stubs::resume(&raw mut (*here).way, here.expose_provenance()))
         }
     }
 
+    #[inline(always)]
     fn new(
         services: &'a mut dyn Services, vm: *mut Vm, base: Base, way: Way, native_limit: u64,
     ) -> Self {
@@ -313,14 +316,9 @@ impl<'a> Segment<'a> {
         if self.is_suspended {
             let &mut Segment { vm, base, native_limit, called, .. } = self;
             let Way { suspended_stack: stack, bottom, .. } = self.way;
-            return Outcome::Suspended(Suspended {
-                vm,
-                base,
-                stack,
-                bottom,
-                native_limit,
-                called,
-            });
+            let suspended = Suspended { vm, base, stack, bottom, native_limit, called };
+            self.services.parts().1.native.suspended = Some(suspended);
+            return Outcome::Suspended;
         }
         if let Some(capture) = self.capture.take() {
             capture.finish(self);

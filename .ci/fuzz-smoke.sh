@@ -13,8 +13,15 @@ for manifest in */fuzz/Cargo.toml; do
     # A target that makes its own input has none.
     [ -d "$crate/seeds/$target" ] && seeds=("seeds/$target")
     # New finds go to the scratch folder; the committed seeds are only read.
-    (cd "$crate" && RUSTC_BOOTSTRAP=1 cargo fuzz run "$target" "$corpus" "${seeds[@]}" -- \
-      "${HOW[@]}" -rss_limit_mb=4096 -timeout=20 2>&1 | tail -n 3)
-    rm -rf "$corpus"
+    # Without a backtrace of cargo-fuzz itself, which would hide what went wrong.
+    if (cd "$crate" && RUST_BACKTRACE=0 RUSTC_BOOTSTRAP=1 cargo fuzz run "$target" "$corpus" "${seeds[@]}" -- \
+      "${HOW[@]}" -rss_limit_mb=4096 -timeout=20 > "$corpus.log" 2>&1); then
+      tail -n 3 "$corpus.log"
+    else
+      tail -n 100 "$corpus.log"
+      df -h . /tmp
+      exit 1
+    fi
+    rm -rf "$corpus" "$corpus.log"
   done
 done

@@ -9,8 +9,8 @@ use brant_engine::{
     SharedMemory, Store, Val,
 };
 use brant_host::sim::SimHost;
-use brant_kernel::Mount;
 use brant_kernel::host::{Host, MountAccess};
+use brant_kernel::{Mount, Syscall};
 use brant_mobility::Snapshot;
 
 use crate::linker::HostFunction;
@@ -205,6 +205,7 @@ impl ProcessBuilder {
     /// An import that nothing provides, a grant that cannot be had, or a limit; a snapshot that does
     /// not fit, or asks for what is not granted.
     pub fn build(mut self) -> Result<Process, Error> {
+        self.grants.has_tree = self.needs_tree();
         let origin = self.origin.take();
         if let Some(origin) = &origin {
             self.linker.modules.clone_from(&origin.preloads);
@@ -226,6 +227,7 @@ impl ProcessBuilder {
     /// # Errors
     /// As [`ProcessBuilder::build`].
     pub fn arrive(mut self) -> Result<Arrival, Error> {
+        self.grants.has_tree = self.needs_tree();
         let limits = self.limits.clone();
         let (grants, host) = (std::mem::take(&mut self.grants), self.host.take());
         let user_data = std::mem::replace(&mut self.user_data, Box::new(()));
@@ -234,12 +236,36 @@ impl ProcessBuilder {
         Ok(Arrival::new(process, grants, host, user_data, limits))
     }
 
-    fn link(self, mut system: System) -> Result<Process, Error> {
+    /// Whether the program, or what is linked beside it, may come to have other processes.
+    fn needs_tree(&self) -> bool {
+        let linked = self.linker.modules.iter().map(|(_, module)| module);
+        linked.chain([&self.module]).any(|module| {
+            module.imports().any(|import| {
+                Syscall::from_import(import.module, import.name).is_some_and(Syscall::needs_tree)
+            })
+        })
+    }
+
+    /// Links a program for a process of the tree of `sibling`, whose limits are its limits.
+    ///
+    /// # Errors
+    /// As [`ProcessBuilder::build`].
+    pub(crate) fn build_beside(
+        mut self, sibling: &Store, system: System,
+    ) -> Result<Process, Error> {
+        let origin = self.origin.take();
+        let mut process = self.link_in_store(beside(sibling, system))?;
+        if let Some(origin) = &origin {
+            process.go_on_from(&origin.snapshot, &origin.memories)?;
+        }
+        Ok(process)
+    }
+
+    fn link(self, system: System) -> Result<Process, Error> {
         let engine = self.module.engine_module().engine().clone();
         if self.limits.fuel.is_some() && !engine.config().fuel {
             return Err(Error::NoFuel);
         }
-        let waker = system.waker();
         let mut store = Store::new(&engine, Box::new(system));
         store.set_limits(brant_engine::Limits {
             memory_bytes: self.limits.memory_bytes,
@@ -248,6 +274,12 @@ impl ProcessBuilder {
             ..brant_engine::Limits::default()
         });
         store.add_fuel(self.limits.fuel.unwrap_or(0));
+        self.link_in_store(store)
+    }
+
+    fn link_in_store(self, mut store: Store) -> Result<Process, Error> {
+        let engine = self.module.engine_module().engine().clone();
+        let waker = store.data_mut::<System>().waker();
         let interrupt = Interrupt::new(store.interrupt_handle(), waker);
 
         let starts_threads = |module: &Module| {
@@ -287,7 +319,7 @@ impl std::fmt::Debug for ProcessBuilder {
 /// How the instances of a process are made, once for each of its threads.
 pub(crate) struct Recipe {
     module: Module,
-    linker: Linker,
+    pub linker: Linker,
     /// Memories that the program imports and nobody provides, by the names of the import: all
     /// threads have the same.
     memories: BTreeMap<(String, String), SharedMemory>,

@@ -6,8 +6,9 @@ use std::io::BufReader;
 use std::path::Path;
 
 use brant_engine::{Engine, MemoryImage, ModuleBytes};
-use brant_kernel::Kernel;
 use brant_kernel::persist::KernelState;
+use brant_kernel::processes::Pid;
+use brant_kernel::{Errno, Kernel};
 use brant_mobility::{
     CaptureError, Contents, ModuleImage, ReadLimits, RestoreError, Snapshot, Standing,
 };
@@ -15,8 +16,9 @@ use brant_mobility::{
 use crate::builder::Origin;
 use crate::durable::replace_file;
 use crate::process::Current;
+use crate::system::System;
 use crate::threads::Blocked;
-use crate::{Error, Module, Process, ProcessBuilder, Validation};
+use crate::{Error, Linker, Module, Process, ProcessBuilder, Validation};
 
 impl Process {
     /// The process as data, wherever it stands: stopped, waiting in a system call, between two
@@ -43,6 +45,11 @@ impl Process {
             return Err(CaptureError::Ended.into());
         }
         let resources = self.resources()?;
+        self.capture(contents, resources)
+    }
+
+    /// The process as data, with what is said to be its resources.
+    fn capture(&mut self, contents: Contents, resources: KernelState) -> Result<Snapshot, Error> {
         let (modules, generation) = (self.module_images(), self.new_generation()?);
         let spawned = self.threads.standing(self.current.as_ref());
         let threads = self.current.iter_mut();
@@ -172,6 +179,33 @@ impl Process {
         let (_, program) = modules.pop().ok_or(RestoreError::Modules)?;
         let origin = Origin { snapshot, preloads: modules, memories };
         Ok(ProcessBuilder::going_on(&program, origin))
+    }
+
+    /// A copy of a process of a tree, without its threads but the first: it has this system, and an
+    /// answer for the call that it stands in.
+    pub(crate) fn fork_beside(
+        &mut self, kernel: Kernel, answer: Result<Pid, Errno>,
+    ) -> Result<Process, Error> {
+        let mut snapshot = self.capture(Contents::Elsewhere, KernelState::default())?;
+        snapshot.execution.spawned = None;
+        let memories = (0..self.store.memory_count()).map(|index| self.store.memory_image(index));
+        let memories = memories.collect::<Result<_, _>>().map_err(Error::host)?;
+        let mut modules = self.modules.clone();
+        let (_, program) = modules.pop().ok_or(RestoreError::Modules)?;
+        let origin = Origin { snapshot, preloads: modules, memories };
+        let limits = self.limits().clone();
+        let mut system = System::of_kernel(kernel, None, &limits);
+        system.set_run_state(self.system().run_state().clone());
+        system.answer(answer);
+        let linker = self.linker();
+        let builder = ProcessBuilder::going_on(&program, origin).limits(limits).linker(&linker);
+        builder.build_beside(&self.store, system)
+    }
+
+    /// What programs of this tree may import besides system calls.
+    pub(crate) fn linker(&mut self) -> Linker {
+        let births = self.system().births.clone();
+        births.recipe().map(|recipe| recipe.linker.clone()).unwrap_or_default()
     }
 
     /// Makes a process that has just been linked go on from a snapshot.

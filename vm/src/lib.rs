@@ -38,6 +38,7 @@ mod module;
 #[cfg(feature = "node")]
 pub mod node;
 mod process;
+mod processes;
 mod profile;
 mod remote;
 mod status;

@@ -23,6 +23,9 @@ pub struct Limits {
     /// Threads that the program may have at the same time besides its first one: `thread-spawn`
     /// answers -1.
     pub threads_count: u64,
+    /// Processes that a tree may have at the same time, its first one and zombies included: a call
+    /// that makes one answers `again`. Memory, tables and instances are limits of the whole tree.
+    pub processes_count: u64,
     /// Descriptors that are open at the same time: a call answers `mfile`.
     pub descriptors_count: u32,
     /// Bytes written to files: a call answers `nospc`.
@@ -38,6 +41,7 @@ impl Default for Limits {
             table_elements: 10_000_000,
             instances_count: 10_000,
             threads_count: 4096,
+            processes_count: 4096,
             descriptors_count: 4096,
             disk_bytes: None,
         }

@@ -13,6 +13,7 @@ use brant_engine::{
 use brant_mobility::Purpose;
 
 use crate::clock::Timer;
+use crate::processes::{Asked, Handler, Relatives, Slice};
 use crate::system::{System, Waited};
 use crate::threads::{
     Births, Blocked, End, First, Next, SiteStop, Spawned, ThreadPolicy, Threads, Turn,
@@ -49,6 +50,14 @@ pub struct Process {
     site_stop: SiteStop,
     /// Where the others stood when all of them waited for each other.
     deadlocked: Vec<(i32, TrapReport)>,
+    /// What it has made of other processes, if it is the first one of its tree.
+    pub(crate) relatives: Option<Box<Relatives>>,
+    /// What waits for the end of a function that was told of a signal.
+    pub(crate) handler: Option<Box<Handler>>,
+    /// Whether a turn was interrupted for no reason of the process.
+    gave_way: bool,
+    /// Whether its program has still to begin, by itself, behind what prepares it.
+    pub(crate) has_to_begin: bool,
 }
 
 /// A thread that was begun and has not ended.
@@ -59,7 +68,7 @@ pub(crate) struct Current {
 }
 
 /// Why a thread does not go on by itself.
-enum Pause {
+pub(crate) enum Pause {
     Error(Error),
     Exit(i32),
     Stopped(Stopped),
@@ -98,6 +107,10 @@ impl Process {
             threads,
             site_stop: SiteStop::default(),
             deadlocked: Vec::new(),
+            relatives: None,
+            handler: None,
+            gave_way: false,
+            has_to_begin: false,
         }
     }
 
@@ -355,9 +368,26 @@ impl Process {
         self.store.data_mut()
     }
 
-    fn function(&self, name: &str) -> Result<Func, Error> {
-        let export = self.instance.export(&self.store, name);
-        export.and_then(Extern::func).ok_or_else(|| Error::no_export(name))
+    /// Runs another program from now on, under the same name for whoever stops it.
+    pub(crate) fn take_place(&mut self, next: Process) {
+        let Process { store, instance, modules, preparation, threads, has_to_begin, .. } = next;
+        self.has_to_begin = has_to_begin;
+        (self.store, self.instance, self.modules) = (store, instance, modules);
+        (self.preparation, self.threads) = (preparation, threads);
+        (self.current, self.handler, self.gave_way) = (None, None, false);
+        self.deadlocked = Vec::new();
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn export(&self, name: &str) -> Option<Extern> {
+        self.instance.export(&self.store, name)
+    }
+
+    pub(crate) fn function(&self, name: &str) -> Result<Func, Error> {
+        self.export(name).and_then(Extern::func).ok_or_else(|| Error::no_export(name))
     }
 
     /// Prepares the process where that has not been done, and runs a function.
@@ -390,6 +420,11 @@ impl Process {
 
     /// Runs the current thread to its end, or to a stop that asks the embedder.
     fn go_on(&mut self) -> Result<Vec<Val>, Pause> {
+        if let Some(mut relatives) = Relatives::of(self) {
+            let outcome = relatives.run(self);
+            self.relatives = Some(relatives);
+            return outcome;
+        }
         let Some(mut current) = self.current.take() else {
             return Err(Pause::Error(Error::NothingToResume));
         };
@@ -400,16 +435,8 @@ impl Process {
             if self.threads.are_on_workers() && !self.site_stop.is_set() {
                 return self.run_on_workers(current);
             }
-            let stopped = match self.threads.next(current.blocked) {
-                Next::First => self.turn(&mut current)?,
-                Next::Spawned => {
-                    let turn = self.threads.turn(&mut self.store, &mut self.site_stop);
-                    self.after_turn(turn)?
-                }
-                Next::Wake => self.wake(&mut current)?,
-            };
-            self.threads.admit().map_err(Pause::Error)?;
-            match stopped {
+            let (_, turned) = self.step(&mut current)?;
+            match turned {
                 Turned::GoesOn => {}
                 Turned::Stopped(why) => {
                     self.current = Some(current);
@@ -418,6 +445,85 @@ impl Process {
                 Turned::Returned(values) => return Ok(values),
             }
         }
+    }
+
+    /// Gives the next thread its turn, or looks after those who wait.
+    fn step(&mut self, current: &mut Current) -> Result<(Next, Turned), Pause> {
+        let next = self.threads.next(current.blocked);
+        let turned = match next {
+            Next::First => self.turn(current)?,
+            Next::Spawned => {
+                let turn = self.threads.turn(&mut self.store, &mut self.site_stop);
+                self.after_turn(turn)?
+            }
+            Next::Wake => self.wake(current)?,
+        };
+        self.threads.admit().map_err(Pause::Error)?;
+        Ok((next, turned))
+    }
+
+    /// Runs a process of a tree until it gives way, waits, asks for another process, or ends.
+    pub(crate) fn slice(&mut self) -> Slice {
+        self.gave_way = false;
+        loop {
+            let Some(mut current) = self.current.take().or_else(|| self.next_function()) else {
+                return Slice::Ends(Ok(Vec::new()));
+            };
+            self.last_purpose = current.purpose;
+            let stepped = self.step(&mut current);
+            let turned = match stepped {
+                Ok((next, Turned::GoesOn)) => {
+                    self.current = Some(current);
+                    self.after_step(next)
+                }
+                Ok((_, Turned::Stopped(why))) => {
+                    self.current = Some(current);
+                    Some(Slice::Ends(Err(Pause::Stopped(why))))
+                }
+                Ok((_, Turned::Returned(_))) if self.end_handler() => None,
+                Ok((_, Turned::Returned(_))) if self.has_to_begin => None,
+                Ok((_, Turned::Returned(values))) => Some(Slice::Ends(Ok(values))),
+                Err(pause) => Some(Slice::Ends(Err(pause))),
+            };
+            if let Some(slice) = turned {
+                return slice;
+            }
+        }
+    }
+
+    /// Why a slice is over after a step that brought no end.
+    fn after_step(&mut self, next: Next) -> Option<Slice> {
+        if next != Next::Wake
+            && let Some(request) = self.system().take_request()
+        {
+            return Some(Slice::Asks(Asked { request, is_first: next == Next::First }));
+        }
+        if next == Next::Wake
+            && let Some(waits) = self.system().take_waits()
+        {
+            return Some(Slice::Waits(waits));
+        }
+        std::mem::take(&mut self.gave_way).then_some(Slice::GivesWay)
+    }
+
+    /// What a process of a tree runs next that has nothing begun: what prepares it, then its program.
+    fn next_function(&mut self) -> Option<Current> {
+        let next = self.preparation.pop_front().map(|func| (func, Purpose::Preparation));
+        let (func, purpose) = match next {
+            Some(next) => next,
+            None if std::mem::take(&mut self.has_to_begin) => {
+                (self.function("_start").ok()?, Purpose::Program)
+            }
+            None => return None,
+        };
+        let thread = Thread::new(&mut self.store, func, &[]);
+        self.threads.begin();
+        Some(Current { thread, purpose, blocked: Blocked::No })
+    }
+
+    /// Whether it is the process that the embedder has.
+    pub(crate) fn is_root(&self) -> bool {
+        self.store.data::<System>().is_root
     }
 
     /// Runs all threads on workers, to the end of the first one or to a stop that asks the embedder.
@@ -495,6 +601,7 @@ impl Process {
         match self.stopped() {
             Some(why) => Turned::Stopped(why),
             None => {
+                self.gave_way = true;
                 self.threads.interrupted();
                 Turned::GoesOn
             }
@@ -515,7 +622,7 @@ impl Process {
         }
     }
 
-    fn exit(&mut self, code: i32) -> Pause {
+    pub(crate) fn exit(&mut self, code: i32) -> Pause {
         self.ended = Some(code);
         Pause::Exit(code)
     }
@@ -541,7 +648,7 @@ impl Process {
     }
 
     /// Why the program was stopped; none if what stopped it is over.
-    fn stopped(&self) -> Option<Stopped> {
+    pub(crate) fn stopped(&self) -> Option<Stopped> {
         why_stopped(&self.interrupt, self.has_doorbell)
     }
 

@@ -9,8 +9,10 @@ use brant_host::native::NativeHost;
 use brant_host::sim::SimHost;
 use brant_kernel::host::{Answer, Clock, Host, Waker, Woken};
 use brant_kernel::persist::KernelState;
-use brant_kernel::syscall::MOST_PARAMS;
-use brant_kernel::{CALLS, Kernel, Manifest, Outcome, Parked, RunState, Syscall, trace};
+use brant_kernel::processes::signal::Signals;
+use brant_kernel::processes::{Member, Pid, ROOT, Request, Tree, Waits};
+use brant_kernel::syscall::{MOST_PARAMS, answer};
+use brant_kernel::{CALLS, Errno, Kernel, Manifest, Outcome, Parked, RunState, Syscall, trace};
 
 use brant_mobility::RestoreError;
 
@@ -31,6 +33,8 @@ pub(crate) struct Grants {
     pub trace: Option<Trace>,
     /// The seed, if time and chance are fixed.
     pub seed: Option<u64>,
+    /// Whether the program may come to have other processes beside it.
+    pub has_tree: bool,
 }
 
 /// What the store of a thread carries: the system of its process, and what is the thread's own.
@@ -42,6 +46,10 @@ pub(crate) struct System {
     pub user_data: Box<dyn Any + Send>,
     /// Threads that the program has made.
     pub births: Arc<Births>,
+    /// Its place in a tree of processes, if it can be in one.
+    member: Option<Member>,
+    /// Whether it is the process that the embedder has.
+    pub is_root: bool,
 }
 
 /// What all threads of a process share.
@@ -162,7 +170,7 @@ impl System {
         grants: Grants, limits: &Limits, host: Option<Box<dyn Host>>,
         user_data: Box<dyn Any + Send>, state: Option<&KernelState>,
     ) -> Result<System, Error> {
-        let Grants { mut manifest, input, output, error, trace, seed } = grants;
+        let Grants { mut manifest, input, output, error, trace, seed, has_tree } = grants;
         manifest.limits.descriptors = limits.descriptors_count;
         manifest.limits.disk_bytes = limits.disk_bytes.unwrap_or(u64::MAX);
         let host = host.unwrap_or_else(|| Box::new(NativeHost::new()));
@@ -176,10 +184,29 @@ impl System {
                 Box::new(streams.with_twin(SimHost::new(seed)))
             }
         };
+        let (host, member) = match has_tree {
+            true => {
+                let name = manifest.args.first().map(|name| String::from_utf8_lossy(name));
+                let name = name.unwrap_or_default().into_owned();
+                let tree = Tree::new(host, name, limits.processes_count);
+                let member = Member { tree, pid: ROOT };
+                (Box::new(member.clone()) as Box<dyn Host>, Some(member))
+            }
+            false => (host, None),
+        };
         let mut kernel = match state {
             None => Kernel::new(manifest, host)?,
             Some(state) => Kernel::restore(manifest, host, state).map_err(RestoreError::from)?,
         };
+        if let Some(member) = member {
+            kernel.join_tree(member);
+        }
+        Ok(System { user_data, is_root: true, ..System::of_kernel(kernel, trace, limits) })
+    }
+
+    /// What the first thread of a process with this kernel carries.
+    pub fn of_kernel(mut kernel: Kernel, trace: Option<Trace>, limits: &Limits) -> System {
+        let member = kernel.member().cloned();
         let mut run_state = RunState::Running;
         kernel.exchange_run_state(&mut run_state);
         let shared = Arc::new(Shared {
@@ -188,13 +215,52 @@ impl System {
             wanting: AtomicUsize::new(0),
             is_waiting: AtomicBool::new(false),
         });
-        Ok(System { shared, run_state, user_data, births: Births::new(limits) })
+        let births = Births::new(limits);
+        System { shared, run_state, user_data: Box::new(()), births, member, is_root: false }
+    }
+
+    /// What the first thread carries of another program that takes the place of this one.
+    pub fn of_successor(&self, limits: &Limits) -> System {
+        System { births: Births::new(limits), is_root: self.is_root, ..self.of_thread() }
+    }
+
+    /// Its place in a tree.
+    pub fn member(&self) -> Option<&Member> {
+        self.member.as_ref()
+    }
+
+    /// What a call has just asked of whoever runs the tree.
+    pub fn take_request(&mut self) -> Option<Request> {
+        self.member.as_ref()?;
+        self.with_kernel(Kernel::take_request)
+    }
+
+    /// What the process has begun to wait for.
+    pub fn take_waits(&self) -> Option<Waits> {
+        let member = self.member.as_ref()?;
+        member.tree.lock().take_waits(member.pid)
+    }
+
+    /// Whether a signal is on its way to the process.
+    pub fn has_signal(&self) -> bool {
+        let Some(member) = &self.member else { return false };
+        let core = member.tree.lock();
+        core.table.get(member.pid).is_ok_and(|entry| entry.pending != Signals::default())
+    }
+
+    /// Has the call that waits find an answer.
+    pub fn answer(&mut self, result: Result<Pid, Errno>) {
+        if let RunState::Parked(parked) = &mut self.run_state {
+            parked.progress_bytes = answer(result);
+        }
     }
 
     /// What another thread of the same process carries.
     pub fn of_thread(&self) -> System {
         let (shared, births) = (self.shared.clone(), self.births.clone());
-        System { shared, run_state: RunState::Running, user_data: Box::new(()), births }
+        let member = self.member.clone();
+        let (run_state, user_data) = (RunState::Running, Box::new(()));
+        System { shared, run_state, user_data, births, member, is_root: false }
     }
 
     /// Does something with the kernel, on behalf of this thread.
@@ -347,6 +413,12 @@ fn enter(
             system.call(call, &mut GuestMemory::new(&mut []), args)
         }
     };
+    if matches!(call, Syscall::ProcRaise | Syscall::ProcSignal | Syscall::FdWrite)
+        && caller.data_mut::<System>().has_signal()
+    {
+        // It is told at the next site.
+        caller.store().interrupt_handle().interrupt();
+    }
     match outcome {
         Outcome::Done(errno) => {
             if let [result] = results {

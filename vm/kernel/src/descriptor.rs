@@ -2,6 +2,9 @@
 //!
 //! A descriptor is plain data but for the handle, which a restore will open again by the binding.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+
 use crate::errno::Errno;
 use crate::host::{Handle, Kind};
 use crate::rights::Rights;
@@ -52,6 +55,8 @@ pub enum Binding {
     Stream(u32),
     /// The mount of this name.
     Mount(String),
+    /// An end of a pipe, which only the processes of its tree have.
+    Pipe,
     /// A path below another descriptor's mount. `mount` is the mount's name.
     Path {
         /// Name of the mount.
@@ -65,8 +70,23 @@ pub enum Binding {
     Connection,
 }
 
-/// One entry of the table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An open file description: what a descriptor has in common with its duplicates, in whichever
+/// process of a tree these are. The object is closed with the last of them.
+#[derive(Debug, Default)]
+pub struct OpenFile {
+    flags: AtomicU16,
+    offset: AtomicU64,
+}
+
+impl OpenFile {
+    /// One that nobody else has yet.
+    pub fn new(flags: FdFlags, offset: u64) -> Arc<OpenFile> {
+        Arc::new(OpenFile { flags: AtomicU16::new(flags.0), offset: AtomicU64::new(offset) })
+    }
+}
+
+/// One entry of the table. A copy is a duplicate: both have one open file description.
+#[derive(Clone, Debug)]
 pub struct Descriptor {
     /// The host's name for the object.
     pub handle: Handle,
@@ -78,18 +98,45 @@ pub struct Descriptor {
     pub rights: Rights,
     /// What descriptors opened through it may be used for.
     pub inheriting: Rights,
-    /// Its flags.
-    pub flags: FdFlags,
-    /// Where the next read or write of a file begins.
-    pub offset: u64,
+    /// What it has in common with its duplicates.
+    pub open: Arc<OpenFile>,
+    /// Whether a program that takes the place of this one does not get it.
+    pub closes_on_exec: bool,
     /// The name under which it was there from the start.
     pub preopen: Option<String>,
     /// How it is found again.
     pub binding: Binding,
 }
 
-/// The descriptors of a process.
-#[derive(Debug, Default)]
+impl Descriptor {
+    /// Its flags.
+    pub fn flags(&self) -> FdFlags {
+        FdFlags(self.open.flags.load(Ordering::Relaxed))
+    }
+
+    /// Sets its flags, and those of its duplicates.
+    pub fn set_flags(&self, flags: FdFlags) {
+        self.open.flags.store(flags.0, Ordering::Relaxed);
+    }
+
+    /// Where the next read or write of a file begins.
+    pub fn offset(&self) -> u64 {
+        self.open.offset.load(Ordering::Relaxed)
+    }
+
+    /// Moves its offset, and that of its duplicates.
+    pub fn set_offset(&self, offset: u64) {
+        self.open.offset.store(offset, Ordering::Relaxed);
+    }
+
+    /// The object, if it has to be closed because no duplicate is left.
+    pub fn last_of(self) -> Option<Handle> {
+        Arc::into_inner(self.open).map(|_| self.handle)
+    }
+}
+
+/// The descriptors of a process. A copy has duplicates of all of them.
+#[derive(Clone, Debug, Default)]
 pub struct DescriptorTable {
     entries: Vec<Option<Descriptor>>,
     open_count: u32,
@@ -206,6 +253,37 @@ impl DescriptorTable {
         Ok(self.entries[to as usize].replace(moved))
     }
 
+    /// Puts a descriptor at `fd`, and gives what was there.
+    ///
+    /// # Errors
+    /// [`Errno::TooManyDescriptors`], [`Errno::BadDescriptor`] for a number that is too high.
+    pub fn replace(
+        &mut self, fd: u32, descriptor: Descriptor,
+    ) -> Result<Option<Descriptor>, Errno> {
+        match self.entries.get_mut(fd as usize) {
+            Some(Some(old)) => Ok(Some(std::mem::replace(old, descriptor))),
+            _ => self.insert_at(fd, descriptor).map(|()| None),
+        }
+    }
+
+    /// Takes the lowest free number that is not below `least`.
+    ///
+    /// # Errors
+    /// [`Errno::TooManyDescriptors`].
+    pub fn insert_from(&mut self, least: u32, descriptor: Descriptor) -> Result<u32, Errno> {
+        let is_free = |fd: &u32| !matches!(self.entries.get(*fd as usize), Some(Some(_)));
+        let free = (least..self.limit.saturating_add(3)).find(is_free);
+        let fd = free.ok_or(Errno::TooManyDescriptors)?;
+        self.insert_at(fd, descriptor).map(|()| fd)
+    }
+
+    /// Takes out all that `is_gone` names.
+    pub fn take(&mut self, is_gone: impl Fn(&Descriptor) -> bool) -> Vec<Descriptor> {
+        let gone = self.iter().filter(|(_, descriptor)| is_gone(descriptor)).map(|(fd, _)| fd);
+        let gone: Vec<u32> = gone.collect();
+        gone.into_iter().filter_map(|fd| self.remove(fd).ok()).collect()
+    }
+
     /// All open descriptors with their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Descriptor)> {
         let entries = self.entries.iter().enumerate();
@@ -224,8 +302,8 @@ mod tests {
             kind: Kind::File,
             rights: Rights::FILE,
             inheriting: Rights::NONE,
-            flags: FdFlags::default(),
-            offset: 0,
+            open: OpenFile::new(FdFlags::default(), 0),
+            closes_on_exec: false,
             preopen: None,
             binding: Binding::Connection,
         }
@@ -259,11 +337,11 @@ mod tests {
         let mut table = DescriptorTable::new(10);
         table.insert(file(0)).expect("room");
         table.insert(file(1)).expect("room");
-        assert_eq!(table.renumber(0, 0), Ok(None));
-        assert_eq!(table.renumber(0, 7), Err(Errno::BadDescriptor));
+        assert!(matches!(table.renumber(0, 0), Ok(None)));
+        assert_eq!(table.renumber(0, 7).err(), Some(Errno::BadDescriptor));
         assert_eq!(table.renumber(1, 0).map(|old| old.map(|d| d.handle)), Ok(Some(Handle(0))));
         assert_eq!(table.get(0).map(|d| d.handle), Ok(Handle(1)));
-        assert_eq!(table.get(1), Err(Errno::BadDescriptor));
+        assert_eq!(table.get(1).err(), Some(Errno::BadDescriptor));
         assert_eq!(table.insert(file(2)), Ok(1));
     }
 }

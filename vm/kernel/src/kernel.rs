@@ -4,10 +4,11 @@ use std::fmt;
 
 use brant_engine::{GuestMemory, OutOfBounds};
 
-use crate::descriptor::{Binding, Descriptor, DescriptorTable, FdFlags, Object};
+use crate::descriptor::{Binding, Descriptor, DescriptorTable, FdFlags, Object, OpenFile};
 use crate::errno::Errno;
 use crate::host::{Answer, Clock, Direction, Handle, Host, Interest, Kind, Opened, Stream, Woken};
 use crate::manifest::Manifest;
+use crate::processes::{Member, Request};
 use crate::rights::Rights;
 use crate::run_state::{Parked, RunState};
 use crate::syscall::{CALLS, Syscall};
@@ -80,6 +81,12 @@ pub struct Kernel {
     /// What the guest's clocks are ahead of the host's.
     pub(crate) ahead: Ahead,
     pub(crate) counts: [u64; CALLS.len()],
+    /// Its place in a tree of processes, if it can be in one.
+    pub(crate) member: Option<Member>,
+    /// What it asks of whoever runs the tree.
+    pub(crate) request: Option<Request>,
+    /// The exported function that signals are told to; none if their default actions apply.
+    pub(crate) signal_handler: Option<String>,
 }
 
 /// How far the guest's clocks are ahead of the host's, in nanoseconds: time on another host counts,
@@ -146,6 +153,9 @@ impl Kernel {
             stream_bytes: [0; 3],
             ahead: Ahead::default(),
             counts: [0; CALLS.len()],
+            member: None,
+            request: None,
+            signal_handler: None,
         }
     }
 
@@ -165,8 +175,8 @@ impl Kernel {
                 kind: stream_kind(opened),
                 rights: Rights::STREAM,
                 inheriting: Rights::NONE,
-                flags: FdFlags::default(),
-                offset: 0,
+                open: OpenFile::new(FdFlags::default(), 0),
+                closes_on_exec: false,
                 preopen: None,
                 binding: Binding::Stream(number as u32),
             });
@@ -187,8 +197,8 @@ impl Kernel {
                 kind: Kind::Directory,
                 rights: Rights::DIRECTORY,
                 inheriting: Rights::BELOW_MOUNT,
-                flags: FdFlags::default(),
-                offset: 0,
+                open: OpenFile::new(FdFlags::default(), 0),
+                closes_on_exec: false,
                 preopen: Some(mount.guest.clone()),
                 binding: Binding::Mount(mount.guest.clone()),
             };
@@ -207,8 +217,8 @@ impl Kernel {
                 kind: Kind::StreamSocket,
                 rights: Rights::LISTENER,
                 inheriting: Rights::CONNECTION,
-                flags: FdFlags::default(),
-                offset: 0,
+                open: OpenFile::new(FdFlags::default(), 0),
+                closes_on_exec: false,
                 preopen: None,
                 binding: Binding::Listener(number as u32),
             };
@@ -230,6 +240,10 @@ impl Kernel {
             Ok(()) => self.complete(Outcome::Done(Errno::Success)),
             Err(Stopped::Errno(errno)) => self.complete(Outcome::Done(errno)),
             Err(Stopped::Exit(code)) => self.complete(Outcome::Exit(code)),
+            // A signal was handled meanwhile, and nothing was transferred yet.
+            Err(Stopped::Block(wait)) if wait.progress_bytes == 0 && self.is_interrupted() => {
+                self.complete(Outcome::Done(Errno::Interrupted))
+            }
             Err(Stopped::Block(wait)) => {
                 let began_ns = match &self.run_state {
                     RunState::Parked(parked) => parked.began_ns,
@@ -241,6 +255,7 @@ impl Kernel {
                     began_ns,
                     waits_for: wait.waits_for,
                     deadline_ns: wait.deadline_ns,
+                    is_interrupted: false,
                 });
                 Outcome::Block
             }
@@ -335,6 +350,22 @@ impl Kernel {
     /// all hosts that the process has been on.
     pub fn stream_bytes(&self) -> [u64; 3] {
         self.stream_bytes
+    }
+
+    /// Says something where the program would report errors, if it can be said at once.
+    pub fn say(&mut self, text: &str) {
+        if let Ok(error) = self.descriptors.get(2) {
+            let handle = error.handle;
+            let _ = self.host.write(handle, &[std::io::IoSlice::new(text.as_bytes())]);
+        }
+    }
+
+    /// Closes the object of a descriptor that is no longer open, unless a duplicate has it too.
+    ///
+    /// # Errors
+    /// What the host could not write any more.
+    pub(crate) fn let_go(&mut self, descriptor: Descriptor) -> Answer<()> {
+        descriptor.last_of().map_or(Ok(()), |handle| self.host.close(handle))
     }
 
     /// The system below.

@@ -11,12 +11,13 @@ pub mod host;
 mod kernel;
 mod manifest;
 pub mod persist;
+pub mod processes;
 mod rights;
 mod run_state;
 pub mod syscall;
 pub mod trace;
 
-pub use descriptor::{Binding, Descriptor, DescriptorTable, FdFlags, Object};
+pub use descriptor::{Binding, Descriptor, DescriptorTable, FdFlags, Object, OpenFile};
 pub use errno::Errno;
 pub use kernel::{Kernel, Outcome, StartError};
 pub use manifest::{Limits, Manifest, Mount};

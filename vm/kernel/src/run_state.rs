@@ -26,4 +26,6 @@ pub struct Parked {
     pub waits_for: Vec<(Handle, Direction)>,
     /// When it ends at the latest, on the monotonic clock.
     pub deadline_ns: Option<u64>,
+    /// Whether a signal was handled while it waited: if it cannot end yet, it ends with `intr`.
+    pub is_interrupted: bool,
 }

@@ -114,6 +114,7 @@ fn write_descriptor(writer: &mut Writer, state: &DescriptorState) {
             writer.var((*number).into());
         }
         Binding::Connection => writer.u8(4),
+        Binding::Pipe => writer.u8(8),
     }
     match &state.action {
         Action::Rebind => writer.u8(0),
@@ -152,6 +153,7 @@ fn read_descriptor(reader: &mut Reader<'_>) -> Read<DescriptorState> {
         2 => Binding::Path { mount: reader.text()?, path: reader.vec()? },
         3 => Binding::Listener(reader.var32()?),
         4 => Binding::Connection,
+        8 => Binding::Pipe,
         _ => return reader.malformed("a binding is not known"),
     };
     let action = match reader.u8()? {

@@ -93,6 +93,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "COUNT", value_parser = units::count, help_heading = LIMITS)]
     pub max_threads: Option<u64>,
 
+    /// Processes that the program and all it starts may be at a time.
+    #[arg(long, value_name = "COUNT", value_parser = units::count, help_heading = LIMITS)]
+    pub max_processes: Option<u64>,
+
     /// Bytes written to files.
     #[arg(long, value_name = "SIZE", value_parser = units::bytes, help_heading = LIMITS)]
     pub max_disk: Option<u64>,

@@ -165,6 +165,7 @@ pub(super) fn limits(options: &RunOptions) -> Limits {
             .max_open_files
             .map_or(default.descriptors_count, |count| u32::try_from(count).unwrap_or(u32::MAX)),
         threads_count: options.max_threads.unwrap_or(default.threads_count),
+        processes_count: options.max_processes.unwrap_or(default.processes_count),
         disk_bytes: options.max_disk,
     }
 }

@@ -45,6 +45,7 @@ pub(crate) use births::Births;
 pub use policy::ThreadPolicy;
 pub(crate) use pool::End;
 pub(crate) use sites::SiteStop;
+pub(crate) use ticker::Ticker;
 pub(crate) use turns::{Next, Threads, Turn};
 pub(crate) use waits::{Blocked, First};
 

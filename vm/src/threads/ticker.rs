@@ -20,7 +20,7 @@ use crate::Error;
 const QUANTUM: Duration = Duration::from_millis(2);
 
 /// A clock.
-pub(super) struct Ticker {
+pub(crate) struct Ticker {
     turns: Arc<Turns>,
     /// Whether it knows how the first thread is interrupted.
     knows_first: Cell<bool>,
@@ -104,6 +104,12 @@ impl Ticker {
         if !self.knows_first.replace(true) {
             self.admit(0, store.interrupt_handle());
         }
+        self.turn_of(Some(0));
+    }
+
+    /// Says that whoever runs in this store has the turn, where threads have no numbers.
+    pub fn turn_of_store(&self, store: &Store) {
+        self.admit(0, store.interrupt_handle());
         self.turn_of(Some(0));
     }
 

@@ -173,6 +173,7 @@ impl DescriptorState {
                 format!("`{}` below mount `{mount}`", String::from_utf8_lossy(path))
             }
             Binding::Listener(number) => format!("listener {number}"),
+            Binding::Pipe => "pipe".to_owned(),
             Binding::Connection => "connection".to_owned(),
         }
     }

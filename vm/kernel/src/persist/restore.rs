@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 
 use super::{Action, ClockState, DescriptorState, Identity, KernelState, Obstacle, ParkedState};
-use crate::descriptor::{Binding, Descriptor, FdFlags, Object};
+use crate::descriptor::{Binding, Descriptor, FdFlags, Object, OpenFile};
 use crate::errno::Errno;
 use crate::host::{Answer, Clock, Durability, Follow, Handle, Host, Kind, OpenHow, Opened, Stream};
 use crate::kernel::{Ahead, Kernel, stream_kind};
@@ -32,6 +32,7 @@ impl RunState {
             // The call is made again before anything is waited for, and says anew what for.
             waits_for: Vec::new(),
             deadline_ns: Some(0),
+            is_interrupted: false,
         })
     }
 }
@@ -151,8 +152,8 @@ impl Kernel {
             kind: opened.kind,
             rights: state.rights & meaningful(object),
             inheriting: state.inheriting & inheriting,
-            flags: FdFlags(state.flags.0 & FdFlags::ALL.0),
-            offset: state.offset,
+            open: OpenFile::new(FdFlags(state.flags.0 & FdFlags::ALL.0), state.offset),
+            closes_on_exec: false,
             preopen,
             binding: state.binding.clone(),
         };

@@ -70,6 +70,10 @@ impl Kernel {
                      connection first",
                 )),
             },
+            Binding::Pipe => Err((
+                "is an end of a pipe, which leads to another process",
+                "save the tree of processes from its first one, which has both ends",
+            )),
             Binding::Path { mount, path } => {
                 self.path_action(descriptor, mount, path, copied_bytes)
             }
@@ -156,7 +160,8 @@ impl RunState {
 }
 
 fn state(fd: u32, descriptor: Descriptor, action: Action) -> DescriptorState {
-    let Descriptor { object, kind, rights, inheriting, flags, offset, .. } = descriptor;
+    let (flags, offset) = (descriptor.flags(), descriptor.offset());
+    let Descriptor { object, kind, rights, inheriting, .. } = descriptor;
     let Descriptor { preopen, binding, .. } = descriptor;
     DescriptorState {
         fd,

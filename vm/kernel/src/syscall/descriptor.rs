@@ -2,8 +2,9 @@
 
 use brant_engine::GuestMemory;
 
-use crate::descriptor::{FdFlags, Object};
+use crate::descriptor::{Binding, Descriptor, FdFlags, Object, OpenFile};
 use crate::errno::Errno;
+use crate::host::Kind;
 use crate::kernel::{CallResult, Kernel};
 use crate::rights::Rights;
 use crate::syscall::io::has_offset;
@@ -14,7 +15,7 @@ impl Kernel {
     /// Errors: badf, and what the host could not write any more. Spec: `fd_close`.
     pub(crate) fn fd_close(&mut self, _: &mut GuestMemory<'_>, fd: u32) -> CallResult {
         let descriptor = self.descriptors.remove(fd)?;
-        Ok(self.host.close(descriptor.handle)?)
+        Ok(self.let_go(descriptor)?)
     }
 
     /// `fd_fdstat_get(fd, stat)`: 24 bytes: kind, flags, rights, inheriting rights.
@@ -26,7 +27,7 @@ impl Kernel {
         let descriptor = self.descriptors.get(fd)?;
         let mut bytes = [0; 24];
         bytes[0] = descriptor.kind as u8;
-        bytes[2..4].copy_from_slice(&descriptor.flags.0.to_le_bytes());
+        bytes[2..4].copy_from_slice(&descriptor.flags().0.to_le_bytes());
         bytes[8..16].copy_from_slice(&descriptor.rights.0.to_le_bytes());
         bytes[16..24].copy_from_slice(&descriptor.inheriting.0.to_le_bytes());
         Ok(memory.write(u64::from(stat), &bytes)?)
@@ -40,13 +41,12 @@ impl Kernel {
         &mut self, _: &mut GuestMemory<'_>, fd: u32, flags: u32,
     ) -> CallResult {
         let flags = fd_flags(flags)?;
-        self.descriptors.with_rights(fd, Rights::FD_FDSTAT_SET_FLAGS)?;
-        let descriptor = self.descriptors.get_mut(fd)?;
-        let changed = FdFlags(flags.0 ^ descriptor.flags.0);
+        let descriptor = self.descriptors.with_rights(fd, Rights::FD_FDSTAT_SET_FLAGS)?;
+        let changed = FdFlags(flags.0 ^ descriptor.flags().0);
         if changed.0 & !(FdFlags::APPEND.0 | FdFlags::NONBLOCK.0) != 0 {
             return Err(Errno::NotSupported.into());
         }
-        descriptor.flags = flags;
+        descriptor.set_flags(flags);
         Ok(())
     }
 
@@ -94,8 +94,104 @@ impl Kernel {
     /// Errors: badf if one of both is not open. Spec: `fd_renumber`.
     pub(crate) fn fd_renumber(&mut self, _: &mut GuestMemory<'_>, fd: u32, to: u32) -> CallResult {
         if let Some(replaced) = self.descriptors.renumber(fd, to)? {
-            self.host.close(replaced.handle)?;
+            self.let_go(replaced)?;
         }
+        Ok(())
+    }
+
+    /// `fd_dup(fd, copy)`: a duplicate under the lowest free number: both have one offset and one set
+    /// of flags.
+    ///
+    /// Errors: badf, mfile, fault. Spec: WASIX, `fd_dup`.
+    pub(crate) fn fd_dup(
+        &mut self, memory: &mut GuestMemory<'_>, fd: u32, copy: u32,
+    ) -> CallResult {
+        self.fd_dup2(memory, fd, 0, 0, copy)
+    }
+
+    /// `fd_dup2(fd, min_result_fd, cloexec, copy)`: a duplicate under the lowest free number that is
+    /// not below `min_result_fd`. (It is no `dup2` of POSIX, which `fd_renumber` of a duplicate is.)
+    ///
+    /// Errors: badf, mfile, fault. Spec: WASIX, `fd_dup2`.
+    pub(crate) fn fd_dup2(
+        &mut self, memory: &mut GuestMemory<'_>, fd: u32, min_result_fd: u32, cloexec: u32,
+        copy: u32,
+    ) -> CallResult {
+        memory.slice(u64::from(copy), 4)?;
+        let mut duplicate = self.descriptors.get(fd)?.clone();
+        duplicate.closes_on_exec = cloexec & 0xff != 0;
+        let number = self.descriptors.insert_from(min_result_fd, duplicate)?;
+        Ok(memory.write_u32(u64::from(copy), number)?)
+    }
+
+    /// Gives a duplicate of `fd` the number `to`, as `dup2` of POSIX does.
+    pub(super) fn duplicate_to(&mut self, fd: u32, to: u32) -> CallResult {
+        let mut duplicate = self.descriptors.get(fd)?.clone();
+        duplicate.closes_on_exec = false;
+        if fd != to
+            && let Some(old) = self.descriptors.replace(to, duplicate)?
+        {
+            // As `dup2`, it does not tell what closing the old one said.
+            let _ = self.let_go(old);
+        }
+        Ok(())
+    }
+
+    /// `fd_pipe(read_fd, write_fd)`: a pipe of 64 KiB. Writes of at most 4096 bytes are whole.
+    ///
+    /// Errors: mfile, nfile at 4096 pipes of a tree, notsup where the process is in no tree, fault.
+    /// Spec: WASIX, `fd_pipe`; ends have one direction each, as in POSIX.
+    pub(crate) fn fd_pipe(
+        &mut self, memory: &mut GuestMemory<'_>, read_fd: u32, write_fd: u32,
+    ) -> CallResult {
+        memory.slice(u64::from(read_fd), 4)?;
+        memory.slice(u64::from(write_fd), 4)?;
+        let (reader, writer) = self.tree()?.pipe()?;
+        let end = |handle, gone: Rights| Descriptor {
+            handle,
+            object: Object::Stream,
+            kind: Kind::Unknown,
+            rights: Rights(Rights::STREAM.0 & !gone.0),
+            inheriting: Rights::NONE,
+            open: OpenFile::new(FdFlags::default(), 0),
+            closes_on_exec: false,
+            preopen: None,
+            binding: Binding::Pipe,
+        };
+        let (reader, writer) = (end(reader, Rights::FD_WRITE), end(writer, Rights::FD_READ));
+        let (first, second) = (reader.handle, writer.handle);
+        let numbers = self.descriptors.insert(reader).and_then(|read| {
+            let write = self.descriptors.insert(writer);
+            write.inspect_err(|_| drop(self.descriptors.remove(read))).map(|write| (read, write))
+        });
+        let (read, write) = numbers.inspect_err(|_| {
+            let _ = (self.host.close(first), self.host.close(second));
+        })?;
+        memory.write_u32(u64::from(read_fd), read)?;
+        Ok(memory.write_u32(u64::from(write_fd), write)?)
+    }
+
+    /// `fd_fdflags_get(fd, flags)`: 1 where another program in place of this one does not get it.
+    ///
+    /// Errors: badf, fault. Spec: WASIX, `fd_fdflags_get`.
+    pub(crate) fn fd_fdflags_get(
+        &mut self, memory: &mut GuestMemory<'_>, fd: u32, flags: u32,
+    ) -> CallResult {
+        let closes = self.descriptors.get(fd)?.closes_on_exec;
+        Ok(memory.write(u64::from(flags), &u16::from(closes).to_le_bytes())?)
+    }
+
+    /// `fd_fdflags_set(fd, flags)`: says whether another program in place of this one gets it.
+    ///
+    /// Errors: badf, inval for other flags than 1. Spec: WASIX, `fd_fdflags_set`.
+    pub(crate) fn fd_fdflags_set(
+        &mut self, _: &mut GuestMemory<'_>, fd: u32, flags: u32,
+    ) -> CallResult {
+        let descriptor = self.descriptors.get_mut(fd)?;
+        if flags > 1 {
+            return Err(Errno::Invalid.into());
+        }
+        descriptor.closes_on_exec = flags == 1;
         Ok(())
     }
 
@@ -116,14 +212,14 @@ impl Kernel {
         }
         let from = match whence {
             0 => 0,
-            1 => descriptor.offset,
+            1 => descriptor.offset(),
             2 => self.host.stat(descriptor.handle)?.size_bytes,
             _ => return Err(Errno::Invalid.into()),
         };
         let target = from.checked_add_signed(offset).filter(|&to| i64::try_from(to).is_ok());
         let target = target.ok_or(Errno::Invalid)?;
         memory.write_u64(u64::from(newoffset), target)?;
-        self.descriptors.get_mut(fd)?.offset = target;
+        self.descriptors.get(fd)?.set_offset(target);
         Ok(())
     }
 
@@ -138,7 +234,7 @@ impl Kernel {
         if !descriptor.rights.contains(Rights::FD_TELL) {
             return Err(Errno::NotCapable.into());
         }
-        Ok(memory.write_u64(u64::from(offset), descriptor.offset)?)
+        Ok(memory.write_u64(u64::from(offset), descriptor.offset())?)
     }
 }
 

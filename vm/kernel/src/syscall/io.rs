@@ -136,8 +136,8 @@ impl Kernel {
     ) -> CallResult {
         let descriptor = self.descriptors.get(fd)?;
         readable(descriptor)?;
-        let (handle, object, offset) = (descriptor.handle, descriptor.object, descriptor.offset);
-        let nonblock = descriptor.flags.contains(FdFlags::NONBLOCK);
+        let (handle, object, offset) = (descriptor.handle, descriptor.object, descriptor.offset());
+        let nonblock = descriptor.flags().contains(FdFlags::NONBLOCK);
         let standard = standard_stream(descriptor);
         let buffers = Buffers::check(memory, iovs, iovs_len)?;
         memory.slice(u64::from(nread), 4)?;
@@ -148,7 +148,7 @@ impl Kernel {
         };
         let done = park_if_again(read, handle, Direction::Read, nonblock, 0)?;
         if object == Object::File {
-            self.descriptors.get_mut(fd)?.offset = offset.saturating_add(done);
+            self.descriptors.get(fd)?.set_offset(offset.saturating_add(done));
         }
         if let Some(number) = standard {
             self.stream_bytes[number] = self.stream_bytes[number].saturating_add(done);
@@ -186,8 +186,9 @@ impl Kernel {
     ) -> CallResult {
         let descriptor = self.descriptors.get(fd)?;
         writable(descriptor)?;
-        let (handle, object, offset) = (descriptor.handle, descriptor.object, descriptor.offset);
-        let flags = descriptor.flags;
+        let (handle, object, offset) = (descriptor.handle, descriptor.object, descriptor.offset());
+        let flags = descriptor.flags();
+        let is_pipe = descriptor.binding == Binding::Pipe;
         let standard = standard_stream(descriptor);
         let buffers = Buffers::check(memory, iovs, iovs_len)?;
         memory.slice(u64::from(nwritten), 4)?;
@@ -212,6 +213,9 @@ impl Kernel {
                 if standard.is_some() && self.manifest.ends_on_broken_pipe =>
             {
                 return Err(Stopped::Exit(BROKEN_PIPE_EXIT));
+            }
+            Err((_, Stopped::Errno(Errno::BrokenPipe))) if is_pipe => {
+                return Err(self.broken_pipe());
             }
             // What was written before an error counts; the error comes back with the next call.
             Err((done, Stopped::Errno(errno)))
@@ -260,7 +264,7 @@ impl Kernel {
             Err((done, Stopped::Errno(_))) if done > 0 => done,
             Err((_, stopped)) => return Err(stopped),
         };
-        self.descriptors.get_mut(fd)?.offset = end;
+        self.descriptors.get(fd)?.set_offset(end);
         Ok(done)
     }
 
@@ -275,13 +279,13 @@ impl Kernel {
         let descriptor = self.descriptors.get(fd)?;
         has_offset(descriptor)?;
         writable(descriptor)?;
-        let (handle, flags, before) = (descriptor.handle, descriptor.flags, descriptor.offset);
+        let (handle, flags, before) = (descriptor.handle, descriptor.flags(), descriptor.offset());
         check_offset(offset)?;
         let buffers = Buffers::check(memory, iovs, iovs_len)?;
         memory.slice(u64::from(nwritten), 4)?;
         self.charge_disk(buffers.bytes)?;
         let done = self.write_file(memory, fd, &buffers, (handle, flags, offset))?;
-        self.descriptors.get_mut(fd)?.offset = before;
+        self.descriptors.get(fd)?.set_offset(before);
         Ok(memory.write_u32(u64::from(nwritten), done as u32)?)
     }
 }

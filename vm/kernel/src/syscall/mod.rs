@@ -15,7 +15,9 @@ mod path;
 mod poll;
 mod process;
 mod socket;
+mod spawn;
 mod table;
 
 pub(crate) use descriptor::meaningful;
+pub use process::answer;
 pub use table::{CALLS, Call, Group, MOST_PARAMS, Module, Param, ParamKind, Syscall, page};

@@ -3,7 +3,7 @@
 
 use brant_engine::GuestMemory;
 
-use crate::descriptor::{Binding, Descriptor, FdFlags, Object};
+use crate::descriptor::{Binding, Descriptor, FdFlags, Object, OpenFile};
 use crate::errno::Errno;
 use crate::host::{Durability, Follow, Handle, Kind, OpenHow};
 use crate::kernel::{CallResult, Kernel, Stopped};
@@ -20,10 +20,20 @@ const DIRECTORY: u32 = 2;
 const EXCLUSIVE: u32 = 4;
 const TRUNCATE: u32 = 8;
 
+/// How a path is to be opened, in the guest's own numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    pub dirflags: u32,
+    pub oflags: u32,
+    pub rights_base: u64,
+    pub rights_inheriting: u64,
+    pub fdflags: u32,
+}
+
 /// A path of the guest: UTF-8 without NUL.
 ///
 /// A copy: another thread of the guest may write to the memory while the path is looked at.
-fn path(memory: &GuestMemory<'_>, at: u32, len: u32) -> Result<Vec<u8>, Stopped> {
+pub(super) fn path(memory: &GuestMemory<'_>, at: u32, len: u32) -> Result<Vec<u8>, Stopped> {
     let bytes = memory.slice(u64::from(at), u64::from(len))?;
     if len > LONGEST_PATH_BYTES {
         return Err(Errno::NameTooLong.into());
@@ -129,6 +139,23 @@ impl Kernel {
         &mut self, memory: &mut GuestMemory<'_>, fd: u32, dirflags: u32, at: u32, len: u32,
         oflags: u32, rights_base: u64, rights_inheriting: u64, fdflags: u32, opened_at: u32,
     ) -> CallResult {
+        let wanted = Wanted { dirflags, oflags, rights_base, rights_inheriting, fdflags };
+        let descriptor = self.open_below(fd, wanted, || {
+            memory.slice(u64::from(opened_at), 4)?;
+            path(memory, at, len)
+        })?;
+        let opened = self.descriptors.insert(descriptor)?;
+        Ok(memory.write_u32(u64::from(opened_at), opened)?)
+    }
+
+    /// Opens what `path` gives below the directory `fd`; it has no number yet.
+    ///
+    /// # Errors
+    /// As `path_open`.
+    pub(super) fn open_below(
+        &mut self, fd: u32, wanted: Wanted, path: impl FnOnce() -> Result<Vec<u8>, Stopped>,
+    ) -> Result<Descriptor, Stopped> {
+        let Wanted { dirflags, oflags, rights_base, rights_inheriting, fdflags } = wanted;
         let mut needs = Rights::PATH_OPEN;
         if oflags & CREATE != 0 {
             needs = needs | Rights::PATH_CREATE_FILE;
@@ -168,28 +195,25 @@ impl Kernel {
         if how.directory && (how.write || how.create && !how.exclusive && how.truncate) {
             return Err(Errno::IsDirectory.into());
         }
-        memory.slice(u64::from(opened_at), 4)?;
+        let path = &path()?;
         self.descriptors.check_room()?;
-        let path = &path(memory, at, len)?;
         let found = self.host.open(directory, path, how)?;
         let object = match found.kind {
             Kind::Directory => Object::Directory,
             Kind::File | Kind::BlockDevice => Object::File,
             _ => Object::Stream,
         };
-        let descriptor = Descriptor {
+        Ok(Descriptor {
             handle: found.handle,
             object,
             kind: found.kind,
             rights: base & meaningful(object),
             inheriting: if object == Object::Directory { inheriting } else { Rights::NONE },
-            flags,
-            offset: 0,
+            open: OpenFile::new(flags, 0),
+            closes_on_exec: false,
             preopen: None,
             binding: self.binding_below(fd, path),
-        };
-        let opened = self.descriptors.insert(descriptor)?;
-        Ok(memory.write_u32(u64::from(opened_at), opened)?)
+        })
     }
 
     /// The binding of what `path` names below the directory `fd`.

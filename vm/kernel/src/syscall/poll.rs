@@ -136,7 +136,8 @@ impl Kernel {
             Ok(descriptor) => descriptor,
             Err(errno) => return Wanted::Wrong(errno),
         };
-        let Descriptor { handle, object, rights, offset, .. } = *descriptor;
+        let Descriptor { handle, object, rights, .. } = *descriptor;
+        let offset = descriptor.offset();
         if object != Object::Listener && !rights.contains(needed) {
             return Wanted::Wrong(Errno::NotCapable);
         }

@@ -2,7 +2,7 @@
 
 use brant_engine::GuestMemory;
 
-use crate::descriptor::{Binding, Descriptor, FdFlags, Object};
+use crate::descriptor::{Binding, Descriptor, FdFlags, Object, OpenFile};
 use crate::errno::Errno;
 use crate::host::{Direction, Handle, Receive, Shutdown, Truncated};
 use crate::kernel::{CallResult, Kernel, Stopped, Wait};
@@ -23,7 +23,7 @@ impl Kernel {
         let descriptor = self.descriptors.get(fd)?;
         match descriptor.object {
             Object::Connection if descriptor.rights.contains(rights) => {
-                Ok((descriptor.handle, descriptor.flags.contains(FdFlags::NONBLOCK)))
+                Ok((descriptor.handle, descriptor.flags().contains(FdFlags::NONBLOCK)))
             }
             Object::Connection => Err(Errno::NotCapable),
             Object::Listener => Err(Errno::NotConnected),
@@ -51,7 +51,7 @@ impl Kernel {
             return Err(Errno::NotCapable.into());
         }
         let (handle, inheriting) = (listener.handle, listener.inheriting);
-        let nonblock = listener.flags.contains(FdFlags::NONBLOCK);
+        let nonblock = listener.flags().contains(FdFlags::NONBLOCK);
         memory.slice(u64::from(connection), 4)?;
         self.descriptors.check_room()?;
         let accepted = match self.host.accept(handle) {
@@ -68,8 +68,8 @@ impl Kernel {
             kind: accepted.kind,
             rights: inheriting,
             inheriting: Rights::NONE,
-            flags,
-            offset: 0,
+            open: OpenFile::new(flags, 0),
+            closes_on_exec: false,
             preopen: None,
             binding: Binding::Connection,
         })?;

@@ -12,17 +12,20 @@ pub enum Module {
     Preview1,
     /// What WASIX adds to it: processes and sockets.
     Wasix,
+    /// What neither has: groups of processes.
+    Brant,
 }
 
 impl Module {
     /// All of them.
-    pub const ALL: [Module; 2] = [Module::Preview1, Module::Wasix];
+    pub const ALL: [Module; 3] = [Module::Preview1, Module::Wasix, Module::Brant];
 
     /// The name that guests import it by.
     pub fn name(self) -> &'static str {
         match self {
             Module::Preview1 => "wasi_snapshot_preview1",
             Module::Wasix => "wasix_32v1",
+            Module::Brant => "brant_v1",
         }
     }
 
@@ -139,7 +142,7 @@ pub struct Call {
     pub group: Group,
     /// Its parameters.
     pub params: &'static [Param],
-    /// Whether it returns an errno; else it never returns.
+    /// Whether it returns an errno; else it returns nothing, or never.
     pub returns: bool,
     /// What it does, in one sentence, and how far it is supported.
     pub summary: &'static str,
@@ -213,6 +216,7 @@ macro_rules! calls {
     };
     (@returns errno) => { true };
     (@returns never) => { false };
+    (@returns nothing) => { false };
 }
 
 calls! {
@@ -308,6 +312,42 @@ calls! {
         "Sends; waits for room."
     Preview1 sock_shutdown SockShutdown Socket (fd: Fd, how: ShutdownFlags) errno
         "Ends directions of a connection."
+    Wasix callback_signal CallbackSignal Process (callback: Text, callback_len: TextLen) nothing
+        "Names the exported function that signals are told to; an empty name gives them their default actions."
+    Wasix fd_dup FdDup File (fd: Fd, copy: OutU32) errno
+        "Gives a duplicate of a descriptor, with which it shares offset and flags."
+    Wasix fd_dup2 FdDup2 File (fd: Fd, min_result_fd: Fd, cloexec: Size, copy: OutU32) errno
+        "As `fd_dup`, under a number that is not below the one given."
+    Wasix fd_fdflags_get FdFdflagsGet File (fd: Fd, flags: OutU16) errno
+        "Tells whether a descriptor closes when another program takes the place of this one."
+    Wasix fd_fdflags_set FdFdflagsSet File (fd: Fd, flags: Size) errno
+        "Says whether a descriptor closes when another program takes the place of this one."
+    Wasix fd_pipe FdPipe File (read_fd: OutU32, write_fd: OutU32) errno
+        "Makes a pipe of 64 KiB; its ends have one direction each."
+    Wasix proc_exec ProcExec Process (name: Text, name_len: TextLen, args: Text, args_len: TextLen) never
+        "Runs another program of the guest's files in place of this one; ends with 127 where it cannot be had."
+    Wasix proc_exec2 ProcExec2 Process (name: Text, name_len: TextLen, args: Text, args_len: TextLen, envs: Text, envs_len: TextLen) never
+        "As `proc_exec`, with another environment."
+    Wasix proc_exec3 ProcExec3 Process (name: Text, name_len: TextLen, args: Text, args_len: TextLen, envs: Text, envs_len: TextLen, search_path: Size, path: Text, path_len: TextLen) errno
+        "As `proc_exec2`, along a path if asked for; returns where the program cannot be had."
+    Wasix proc_exit2 ProcExit2 Process (code: ExitCode) never
+        "Ends the process, as `proc_exit` does."
+    Wasix proc_fork ProcFork Process (copy_memory: Size, pid: OutU32) errno
+        "Makes a copy of the process that goes on from this call, of any module; memory is always copied, and only the first thread may fork and is copied."
+    Wasix proc_join ProcJoin Process (pid: Pointer, flags: Size, status: Pointer) errno
+        "Tells what has become of a child, and waits for that if asked to."
+    Wasix proc_signal ProcSignal Process (pid: Pid, signal: Signal) errno
+        "Sends a signal to a process; to a group where the upper bit of the number is set, which is ours."
+    Wasix proc_spawn2 ProcSpawn2 Process (name: Text, name_len: TextLen, args: Text, args_len: TextLen, envs: Text, envs_len: TextLen, fd_ops: Pointer, fd_ops_len: Size, signals: Pointer, signals_len: Size, search_path: Size, path: Text, path_len: TextLen, pid: OutU32) errno
+        "Runs a program in a child; its descriptors can be closed, duplicated and opened first, its folder and its signals cannot be set."
+    Brant proc_group ProcGroup Process (pid: Pid, group: OutU32) errno
+        "Gives the group of a process."
+    Brant proc_group_set ProcGroupSet Process (pid: Pid, group: Pid) errno
+        "Puts the process or a child into a group."
+    Brant tty_foreground TtyForeground Process (group: OutU32) errno
+        "Gives the group that signals of the terminal go to."
+    Brant tty_foreground_set TtyForegroundSet Process (group: Pid) errno
+        "Has signals of the terminal go to a group."
     Wasix proc_id ProcId Process (pid: OutU32) errno
         "Gives the number of the process."
     Wasix proc_parent ProcParent Process (pid: Pid, parent: OutU32) errno
@@ -327,6 +367,23 @@ impl Syscall {
         module.holds(call.row().module).then_some(call)
     }
 
+    /// Whether who imports it may come to have other processes beside it, or signals.
+    pub fn needs_tree(self) -> bool {
+        use Syscall as S;
+        matches!(
+            self,
+            S::CallbackSignal
+                | S::FdPipe
+                | S::ProcExec
+                | S::ProcExec2
+                | S::ProcExec3
+                | S::ProcFork
+                | S::ProcGroupSet
+                | S::ProcSpawn2
+                | S::TtyForegroundSet
+        )
+    }
+
     /// Its row.
     pub fn row(self) -> &'static Call {
         &CALLS[self as usize]
@@ -341,6 +398,7 @@ pub fn page() -> String {
          A guest imports these from the module that heads each table (and from `wasi_unstable` nothing).\n\
          All 46 calls of WASI preview 1 are there; the last column says what each does, and where brant does less or other than the specification allows.\n\
          From `wasix_32v1` come the calls that WASIX adds, as far as they are listed, and those of preview 1 under the same names.\n\
+         From `brant_v1` come a few of our own, for what both leave out.\n\
          A call that would block parks the thread as data and is made again when it can go on.\n\
          Pointers that lie outside of guest memory give `fault`, and nothing has happened then.\n",
     );

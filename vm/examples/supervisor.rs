@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use brant::node::{Address, Client, Grants, Listed, Mode, Node, NodeConfig, NodeError};
+use brant::node::{Address, Client, Grants, Listed, Mode, Node, NodeConfig, NodeError, Role};
 
 /// Programs that compute for ever.
 const BUSY: &str = r#"(module (func (export "_start") (loop $again (br $again))))"#;
@@ -18,6 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             grants: Grants::default(),
             credentials: None,
             checkpoint_every: Duration::from_secs(60),
+            role: Role::default(),
         };
         let node = Node::open(config)?;
         let (ready, is_ready) = std::sync::mpsc::channel();

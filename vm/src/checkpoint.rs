@@ -51,7 +51,9 @@ impl Process {
     /// The process as data, with what is said to be its resources.
     fn capture(&mut self, contents: Contents, resources: KernelState) -> Result<Snapshot, Error> {
         let (modules, generation) = (self.module_images(), self.new_generation()?);
-        let threads = self.current.iter().map(|current| (current.purpose, &current.thread));
+        let spawned = self.threads.standing(self.current.as_ref());
+        let threads = self.current.iter_mut();
+        let threads = threads.map(|current| (current.purpose, &mut current.thread));
         let standing = Standing {
             modules,
             threads: threads.collect(),
@@ -59,7 +61,7 @@ impl Process {
             resources,
             generation,
             contents,
-            spawned: self.threads.standing(self.current.as_ref()),
+            spawned,
         };
         Ok(Snapshot::capture(&mut self.store, standing)?)
     }

@@ -170,7 +170,7 @@ unsafe fn compiled(
             stack.push((instance, code.function));
             walk = walk.next();
         }
-        interpreted(store, Stand::below((*segment).vm, (*segment).header), stack);
+        interpreted(store, Stand::below((*segment).vm, (*segment).base.header), stack);
     }
 }
 

@@ -107,7 +107,7 @@ impl Run<'_> {
                 WaitState::Woken => waited::WOKEN,
                 WaitState::TimedOut => waited::TIMED_OUT,
             };
-            self.activation.wait = None;
+            self.activation.end_wait();
             return Ok(Done::Yes);
         }
         check_aligned(address, bytes, memory.view.len_bytes)?;
@@ -118,8 +118,10 @@ impl Run<'_> {
             let mask = u64::MAX >> (64 - 8 * bytes);
             atomic::load(place, 8 * bytes as u32) == expected & mask
         };
-        let waiter = Waiter::new(inner.wake.clone());
+        let waiter = self.activation.spare_waiter.take();
+        let waiter = waiter.unwrap_or_else(|| Waiter::new(inner.wake.clone()));
         if !shared.waits.enter(address, &waiter, holds) {
+            self.activation.spare_waiter = Some(waiter);
             operands[0] = waited::NOT_EQUAL;
             return Ok(Done::Yes);
         }

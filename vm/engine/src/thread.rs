@@ -48,6 +48,8 @@ enum State {
     /// Compiled code has given up its state. It is laid out for the interpreter when the thread goes
     /// on: whoever stops it need not wait for that.
     Standing(Standing),
+    /// It waits in compiled code, whose frames stand on its native stack.
+    Suspended,
     Ended,
 }
 
@@ -105,7 +107,6 @@ pub(crate) struct Parked {
 }
 
 /// The runs that stand on one value stack: a thread's own, and those that host functions start.
-#[derive(Debug)]
 pub(crate) struct Activation {
     stack: Option<ValueStack>,
     /// Behind everything that the waiting frames use.
@@ -117,6 +118,8 @@ pub(crate) struct Activation {
     pub native: NativeState,
     /// What the thread waits for, if it stands at `memory.atomic.wait`.
     pub wait: Option<Waiting>,
+    /// For its next wait.
+    pub spare_waiter: Option<Arc<Waiter>>,
 }
 
 /// A wait at an address that has begun.
@@ -213,7 +216,18 @@ impl Thread {
                 let (stop, vm) = self.activation.begin(store, self.func, &self.arguments, base);
                 self.keep(stop, vm)
             }
-            State::Parked(parked) => self.go_on(store, parked),
+            State::Parked(parked) => self.go_on(store, parked.restore()),
+            State::Suspended if store.inner().site_plan.counts() => {
+                // In compiled code nobody could count the site that it stands at.
+                self.state = State::Suspended;
+                self.take_apart(store);
+                self.run(store)
+            }
+            State::Suspended => {
+                let suspended = self.activation.native.suspended.as_ref();
+                let vm = suspended.map_or(std::ptr::null_mut(), |suspended| suspended.vm);
+                self.go_on(store, vm)
+            }
             State::Standing(mut left) => {
                 if left.prepare(store) == Prepared::Stopped {
                     self.state = State::Standing(left);
@@ -221,15 +235,14 @@ impl Thread {
                 }
                 let frames = left.frames(store);
                 match self.activation.lay_out(store, frames) {
-                    Ok(parked) => self.go_on(store, parked),
+                    Ok(parked) => self.go_on(store, parked.restore()),
                     Err(error) => Stop::Failed(Box::new(error)),
                 }
             }
         }
     }
 
-    fn go_on(&mut self, store: &mut Store, parked: Parked) -> Stop {
-        let vm = parked.restore();
+    fn go_on(&mut self, store: &mut Store, vm: *mut Vm) -> Stop {
         let (stop, vm) = self.activation.go_on(store, self.func, vm);
         self.keep(stop, vm)
     }
@@ -266,10 +279,11 @@ impl Thread {
     ///
     /// # Panics
     /// `store` is not the thread's.
-    pub fn frames(&self, store: &mut Store) -> Option<Vec<FrameState>> {
+    pub fn frames(&mut self, store: &mut Store) -> Option<Vec<FrameState>> {
         store.inner().check_handle(self.func.store);
+        self.take_apart(store);
         match &self.state {
-            State::Ended => None,
+            State::Ended | State::Suspended => None,
             State::New => {
                 frame::entry_frame(store.inner(), self.func, &self.arguments).map(|one| vec![one])
             }
@@ -318,8 +332,8 @@ impl Thread {
                 shared.waits.enter(address, &waiter, || true);
                 waiter
             }
-            Some(WaitEnd::Woken) => Waiter::over(WaitState::Woken),
-            Some(WaitEnd::TimedOut) => Waiter::over(WaitState::TimedOut),
+            Some(WaitEnd::Woken) => Waiter::over(WaitState::Woken, inner.wake.clone()),
+            Some(WaitEnd::TimedOut) => Waiter::over(WaitState::TimedOut, inner.wake.clone()),
         };
         let memory = Memory { store: inner.id, index };
         self.activation.wait = Some(Waiting { memory, address, timeout_ns, waiter, shared });
@@ -333,7 +347,7 @@ impl Thread {
     /// `store` is not the thread's.
     pub fn let_go(&mut self, store: &mut Store) {
         let holds_stacks = match &self.state {
-            State::Parked(_) => true,
+            State::Parked(_) | State::Suspended => true,
             State::Standing(left) => !left.given.is_empty(),
             State::New | State::Ended => false,
         };
@@ -345,6 +359,18 @@ impl Thread {
             self.activation.stack = None;
             self.activation.native = NativeState::default();
         }
+    }
+
+    /// Has compiled code that waits on the thread's native stack give up its frames, for whoever looks
+    /// at them.
+    fn take_apart(&mut self, store: &mut Store) {
+        let Some(suspended) = self.activation.native.suspended.take() else { return };
+        let activation = &mut self.activation;
+        // SAFETY: the thread has stopped with this, in this store, and nothing has run on its stack
+        // since.
+        unsafe { driver::take_apart(&mut Run { store, activation }, &suspended) };
+        let given = std::mem::take(&mut self.activation.native.given);
+        self.state = State::Standing(Standing { given, frames: OnceCell::new(), prepared: 0 });
     }
 
     /// Ends its wait because its time is over; nothing if it was woken before.
@@ -364,6 +390,7 @@ impl Thread {
     /// `store` is not the thread's.
     pub fn trap(&mut self, store: &mut Store, code: Trap) -> Stop {
         store.inner().check_handle(self.func.store);
+        self.take_apart(store);
         let report = match std::mem::replace(&mut self.state, State::Ended) {
             State::Parked(parked) => self.report_at(store, code, parked),
             State::Standing(left) => {
@@ -373,7 +400,7 @@ impl Thread {
                     Err(_) => TrapReport::without_frames(code),
                 }
             }
-            State::New | State::Ended => TrapReport::without_frames(code),
+            State::New | State::Suspended | State::Ended => TrapReport::without_frames(code),
         };
         self.activation.stack = None;
         self.activation.wait = None;
@@ -400,6 +427,8 @@ impl Thread {
         let given = std::mem::take(&mut self.activation.native.given);
         if !stop.can_go_on() {
             self.activation.stack = None;
+        } else if self.activation.native.suspended.is_some() {
+            self.state = State::Suspended;
         } else if !given.is_empty() {
             let standing = Standing { given, frames: OnceCell::new(), prepared: 0 };
             self.state = State::Standing(standing);
@@ -440,10 +469,28 @@ impl Parked {
     }
 }
 
+impl fmt::Debug for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stack, depth, native, wait, .. } = self;
+        write!(f, "{depth} runs inside, {wait:?}, on {stack:?} and {native:?}")
+    }
+}
+
 impl Activation {
     fn new(stack: Option<ValueStack>) -> Self {
-        let (top, values) = (std::ptr::null_mut(), Vec::new());
-        Self { stack, top, depth: 0, values, native: NativeState::default(), wait: None }
+        let (top, values, native) = (std::ptr::null_mut(), Vec::new(), NativeState::default());
+        Self { stack, top, depth: 0, values, native, wait: None, spare_waiter: None }
+    }
+
+    /// Its wait is over.
+    pub fn end_wait(&mut self) {
+        if let Some(wait) = self.wait.take() {
+            let mut waiter = wait.waiter.clone();
+            drop(wait);
+            if Waiter::reset(&mut waiter) {
+                self.spare_waiter = Some(waiter);
+            }
+        }
     }
 
     /// Runs `func` on top of the waiting run, to its end or to what takes its place.
@@ -500,6 +547,11 @@ impl Activation {
         self.dispatch(store, func, base, vm)
     }
 
+    /// Whether what runs is the thread's own run, and none that a function of the host has started.
+    pub fn is_outermost(&self) -> bool {
+        self.depth == 0
+    }
+
     fn go_on(&mut self, store: &mut Store, func: Func, vm: *mut Vm) -> (Stop, *mut Vm) {
         let base = self.stack.as_ref().map_or(std::ptr::null_mut(), ValueStack::base);
         self.dispatch(store, func, base, vm)
@@ -525,7 +577,13 @@ impl Activation {
             if counts {
                 (*vm).budget = 0;
             }
-            driver::run(&mut Run { store, activation: self }, &mut vm)
+            match self.native.suspended.take() {
+                Some(suspended) => {
+                    let run = &mut Run { store, activation: self };
+                    driver::resume(run, &suspended, &mut vm)
+                }
+                None => driver::run(&mut Run { store, activation: self }, &mut vm),
+            }
         };
         let inner = store.inner_mut();
         if inner.id != id {

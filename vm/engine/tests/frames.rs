@@ -211,7 +211,7 @@ fn a_thread_goes_on_in_another_store() {
 fn a_thread_that_has_not_begun_has_the_frame_of_its_call() {
     let mut guest = guest(&Engine::default(), CALLS);
     let run = func(&guest, "run");
-    let thread = Thread::new(&mut guest.store, run, &[Val::I32(3)]);
+    let mut thread = Thread::new(&mut guest.store, run, &[Val::I32(3)]);
     let frames = thread.frames(&mut guest.store).expect("frames");
     assert_eq!(frames.len(), 1);
     assert_eq!(frames[0].locals[0], Slot { ty: ValType::I32, bits: 3 });

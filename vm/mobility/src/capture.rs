@@ -1,7 +1,7 @@
 //! From a store that stands to a snapshot.
 
 use brant_engine::persist::{ThreadState, Trapped};
-use brant_engine::{Func, Store, Thread};
+use brant_engine::{Func, Store, Thread, Wait};
 use brant_kernel::persist::{KernelState, ParkedState};
 
 use crate::error::CaptureError;
@@ -16,7 +16,7 @@ pub struct Standing<'a> {
     /// Its modules, in the order of their instances.
     pub modules: Vec<ModuleImage>,
     /// Its threads.
-    pub threads: Vec<(Purpose, &'a Thread)>,
+    pub threads: Vec<(Purpose, &'a mut Thread)>,
     /// What has to run before the program.
     pub preparation: Vec<Func>,
     /// The state of its kernel.
@@ -53,7 +53,7 @@ pub struct StandingThread<'a> {
     /// Its own store.
     pub store: &'a mut Store,
     /// The thread.
-    pub thread: &'a Thread,
+    pub thread: &'a mut Thread,
     /// What has to run before its start function.
     pub preparation: Vec<Func>,
     /// The argument of its start function, if that has not begun.
@@ -86,7 +86,7 @@ impl Snapshot {
             standing;
         let state = store.save()?;
         let mut images = Vec::with_capacity(threads.len());
-        let first = threads.first().map(|&(_, thread)| thread);
+        let first = threads.first().and_then(|(_, thread)| thread.wait());
         for (purpose, thread) in threads {
             images.push(ThreadImage { purpose, state: thread.save(store)? });
         }
@@ -134,26 +134,24 @@ impl Snapshot {
 
 /// Captures the threads besides the first one, and those of their memories that are theirs alone.
 fn capture_threads(
-    first_store: &Store, first: Option<&Thread>, threads: StandingThreads<'_>,
+    first_store: &Store, first: Option<Wait>, threads: StandingThreads<'_>,
     pages: &mut PagesBuilder,
 ) -> Result<Spawned, CaptureError> {
     let StandingThreads { list, last_id, turn, sites_left, first_deadline_ns } = threads;
-    let wait = |thread: &Thread, deadline_ns| {
-        let end = thread.wait()?.end;
+    let image = |wait: Wait, deadline_ns| {
+        let end = wait.end;
         // Whoever goes on waits for nothing any more.
-        Some(WaitImage { end, deadline_ns: if end.is_none() { deadline_ns } else { None } })
+        WaitImage { end, deadline_ns: if end.is_none() { deadline_ns } else { None } }
     };
-    let ticket = |thread: &Thread| {
-        let wait = thread.wait()?;
-        wait.end.is_none().then_some(wait.ticket)
-    };
+    let ticket = |wait: Wait| wait.end.is_none().then_some(wait.ticket);
     let mut queue: Vec<(u64, u32)> = Vec::new();
     queue.extend(first.and_then(ticket).map(|ticket| (ticket, 0)));
     let mut images = Vec::with_capacity(list.len());
     let memories = first_store.memory_count();
     for (number, standing) in (1..).zip(list) {
         let StandingThread { id, store, thread, argument, deadline_ns, parked, .. } = standing;
-        queue.extend(ticket(thread).map(|ticket| (ticket, id)));
+        let wait = thread.wait();
+        queue.extend(wait.and_then(ticket).map(|ticket| (ticket, id)));
         let state = thread.save(store)?;
         let saved = store.save()?;
         if saved.holds_host_values || state.holds_host_values() {
@@ -165,7 +163,7 @@ fn capture_threads(
             let name = memories * number + memory;
             store.changed_pages(memory, |page, content| pages.add(name, page, content));
         }
-        let wait = wait(thread, deadline_ns);
+        let wait = wait.map(|wait| image(wait, deadline_ns));
         let store = saved;
         images.push(SpawnedThread { id, store, state, preparation, argument, wait, parked });
     }
@@ -175,7 +173,7 @@ fn capture_threads(
         last_id,
         turn,
         sites_left,
-        first_wait: first.and_then(|thread| wait(thread, first_deadline_ns)),
+        first_wait: first.map(|wait| image(wait, first_deadline_ns)),
         queue: queue.into_iter().map(|(_, id)| id).collect(),
     })
 }

@@ -117,7 +117,7 @@ fn captured(contents: Contents) -> Snapshot {
     assert!(matches!(thread.run(&mut store), Stop::Blocked));
     let standing = Standing {
         modules: vec![image(&module)],
-        threads: vec![(Purpose::Call, &thread)],
+        threads: vec![(Purpose::Call, &mut thread)],
         preparation: vec![run],
         resources: resources(),
         generation: [7; 16],

@@ -31,6 +31,8 @@ mod profile;
 mod restore;
 mod run;
 mod table;
+#[cfg(feature = "node")]
+mod tenant;
 mod terminal;
 #[cfg(feature = "top")]
 mod top;

@@ -10,7 +10,7 @@ use brant::control::{self, CallError};
 use brant::is_bytecode;
 use brant::node::{
     Address, Client, Copy, Credentials, Grants, Mode, Node, NodeConfig, NodeError, Position,
-    Progress, Stage, Whereabouts, make_certificates,
+    Progress, Role, Stage, Whereabouts, make_certificates,
 };
 use serde_json::{Value, json};
 
@@ -19,6 +19,7 @@ use super::exit::Failure;
 use super::input::Input;
 use super::options::Format;
 use super::table::{Table, printable};
+use super::tenant;
 use super::units::{self, show_bytes};
 
 /// A node that is ended waits so long for its disk.
@@ -32,7 +33,7 @@ pub struct NodeOptions {
     verb: Option<NodeVerb>,
 
     /// Where to listen: `HOST:PORT` (with TLS) or `unix:PATH`.
-    #[arg(long, value_name = "ADDRESS", required = true)]
+    #[arg(long, value_name = "ADDRESS", required_unless_present = "tenant")]
     listen: Option<Address>,
 
     /// The folder of the node's state; a node that is started again goes on from there.
@@ -46,13 +47,22 @@ pub struct NodeOptions {
     /// What programs of a name are granted: `NAME=dir=HOST::GUEST:ro`, `NAME=listen=ADDR:PORT`,
     /// `NAME=max-memory=SIZE`, `NAME=max-open-files=COUNT`, `NAME=max-disk=SIZE`. May be repeated.
     #[arg(long, value_name = "NAME=GRANT")]
-    allow: Vec<String>,
+    pub(super) allow: Vec<String>,
 
     /// How often programs are brought to the disk.
     #[arg(
         long, value_name = "TIME", default_value = "10s", value_parser = units::duration
     )]
-    checkpoint_every: Duration,
+    pub(super) checkpoint_every: Duration,
+
+    /// Run each program in a host process of its own, behind Landlock and seccomp: what brings that
+    /// down, or breaks out of the guest, is still locked in with this one program.
+    #[arg(long)]
+    isolate: bool,
+
+    /// Be such a host process; a node starts it so.
+    #[arg(long, value_name = "ID", hide = true, conflicts_with_all = ["listen", "isolate"])]
+    tenant: Option<String>,
 }
 
 /// What else there is to be done with nodes.
@@ -232,6 +242,9 @@ pub fn node(options: &NodeOptions) -> Result<u8, Failure> {
     if let Some(NodeVerb::Init { folder }) = &options.verb {
         return init(folder);
     }
+    if let (Some(id), Some(state)) = (&options.tenant, &options.state) {
+        return tenant::tenant(options, id, state);
+    }
     let (Some(listen), Some(state)) = (&options.listen, &options.state) else {
         return Err(Failure::usage("a node needs `--listen ADDRESS` and `--state DIR`"));
     };
@@ -241,7 +254,14 @@ pub fn node(options: &NodeOptions) -> Result<u8, Failure> {
         grants,
         credentials: credentials(listen, Who::Node, options.tls.as_deref())?,
         checkpoint_every: options.checkpoint_every,
+        role: match options.isolate {
+            true => Role::Front(tenant::isolation(options)),
+            false => Role::Shared,
+        },
     };
+    if options.isolate {
+        tenant::report_walls();
+    }
     let cannot = |error: std::io::Error| Failure::load(format!("the node cannot start: {error}"));
     brant_engine::exit_on_termination();
     let node = Arc::new(Node::open(config).map_err(cannot)?);
@@ -269,7 +289,7 @@ fn end_in_order(node: Arc<Node>) -> std::io::Result<()> {
     std::thread::Builder::new().name("brant-end".to_owned()).spawn(end).map(drop)
 }
 
-fn grants(list: &[String]) -> Result<Grants, String> {
+pub(super) fn grants(list: &[String]) -> Result<Grants, String> {
     let mut grants = Grants::default();
     for text in list {
         let wrong =

@@ -9,7 +9,7 @@ use std::io;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,8 +21,9 @@ use brant_mobility::migration::{Destination, Held, ProcessId};
 
 use super::depart::Decision;
 use super::hosted::{Command, Hosted};
+use super::isolate::{self, Front, Isolation};
 use super::peer::{NodeError, Socket};
-use super::record::{Record, StateFolder, Whose};
+use super::record::{LOCK_PATIENCE, Record, StateFolder, TENANT_LOCK_PATIENCE, Whose};
 use super::take_in::Prepared;
 use super::{Address, Credentials, keep, serve};
 use crate::{Limits, ProcessBuilder};
@@ -118,11 +119,33 @@ pub struct NodeConfig {
     pub credentials: Option<Credentials>,
     /// How often programs are brought to the disk.
     pub checkpoint_every: Duration,
+    /// Where its programs run.
+    pub role: Role,
+}
+
+/// Where the programs of a node run.
+#[derive(Clone, Debug, Default)]
+pub enum Role {
+    /// In the node's own host process, all of them.
+    #[default]
+    Shared,
+    /// In a host process each, behind walls.
+    Front(Isolation),
+    /// This is such a host process: it takes this one process and no other.
+    Tenant(ProcessId),
 }
 
 /// A node.
 pub struct Node {
-    shared: Arc<Shared>,
+    place: Place,
+    connections: Arc<AtomicUsize>,
+}
+
+/// What answers whoever calls.
+#[derive(Clone)]
+enum Place {
+    Here(Arc<Shared>),
+    Behind(Arc<Front>),
 }
 
 /// What all threads of a node share.
@@ -132,7 +155,6 @@ pub(super) struct Shared {
     table: Mutex<HashMap<ProcessId, Entry>>,
     /// Told whenever something of the table has changed.
     pub changed: Condvar,
-    connections: AtomicUsize,
 }
 
 /// A process that the node has or had.
@@ -209,20 +231,25 @@ impl Shared {
 
     /// The process whose name begins with these digits.
     pub fn find(&self, digits: &str) -> Result<ProcessId, NodeError> {
-        let table = self.table();
-        let fits = |id: &&ProcessId| id.to_string().starts_with(digits);
-        let mut found = table.keys().filter(fits);
-        match (found.next(), found.next()) {
-            (Some(id), None) => Ok(*id),
-            (None, _) => Err(NodeError::refused(
-                format!("no program of this node has the id {digits}"),
-                "`brant ps NODE` lists them",
-            )),
-            (Some(_), Some(_)) => Err(NodeError::refused(
-                format!("more than one program has an id that begins with {digits}"),
-                "write more of its digits",
-            )),
-        }
+        one_of(self.table().keys(), digits)
+    }
+}
+
+/// The one process whose name begins with these digits.
+pub(super) fn one_of<'a>(
+    ids: impl Iterator<Item = &'a ProcessId>, digits: &str,
+) -> Result<ProcessId, NodeError> {
+    let mut found = ids.filter(|id| id.to_string().starts_with(digits));
+    match (found.next(), found.next()) {
+        (Some(id), None) => Ok(*id),
+        (None, _) => Err(NodeError::refused(
+            format!("no program of this node has the id {digits}"),
+            "`brant ps NODE` lists them",
+        )),
+        (Some(_), Some(_)) => Err(NodeError::refused(
+            format!("more than one program has an id that begins with {digits}"),
+            "write more of its digits",
+        )),
     }
 }
 
@@ -232,14 +259,28 @@ impl Node {
     /// # Errors
     /// What the system says; another node uses the folder.
     pub fn open(config: NodeConfig) -> io::Result<Node> {
-        let folder = StateFolder::open(&config.state)?;
-        let shared = Arc::new(Shared {
-            config,
-            folder,
-            table: Mutex::default(),
-            changed: Condvar::new(),
-            connections: AtomicUsize::new(0),
-        });
+        let connections = Arc::default();
+        let place = match config.role.clone() {
+            Role::Front(isolation) => {
+                refuse_other(&config.state, "processes", "was started without `--isolate`")?;
+                Place::Behind(Front::open(config, isolation)?)
+            }
+            Role::Shared | Role::Tenant(_) => {
+                refuse_other(&config.state, "tenants", "was started with `--isolate`")?;
+                Place::Here(Node::open_here(config)?)
+            }
+        };
+        Ok(Node { place, connections })
+    }
+
+    fn open_here(config: NodeConfig) -> io::Result<Arc<Shared>> {
+        let patience = match config.role {
+            Role::Tenant(_) => TENANT_LOCK_PATIENCE,
+            _ => LOCK_PATIENCE,
+        };
+        let folder = StateFolder::open(&config.state, patience)?;
+        let shared =
+            Arc::new(Shared { config, folder, table: Mutex::default(), changed: Condvar::new() });
         for (id, record) in shared.folder.all()? {
             match record {
                 Ok(record) => go_on(&shared, id, record),
@@ -255,7 +296,7 @@ impl Node {
             }
         };
         std::thread::Builder::new().name("brant-tick".to_owned()).spawn(tick)?;
-        Ok(Node { shared })
+        Ok(shared)
     }
 
     /// Takes calls until the listener fails. `is_ready` is called once calls are taken.
@@ -287,7 +328,11 @@ impl Node {
 
     /// Brings all programs to the disk, as far as that is done in this time.
     pub fn checkpoint_all(&self, patience: Duration) {
-        let table = self.shared.table();
+        let shared = match &self.place {
+            Place::Here(shared) => shared,
+            Place::Behind(front) => return front.end(patience),
+        };
+        let table = shared.table();
         let running = table.iter().filter(|(_, entry)| entry.ended.is_none());
         let before: Vec<_> = running
             .filter(|(_, entry)| entry.missing.is_none())
@@ -303,25 +348,46 @@ impl Node {
             })
         };
         // Whatever is not there in time goes on from the checkpoint before.
-        let waited = self.shared.changed.wait_timeout_while(self.shared.table(), patience, is_open);
+        let waited = shared.changed.wait_timeout_while(shared.table(), patience, is_open);
         drop(waited);
     }
 
-    fn take(&self, socket: Socket) {
-        let shared = self.shared.clone();
-        if shared.connections.fetch_add(1, Ordering::AcqRel) >= CONNECTIONS_LIMIT {
-            shared.connections.fetch_sub(1, Ordering::AcqRel);
+    /// Whether nobody talks to it, and no program of it needs it any more.
+    pub(super) fn is_idle(&self) -> bool {
+        let Place::Here(shared) = &self.place else { return false };
+        let is_over = |entry: &Entry| {
+            entry.is_buried || (entry.left.is_some() && entry.is_settled && entry.hosted.is_none())
+        };
+        self.connections.load(Ordering::Acquire) == 0 && shared.table().values().all(is_over)
+    }
+
+    /// Somebody has called.
+    pub(super) fn take(&self, socket: Socket) {
+        let (place, connections) = (self.place.clone(), self.connections.clone());
+        if connections.fetch_add(1, Ordering::AcqRel) >= CONNECTIONS_LIMIT {
+            connections.fetch_sub(1, Ordering::AcqRel);
             return;
         }
-        let ours = shared.clone();
         let serve = move || {
             // A caller that breaks off, or makes no sense, is no matter of anybody else's.
-            let _ = serve::converse(&ours, socket);
-            ours.connections.fetch_sub(1, Ordering::AcqRel);
+            let _ = match &place {
+                Place::Here(shared) => serve::converse(shared, socket),
+                Place::Behind(front) => isolate::converse(front, socket),
+            };
+            connections.fetch_sub(1, Ordering::AcqRel);
         };
         if std::thread::Builder::new().name("brant-peer".to_owned()).spawn(serve).is_err() {
-            shared.connections.fetch_sub(1, Ordering::AcqRel);
+            self.connections.fetch_sub(1, Ordering::AcqRel);
         }
+    }
+}
+
+/// Programs that a node had in the other role would not be found.
+fn refuse_other(state: &Path, folder: &str, how: &str) -> io::Result<()> {
+    let is_used = std::fs::read_dir(state.join(folder)).is_ok_and(|mut all| all.next().is_some());
+    match is_used {
+        false => Ok(()),
+        true => Err(io::Error::other(format!("the node of this folder {how}: do so again"))),
     }
 }
 

@@ -15,11 +15,9 @@ use brant_mobility::migration::ProcessId;
 
 use super::depart::{Departing, Identity, Report, Route, Stood};
 use super::peer::NodeError;
+use super::serve::INTERNAL_CODE;
 use crate::remote::Remote;
 use crate::{Error, ExitStatus, Interrupt, Process};
-
-/// The code of a program that ended because brant has failed.
-const INTERNAL_CODE: u8 = 70;
 
 /// What a program is asked.
 pub(super) enum Command {

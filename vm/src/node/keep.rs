@@ -35,11 +35,13 @@ pub(super) struct NodeKeeper {
     /// A checkpoint is on its way to the disk.
     is_syncing: Arc<AtomicBool>,
     count: u64,
+    /// The epoch with which it left, once it has.
+    left_with: Option<u64>,
 }
 
 impl NodeKeeper {
     pub fn new(shared: Arc<Shared>, id: ProcessId, remote: Remote) -> NodeKeeper {
-        NodeKeeper { shared, id, remote, is_syncing: Arc::default(), count: 0 }
+        NodeKeeper { shared, id, remote, is_syncing: Arc::default(), count: 0, left_with: None }
     }
 
     fn with_entry<T>(&self, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
@@ -80,7 +82,9 @@ impl Keeper for NodeKeeper {
         let kept = self.remote.kept();
         let shared = self.shared.clone();
         let (id, address) = (self.id, route.address.to_string());
+        let mut left_with = None;
         let fence = |epoch: u64| {
+            left_with = Some(epoch);
             let mut table = shared.table();
             let Some(entry) = table.get_mut(&id) else { return Err(std::io::Error::other("gone")) };
             let before = entry.ownership;
@@ -95,6 +99,7 @@ impl Keeper for NodeKeeper {
             put
         };
         let stood = departing.stand(process, &kept, fence);
+        self.left_with = left_with;
         match stood {
             Stood::GoesOn => {
                 self.come_back(identity.epoch);
@@ -131,9 +136,11 @@ impl Keeper for NodeKeeper {
     }
 
     fn ended(&mut self, end: End) {
-        let id = self.id;
+        let (id, left_with) = (self.id, self.left_with);
         self.with_entry(|entry| match end {
-            End::Moved => entry.hosted = None,
+            // It may be back by now, and what runs then is another life of it.
+            End::Moved if left_with == Some(entry.epoch()) => entry.hosted = None,
+            End::Moved => {}
             // Another one may run by now.
             End::Lost => {}
             End::Exited(code, text) => {

@@ -14,6 +14,7 @@
 //! take_in.rs   a program comes: the side of the node
 //! keep.rs      what a node does for its programs: checkpoints, moves, ends
 //! session.rs   a terminal is attached
+//! isolate/     programs in host processes of their own, behind walls
 //! record.rs    what a node knows after it was killed
 //! relay.rs     the terminal of a program that is elsewhere
 //! client.rs    what a command asks of a node
@@ -29,6 +30,7 @@ mod client;
 mod daemon;
 mod depart;
 mod hosted;
+mod isolate;
 mod keep;
 mod peer;
 mod record;
@@ -42,8 +44,9 @@ mod tls;
 pub use address::Address;
 pub use brant_mobility::migration::{Listed, Mode, ProcessId, Progress, Stage};
 pub use client::Client;
-pub use daemon::{Grants, Node, NodeConfig};
+pub use daemon::{Grants, Node, NodeConfig, Role};
 pub use depart::{Decision, Departed, Departing, Identity, Report, Route, Stood, write_tracking};
+pub use isolate::{Isolation, Tenancy, take_door, work};
 pub use peer::{Credentials, NodeError, Peer};
 pub use relay::{Copy, Ended, Keep, Position, Terminal, Whereabouts, relay};
 pub use tls::make_certificates;

@@ -16,8 +16,8 @@ use brant_mobility::migration::{
     FrameError, Message, PAGES, PROTOCOL_VERSION, PagesFrame, read_frame, write_frame,
 };
 
-use super::Address;
 use super::tls::Tls;
+use super::{Address, isolate};
 
 /// In this time a frame has to come or to leave, once it has begun, and an answer has to come.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -285,10 +285,20 @@ impl Receiver {
         }
     }
 
-    pub fn receive_frame(&mut self) -> Result<Incoming<'_>, NodeError> {
+    /// The next frame as it came: its kind and its payload.
+    pub fn receive_raw(&mut self) -> Result<(u8, &[u8]), NodeError> {
+        let kind = self.read()?;
+        Ok((kind, &self.payload))
+    }
+
+    fn read(&mut self) -> Result<u8, NodeError> {
         self.reader.until = self.patience.map(|patience| Instant::now() + patience);
         self.reader.whole_frame = Some(self.patience.unwrap_or(PATIENCE).min(PATIENCE));
-        let kind = read_frame(&mut self.reader, &mut self.payload)?;
+        Ok(read_frame(&mut self.reader, &mut self.payload)?)
+    }
+
+    pub fn receive_frame(&mut self) -> Result<Incoming<'_>, NodeError> {
+        let kind = self.read()?;
         let incoming = incoming(kind, &self.payload)?;
         if let Some(kept) = self.kept.as_mut().filter(|_| makes_a_process(&incoming)) {
             let written = kept.frame(kind, &[&self.payload]);
@@ -390,6 +400,9 @@ impl Peer {
     pub fn connect(
         address: &Address, credentials: Option<&Credentials>,
     ) -> Result<Peer, NodeError> {
+        if let Some(dialled) = isolate::dial(address) {
+            return Peer::greet(dialled?);
+        }
         let mut peer = match address {
             Address::Unix(path) => {
                 Peer::over(Transport::Plain(Arc::new(Socket::Unix(UnixStream::connect(path)?))))?
@@ -403,6 +416,20 @@ impl Peer {
         peer.send(&Message::Hello { version: PROTOCOL_VERSION })?;
         peer.greeted()?;
         Ok(peer)
+    }
+
+    /// Says hello over a socket that leads to a node already.
+    pub(super) fn greet(stream: UnixStream) -> Result<Peer, NodeError> {
+        let mut peer = Peer::over(Transport::Plain(Arc::new(Socket::Unix(stream))))?;
+        peer.send(&Message::Hello { version: PROTOCOL_VERSION })?;
+        peer.greeted()?;
+        Ok(peer)
+    }
+
+    /// Somebody has called in vain: says why instead of hello.
+    pub(super) fn turn_away(socket: Socket, why: &str) -> io::Result<()> {
+        let mut peer = Peer::over(Transport::Plain(Arc::new(socket)))?;
+        peer.send(&Message::Failed { why: why.to_owned(), remedy: String::new() })
     }
 
     /// Somebody has called.
@@ -441,6 +468,8 @@ impl Peer {
             Message::Hello { version } => {
                 Err(NodeError::Peer(format!("the peer speaks version {version} of the protocol")))
             }
+            // What stands between us and the node cannot reach it.
+            Message::Failed { why, .. } => Err(NodeError::Io(io::Error::other(why))),
             other => Err(unexpected(&name(&other))),
         }
     }

@@ -57,7 +57,10 @@ pub(super) enum Whose {
 }
 
 /// The folder of a node is waited for that long.
-const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+pub(super) const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+
+/// The folder of a host process whose front was killed: it brings its program to the disk first.
+pub(super) const TENANT_LOCK_PATIENCE: Duration = Duration::from_secs(15);
 
 /// A place for a record: a block of any disk. Names are short, and texts are cut.
 const PLACE_BYTES: usize = 4096;
@@ -66,6 +69,11 @@ const PLACE_BYTES: usize = 4096;
 const PLACES: u64 = 2;
 
 impl Record {
+    /// Whether nothing has to be done for the process any more.
+    pub fn is_over(&self) -> bool {
+        matches!(self.whose, Whose::Ended { .. } | Whose::Left { is_settled: true, .. })
+    }
+
     fn write(&self) -> String {
         // A line is a word and a value; values have no line ends of their own.
         let quoted = |text: &str| text.replace('\\', "\\\\").replace('\n', "\\n");
@@ -137,24 +145,40 @@ impl Record {
     }
 }
 
+/// Locks the folder of a node for as long as the file is open.
+///
+/// # Errors
+/// What the system says; another node uses it.
+pub(super) fn lock(path: &Path, patience: Duration) -> io::Result<File> {
+    let lock = File::create(path.join("lock"))?;
+    // One that was killed a moment ago may still be on its way out.
+    let until = Instant::now() + patience;
+    while lock.try_lock().is_err() {
+        if Instant::now() >= until {
+            let text = "another node uses this folder";
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(lock)
+}
+
+/// What is known of a process in a folder that somebody else uses; nothing if that cannot be read.
+pub(super) fn look(state: &Path, id: ProcessId) -> Option<Record> {
+    let path = state.join("processes").join(id.to_string()).join("record");
+    let newest = File::open(path).and_then(|file| newest(&file)).ok()??;
+    Some(newest.1)
+}
+
 impl StateFolder {
     /// Opens the folder of a node, or makes it.
     ///
     /// # Errors
     /// What the system says; another node uses it.
-    pub fn open(path: &Path) -> io::Result<StateFolder> {
+    pub fn open(path: &Path, patience: Duration) -> io::Result<StateFolder> {
         fs::create_dir_all(path.join("modules"))?;
         fs::create_dir_all(path.join("processes"))?;
-        let lock = File::create(path.join("lock"))?;
-        // One that was killed a moment ago may still be on its way out.
-        let until = Instant::now() + LOCK_PATIENCE;
-        while lock.try_lock().is_err() {
-            if Instant::now() >= until {
-                let text = "another node uses this folder";
-                return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let lock = lock(path, patience)?;
         Ok(StateFolder { path: path.to_owned(), _lock: lock })
     }
 
@@ -373,7 +397,7 @@ mod tests {
     #[test]
     fn a_record_that_was_being_written_leaves_the_one_before() {
         let folder = tempfile::tempdir().expect("a folder");
-        let state = StateFolder::open(folder.path()).expect("a new folder");
+        let state = StateFolder::open(folder.path(), LOCK_PATIENCE).expect("a new folder");
         let id = ProcessId([6; 16]);
         let [first, second, third] = records();
         for record in [&first, &second, &third] {
@@ -391,8 +415,8 @@ mod tests {
     #[test]
     fn a_folder_belongs_to_one_node_and_keeps_what_was_put_there() {
         let folder = tempfile::tempdir().expect("a folder");
-        let state = StateFolder::open(folder.path()).expect("a new folder");
-        assert!(StateFolder::open(folder.path()).is_err());
+        let state = StateFolder::open(folder.path(), LOCK_PATIENCE).expect("a new folder");
+        assert!(StateFolder::open(folder.path(), LOCK_PATIENCE).is_err());
         let [record, ..] = records();
         let id = ProcessId([5; 16]);
         state.put(id, &record).expect("room");
@@ -400,7 +424,7 @@ mod tests {
             state.new_frames(id, name).expect("room");
         }
         drop(state);
-        let state = StateFolder::open(folder.path()).expect("nobody else");
+        let state = StateFolder::open(folder.path(), LOCK_PATIENCE).expect("nobody else");
         let all = state.all().expect("readable");
         assert_eq!(all.len(), 1);
         assert_eq!(all[0].1.as_ref().ok(), Some(&record));
@@ -411,7 +435,7 @@ mod tests {
     #[test]
     fn a_damaged_module_is_as_good_as_none() {
         let folder = tempfile::tempdir().expect("a folder");
-        let state = StateFolder::open(folder.path()).expect("a new folder");
+        let state = StateFolder::open(folder.path(), LOCK_PATIENCE).expect("a new folder");
         let hash = *blake3::hash(b"module").as_bytes();
         assert!(state.module(&hash).is_none());
         state.put_module(&hash, b"module").expect("room");

@@ -12,7 +12,7 @@ use brant_mobility::migration::{
 };
 
 use super::behind;
-use super::daemon::{Entry, Shared};
+use super::daemon::{Entry, Role, Shared};
 use super::depart::{Decision, Identity, Report, Route, Verdict};
 use super::hosted::{Command, Hosted};
 use super::keep::NodeKeeper;
@@ -35,6 +35,9 @@ const MOVE_PATIENCE: Duration = Duration::from_secs(600);
 
 /// The code of a program that was killed from outside.
 const KILLED_CODE: u8 = 137;
+
+/// The code of a program that ended because brant has failed.
+pub(super) const INTERNAL_CODE: u8 = 70;
 
 /// Talks to whoever has called until one side has had enough.
 pub(super) fn converse(shared: &Arc<Shared>, socket: Socket) -> Result<(), NodeError> {
@@ -227,8 +230,16 @@ fn push(shared: &Arc<Shared>, peer: &mut Peer, pushed: Pushed) -> Result<Message
         .stdout(Output::Remote(remote.clone()))
         .stderr(Output::Remote(remote.clone()));
     let mut process = builder.build()?;
-    let token = NativeHost::new().token();
-    let id = ProcessId(token.map_err(|errno| std::io::Error::other(errno.name()))?);
+    let id = match shared.config.role {
+        Role::Tenant(id) if shared.table().is_empty() => id,
+        Role::Tenant(_) => {
+            return Err(NodeError::refused("this host process has its program already", ""));
+        }
+        _ => {
+            let token = NativeHost::new().token();
+            ProcessId(token.map_err(|errno| std::io::Error::other(errno.name()))?)
+        }
+    };
     // From here on it starts again by itself, whatever happens: nobody else has it.
     shared.folder.prepare(id)?;
     let frames = "pushed".to_owned();

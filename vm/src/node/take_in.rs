@@ -10,10 +10,10 @@ use brant_mobility::migration::{
 
 use super::arrive::{Came, Coming};
 use super::behind;
-use super::daemon::{Entry, Shared};
+use super::daemon::{Entry, Role, Shared};
 use super::hosted::{Arrived, Command, Hosted};
 use super::keep::NodeKeeper;
-use super::peer::{Incoming, NodeError, Peer, Sender};
+use super::peer::{Incoming, NodeError, Peer, Sender, unexpected};
 
 /// The frames of a process that has come, in a file that is not on the disk yet.
 pub(super) struct Kept {
@@ -26,6 +26,9 @@ pub(super) fn offered(
     shared: &Arc<Shared>, peer: &mut Peer, offer: Offer,
 ) -> Result<(), NodeError> {
     let (id, epoch) = (offer.id, offer.epoch);
+    if matches!(shared.config.role, Role::Tenant(ours) if ours != id) {
+        return Err(unexpected("an offer of another process"));
+    }
     let attempt = {
         let mut table = shared.table();
         let entry = table.entry(id).or_default();

@@ -77,7 +77,7 @@ impl Relatives {
             return Ok(None);
         }
         if let Some(ticker) = &self.ticker {
-            ticker.turn_of(Some(root.store.interrupt_handle()));
+            ticker.turn_of_store(&root.store);
         }
         let slice = root.slice();
         if let Some(ticker) = &self.ticker {
@@ -136,7 +136,7 @@ impl Relatives {
         // There is one tank of fuel for all.
         process.store.add_fuel(root.store.take_fuel());
         if let Some(ticker) = &self.ticker {
-            ticker.turn_of(Some(process.store.interrupt_handle()));
+            ticker.turn_of_store(&process.store);
         }
         let slice = process.slice();
         if let Some(ticker) = &self.ticker {

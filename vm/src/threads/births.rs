@@ -4,6 +4,7 @@
 //! turns. The list knows nothing of who runs whom, and when.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use brant_engine::{Store, Wake};
@@ -22,11 +23,15 @@ pub(crate) struct Births {
     /// How the instances of a thread are made; not there before the program is linked.
     recipe: OnceLock<Recipe>,
     state: Mutex<State>,
+    /// Whether there is somebody whom nobody has taken in yet.
+    is_waiting: AtomicBool,
 }
 
 struct State {
     /// Those that nobody has taken in yet.
     born: VecDeque<Spawned>,
+    /// Those that were woken since somebody last asked, while one thread runs after the other.
+    woken: Vec<u32>,
     /// Who takes them in at once, while several threads run.
     pool: Option<Arc<Pool>>,
     /// How many threads there are besides the first one.
@@ -39,8 +44,9 @@ impl Births {
     pub fn new(limits: &Limits) -> Arc<Births> {
         let born = VecDeque::new();
         let limit = limits.threads_count;
-        let state = State { born, pool: None, count: 0, limit, last_id: 0 };
-        Arc::new(Births { recipe: OnceLock::new(), state: Mutex::new(state) })
+        let woken = Vec::new();
+        let state = Mutex::new(State { born, woken, pool: None, count: 0, limit, last_id: 0 });
+        Arc::new(Births { recipe: OnceLock::new(), state, is_waiting: AtomicBool::new(false) })
     }
 
     /// Says how instances are made.
@@ -72,7 +78,10 @@ impl Births {
                     drop(state);
                     pool.admit(Box::new(spawned));
                 }
-                None => state.born.push_back(spawned),
+                None => {
+                    state.born.push_back(spawned);
+                    self.is_waiting.store(true, Ordering::Release);
+                }
             },
             Err(_) => {
                 state.count -= 1;
@@ -84,7 +93,7 @@ impl Births {
 
     /// Whether there are threads that nobody has taken in yet.
     pub fn are_waiting(&self) -> bool {
-        !self.lock().born.is_empty()
+        self.is_waiting.load(Ordering::Acquire)
     }
 
     /// Has threads that are born, and those that are woken, run in a pool from now on, or not.
@@ -96,16 +105,27 @@ impl Births {
     pub fn alarm(self: &Arc<Self>, id: u32) -> Wake {
         let births = self.clone();
         Arc::new(move || {
-            let pool = births.lock().pool.clone();
-            if let Some(pool) = pool {
-                pool.woken(id);
+            let mut state = births.lock();
+            match &state.pool {
+                Some(pool) => pool.woken(id),
+                None => state.woken.push(id),
             }
         })
     }
 
+    /// Puts the numbers of those that were woken behind `ids`.
+    pub fn take_woken(&self, ids: &mut Vec<u32>) {
+        ids.append(&mut self.lock().woken);
+    }
+
     /// Those that were born and that nobody has taken in yet.
     pub fn take(&self) -> VecDeque<Spawned> {
-        std::mem::take(&mut self.lock().born)
+        if !self.are_waiting() {
+            return VecDeque::new();
+        }
+        let mut state = self.lock();
+        self.is_waiting.store(false, Ordering::Release);
+        std::mem::take(&mut state.born)
     }
 
     /// Takes note that a thread has ended.

@@ -14,6 +14,7 @@
 //! births.rs   how threads come into being
 //! turns.rs    who runs next, and for how long: one thread after the other
 //! pool.rs     several at once, on workers
+//! handoff.rs  whether who is woken is left to the worker of who wakes it
 //! waits.rs    who waits for what, and who can go on
 //! ticker.rs   ends turns by the clock
 //! sites.rs    ends turns by counted sites
@@ -23,6 +24,7 @@
 //! Source: wasi-threads, <https://github.com/WebAssembly/wasi-threads>.
 
 mod births;
+mod handoff;
 mod persist;
 mod policy;
 mod pool;

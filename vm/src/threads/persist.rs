@@ -22,11 +22,12 @@ impl Threads {
         if last_id == 0 && !first_waits {
             return None;
         }
-        let current = self.at.checked_sub(1).and_then(|number| self.list.get(number));
-        let turn = current.filter(|spawned| !spawned.thread.has_ended()).map(|spawned| spawned.id);
-        let standing = self.list.iter_mut().filter(|spawned| !spawned.thread.has_ended());
+        let current = self.list.range(self.at.max(1)..).next().filter(|_| self.at > 0);
+        let current = current.filter(|(_, spawned)| !spawned.thread.has_ended());
+        let turn = current.map(|(id, _)| *id);
+        let standing = self.list.values_mut().filter(|spawned| !spawned.thread.has_ended());
         Some(StandingThreads {
-            list: standing.map(Spawned::standing).collect(),
+            list: standing.map(|spawned| spawned.standing()).collect(),
             last_id,
             turn: turn.unwrap_or(0),
             sites_left: self.sites_left,
@@ -45,28 +46,28 @@ impl Threads {
         self.births.go_on_from(images)?;
         for number in 0..images.list.len() {
             let spawned = self.restored(snapshot, store, number)?;
-            self.list.push(spawned);
+            self.take_in(Box::new(spawned));
         }
         // Waits that are over first, then the others in the order in which they came.
         let ids = || std::iter::once(0).chain(images.list.iter().map(|image| image.id));
         let is_over = |id: &u32| images.wait_of(*id).is_some_and(|wait| wait.end.is_some());
         for id in ids().filter(is_over).chain(images.queue.iter().copied()) {
             let Some(&wait) = images.wait_of(id) else { continue };
-            match self.list.binary_search_by_key(&id, |spawned| spawned.id) {
-                Ok(number) => {
-                    let Spawned { thread, store, blocked, .. } = &mut self.list[number];
+            match self.list.get_mut(&id) {
+                Some(spawned) => {
+                    let Spawned { thread, store, blocked, .. } = &mut **spawned;
                     restore_wait(thread, store, blocked, wait)?;
+                    self.sets.put(id, *blocked);
                 }
-                Err(_) => {
+                None => {
                     let current = first.as_mut().ok_or(RestoreError::from(PersistError::Wait))?;
                     restore_wait(&mut current.thread, store, &mut current.blocked, wait)?;
                 }
             }
         }
-        self.at = match self.list.binary_search_by_key(&images.turn, |spawned| spawned.id) {
-            Ok(number) => number + 1,
-            Err(_) => 0,
-        };
+        // Whoever was woken on the way goes on when the round is over, as it would have there.
+        self.are_unknown = true;
+        self.at = if self.list.contains_key(&images.turn) { images.turn } else { 0 };
         self.sites_left = images.sites_left.map(|left| left.clamp(1, QUANTUM_SITES));
         if !self.births.count_turns() {
             self.sites_left = None;
@@ -108,7 +109,7 @@ impl Spawned {
         StandingThread {
             id: self.id,
             store: &mut self.store,
-            thread: &self.thread,
+            thread: &mut self.thread,
             preparation: self.preparation.iter().copied().collect(),
             argument: self.start.map(|(_, argument)| argument.cast_unsigned()),
             deadline_ns: self.blocked.deadline_ns(),
@@ -122,8 +123,6 @@ fn restore_wait(
     thread: &mut Thread, store: &mut Store, blocked: &mut Blocked, wait: WaitImage,
 ) -> Result<(), RestoreError> {
     thread.restore_wait(store, wait.end)?;
-    if wait.end.is_none() {
-        *blocked = Blocked::AtAddress { deadline_ns: wait.deadline_ns };
-    }
+    *blocked = Blocked::AtAddress { deadline_ns: wait.deadline_ns };
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! Each worker has a queue of threads that can run; one whose queue is empty takes half of the
 //! longest other queue. Whoever waits is in no queue and has no worker. Who runs the process looks
 //! after those who wait in calls or for a time, by the host's own wait; threads that are woken at an
-//! address go to a queue at once.
+//! address go to a queue at once: under `hybrid` to that of the worker that wakes them, see `handoff.rs`.
 //!
 //! Everything that concerns the process as a whole (it is to stop, it ends, all wait for each other)
 //! is the *end* of the pool: all workers give up what they run at its next site, and go. Then the
@@ -12,7 +12,8 @@
 //! Lock order: queues of waits in a memory, births, the pool. The kernel's lock is never taken
 //! while the pool's is held.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
@@ -20,7 +21,9 @@ use brant_engine::{Interrupt, Stop, TrapReport, Val};
 use brant_kernel::Parked;
 use brant_kernel::host::Waker;
 
+use super::handoff::Handoff;
 use super::ticker::Ticker;
+use super::turns::Sets;
 use super::{Births, Blocked, Spawned, ThreadPolicy};
 use crate::system::{System, Waited};
 use crate::{Error, Stopped};
@@ -51,6 +54,13 @@ pub(crate) struct Pool {
     births: Arc<Births>,
     /// How many workers there are at most.
     limit: usize,
+    policy: ThreadPolicy,
+}
+
+thread_local! {
+    /// The number of the worker that this thread of the host is. Its pool is the only one that its
+    /// guests wake anybody in.
+    static WORKER: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
 #[derive(Default)]
@@ -59,9 +69,15 @@ struct State {
     queues: Vec<VecDeque<Box<Spawned>>>,
     /// What each worker runs.
     running: Vec<Option<Running>>,
-    waiting: BTreeMap<u32, Box<Spawned>>,
+    /// Whether each worker's guests wait as soon as they have woken somebody.
+    handoffs: Vec<Handoff>,
+    /// How many workers wait for somebody to run.
+    idle_count: usize,
+    waiting: HashMap<u32, Box<Spawned>>,
+    /// Who of those that wait has to be looked after.
+    sets: Sets,
     /// Those that nobody runs any more.
-    resting: Vec<Spawned>,
+    resting: Vec<(u32, Box<Spawned>)>,
     end: Option<End>,
     workers: Vec<JoinHandle<()>>,
     /// How many threads there are.
@@ -97,9 +113,9 @@ impl Pool {
     /// process; `stopped` says whether that is so. Gives the threads back as they stand, by their
     /// numbers.
     pub fn run(
-        births: &Arc<Births>, policy: ThreadPolicy, threads: Vec<Spawned>, system: &mut System,
-        stopped: &mut dyn FnMut() -> Option<Stopped>,
-    ) -> (Vec<Spawned>, End) {
+        births: &Arc<Births>, policy: ThreadPolicy, threads: BTreeMap<u32, Box<Spawned>>,
+        system: &mut System, stopped: &mut dyn FnMut() -> Option<Stopped>,
+    ) -> (BTreeMap<u32, Box<Spawned>>, End) {
         let limit = match policy {
             ThreadPolicy::User => 1,
             ThreadPolicy::Kernel => usize::MAX,
@@ -107,11 +123,11 @@ impl Pool {
         };
         let (state, work) = (Mutex::default(), Condvar::new());
         let (waker, births) = (system.waker(), births.clone());
-        let pool = Arc::new(Pool { state, work, waker, births, limit });
+        let pool = Arc::new(Pool { state, work, waker, births, limit, policy });
         // Before the first one runs: it may wake others.
         pool.births.run_in(Some(pool.clone()));
-        for thread in threads {
-            pool.admit(Box::new(thread));
+        for thread in threads.into_values() {
+            pool.admit(thread);
         }
         let ticker = Ticker::calling({
             let pool = pool.clone();
@@ -138,13 +154,21 @@ impl Pool {
         if thread.blocked == Blocked::No {
             state.push(thread);
         } else {
-            state.waiting.insert(thread.id, thread);
+            state.park(thread);
         }
         if state.end.is_none() && state.running.len() < self.limit.min(state.count) {
             self.hire(&mut state);
         }
+        self.call_worker(state);
+    }
+
+    /// Has a worker come that waits for somebody to run, if there is one.
+    fn call_worker(&self, state: MutexGuard<'_, State>) {
+        let is_heard = state.idle_count > 0;
         drop(state);
-        self.work.notify_one();
+        if is_heard {
+            self.work.notify_one();
+        }
     }
 
     /// Has one more worker, if the system gives one; else there has to be one already.
@@ -155,6 +179,7 @@ impl Pool {
             Ok(worker) => {
                 state.workers.push(worker);
                 state.running.push(None);
+                state.handoffs.push(Handoff::default());
                 // The first thread was there before its worker.
                 if state.queues.len() == me {
                     state.queues.push(VecDeque::new());
@@ -169,10 +194,13 @@ impl Pool {
 
     /// What a worker does.
     fn work(&self, me: usize) {
+        WORKER.set(Some(me));
         let mut state = self.lock();
         while state.end.is_none() {
             let Some(mut thread) = state.take(me) else {
+                state.idle_count += 1;
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.idle_count -= 1;
                 continue;
             };
             let interrupt = thread.store.interrupt_handle();
@@ -183,13 +211,12 @@ impl Pool {
                 // This may read a clock of the kernel, and so comes before the pool's lock.
                 thread.blocked = Blocked::of(&thread.thread, &mut thread.store, thread.blocked);
             }
-            self.stopped(me, thread, stop);
-            state = self.lock();
+            state = self.stopped(me, thread, stop);
         }
     }
 
     /// What comes of the stop of a thread.
-    fn stopped(&self, me: usize, mut thread: Box<Spawned>, stop: Stop) {
+    fn stopped(&self, me: usize, mut thread: Box<Spawned>, stop: Stop) -> MutexGuard<'_, State> {
         let after = match stop {
             Stop::Done(values) if thread.id == 0 => After::Ends(End::Returned(values)),
             Stop::Done(_) if thread.go_on() => After::Runs,
@@ -203,15 +230,16 @@ impl Pool {
         };
         let mut state = self.lock();
         let was_over = state.running[me].take().is_some_and(|running| running.is_over);
+        state.handoffs[me].stopped();
         // Whether whoever looks after those who wait has something new to look at.
         let is_news = match after {
             After::Ends(end) => {
-                state.resting.push(*thread);
+                state.resting.push((thread.id, thread));
                 // At once: a pool in which nobody runs would look as if all waited for each other.
                 state.finish(end);
                 drop(state);
                 self.work.notify_all();
-                return self.waker.wake();
+                true
             }
             After::Gone => {
                 state.count -= 1;
@@ -220,43 +248,57 @@ impl Pool {
                 self.births.ended();
                 // Its memory goes while others run.
                 drop(thread);
-                if is_idle {
-                    self.waker.wake();
-                }
-                return;
+                is_idle
             }
             After::Waits if !is_woken(&thread) => {
-                let is_watched =
-                    thread.blocked == Blocked::InCall || thread.blocked.deadline_ns().is_some();
-                state.waiting.insert(thread.id, thread);
-                is_watched || state.is_idle()
+                let is_watched = state.park(thread);
+                if !is_watched && !state.is_idle() {
+                    return state;
+                }
+                drop(state);
+                true
             }
             After::Waits | After::Runs | After::Interrupted => {
                 // Nobody but the ticker interrupts a thread for no reason of the process.
                 let is_asked = matches!(after, After::Interrupted) && !was_over;
                 thread.blocked = Blocked::No;
                 state.queues[me].push_back(thread);
-                is_asked
+                if !is_asked {
+                    return state;
+                }
+                drop(state);
+                true
             }
         };
-        drop(state);
         if is_news {
             self.waker.wake();
         }
+        self.lock()
     }
 
     /// A thread was woken at the address where it waits.
     pub fn woken(&self, id: u32) {
         let mut state = self.lock();
         // Who is not there yet looks for itself; who was quicker may wait for something else by now.
-        if state.waiting.get(&id).is_some_and(|thread| is_woken(thread))
-            && let Some(mut thread) = state.waiting.remove(&id)
-        {
-            thread.blocked = Blocked::No;
-            state.push(thread);
-            drop(state);
-            self.work.notify_one();
+        if state.waiting.get(&id).is_none_or(|thread| !is_woken(thread)) {
+            return;
         }
+        let Some(thread) = state.unpark(id) else { return };
+        let me = match self.policy {
+            ThreadPolicy::Hybrid => WORKER.get().filter(|&me| me < state.queues.len()),
+            ThreadPolicy::User | ThreadPolicy::Kernel => None,
+        };
+        match me {
+            Some(me) => {
+                let is_alone = state.queues[me].is_empty();
+                state.queues[me].push_back(thread);
+                if state.handoffs[me].woke() && is_alone {
+                    return;
+                }
+            }
+            None => state.push(thread),
+        }
+        self.call_worker(state);
     }
 
     /// A quantum is over: whoever runs gives way if somebody waits for a worker.
@@ -264,6 +306,11 @@ impl Pool {
         let mut state = self.lock();
         if state.queues.iter().all(VecDeque::is_empty) {
             return;
+        }
+        if state.idle_count > 0 {
+            // Somebody was left to a worker that has not come to it.
+            state.handoffs.fill(Handoff::default());
+            self.work.notify_all();
         }
         for running in state.running.iter_mut().flatten() {
             running.is_over = true;
@@ -300,7 +347,8 @@ impl Pool {
         }
         let mut look = Look { parked: Vec::new(), deadline_ns: None };
         let mut in_call = false;
-        for thread in state.waiting.values() {
+        for thread in state.sets.in_call.iter().chain(&state.sets.timed) {
+            let Some(thread) = state.waiting.get(thread) else { continue };
             match thread.blocked {
                 Blocked::No => {}
                 Blocked::InCall => {
@@ -333,28 +381,23 @@ impl Pool {
                 deadline_ns.is_some_and(|deadline_ns| deadline_ns <= now_ns) || is_woken(thread)
             }
         };
-        let due: Vec<u32> = state
-            .waiting
-            .values()
-            .filter(|thread| is_due(thread))
-            .map(|thread| thread.id)
-            .collect();
-        let mut late = Vec::new();
+        let Sets { in_call, timed, .. } = &state.sets;
+        let due = in_call.iter().chain(timed).copied();
+        let due: Vec<u32> =
+            due.filter(|id| state.waiting.get(id).is_some_and(|thread| is_due(thread))).collect();
+        let mut late = VecDeque::new();
         for id in due {
-            let Some(mut thread) = state.waiting.remove(&id) else { continue };
-            match thread.blocked {
-                Blocked::AtAddress { .. } => late.push(thread),
-                _ => {
-                    thread.blocked = Blocked::No;
-                    state.push(thread);
-                }
+            let is_timed = state.sets.timed.contains(&id);
+            match state.unpark(id) {
+                Some(thread) if is_timed => late.push_back(thread),
+                Some(thread) => state.push(thread),
+                None => {}
             }
         }
         drop(state);
         // The queue of the address has a lock that comes before the pool's.
         for thread in &mut late {
             thread.thread.time_out(&thread.store);
-            thread.blocked = Blocked::No;
         }
         let mut state = self.lock();
         late.into_iter().for_each(|thread| state.push(thread));
@@ -369,7 +412,7 @@ impl Pool {
     }
 
     /// All threads, when the last worker has gone.
-    fn gather(&self) -> (Vec<Spawned>, End) {
+    fn gather(&self) -> (BTreeMap<u32, Box<Spawned>>, End) {
         loop {
             let workers = std::mem::take(&mut self.lock().workers);
             if workers.is_empty() {
@@ -382,10 +425,8 @@ impl Pool {
         }
         let mut state = self.lock();
         let State { queues, waiting, resting, end, .. } = std::mem::take(&mut *state);
-        let standing = queues.into_iter().flatten().chain(waiting.into_values());
-        let mut threads: Vec<Spawned> = standing.map(|thread| *thread).collect();
-        threads.extend(resting);
-        threads.sort_unstable_by_key(|thread| thread.id);
+        let ready = queues.into_iter().flatten().map(|thread| (thread.id, thread));
+        let threads = ready.chain(waiting).chain(resting).collect();
         (threads, end.unwrap_or(End::Deadlock))
     }
 
@@ -409,6 +450,27 @@ impl State {
     /// Whether nobody runs, or could.
     fn is_idle(&self) -> bool {
         self.running.iter().all(Option::is_none) && self.queues.iter().all(VecDeque::is_empty)
+    }
+
+    /// Keeps a thread that waits, and says whether it has to be looked after.
+    fn park(&mut self, thread: Box<Spawned>) -> bool {
+        let is_watched =
+            thread.blocked == Blocked::InCall || thread.blocked.deadline_ns().is_some();
+        if is_watched {
+            self.sets.put(thread.id, thread.blocked);
+        }
+        self.waiting.insert(thread.id, thread);
+        is_watched
+    }
+
+    /// Takes out a thread that waits for nothing any more.
+    fn unpark(&mut self, id: u32) -> Option<Box<Spawned>> {
+        let mut thread = self.waiting.remove(&id)?;
+        if thread.blocked == Blocked::InCall || thread.blocked.deadline_ns().is_some() {
+            self.sets.remove(id);
+        }
+        thread.blocked = Blocked::No;
+        Some(thread)
     }
 
     /// Puts a thread that can run behind the others of the shortest queue.

@@ -8,6 +8,7 @@
 //!
 //! A turn that the process was stopped in goes on where it was when the process goes on.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use brant_engine::{Stop, Store, Thread, Trap, TrapReport};
@@ -51,22 +52,67 @@ pub(crate) enum Next {
 /// The threads of a process besides its first one.
 pub(crate) struct Threads {
     pub(super) births: Arc<Births>,
-    /// By ascending number.
-    pub(super) list: Vec<Spawned>,
+    /// By number.
+    pub(super) list: BTreeMap<u32, Box<Spawned>>,
+    /// Who of the list can run, and who has to be looked at. Who is in none of these waits to be
+    /// woken.
+    pub(super) sets: Sets,
+    /// Those that were woken, while they are looked at.
+    pub(super) woken: Vec<u32>,
+    /// Whether everybody is to be looked at who waits: somebody else has run them.
+    pub(super) are_unknown: bool,
+    /// Rounds since those who wait in calls were looked at, and the quantum that this was in.
+    pub(super) looked: (u32, u32),
     /// Outlives the last of them for a while: the program may start the next one soon.
     pub(super) ticker: Option<Ticker>,
     /// On which threads of the host they run.
     pub policy: ThreadPolicy,
-    /// Who has the turn: 0 is the first thread, then come those of the list.
-    pub(super) at: usize,
+    /// Who has the turn: the first one in the list from this number on; 0 is the first thread.
+    pub(super) at: u32,
     /// How many sites are left of the turn, where turns are counted; none before it begins.
     pub(super) sites_left: Option<u64>,
 }
 
+/// Threads by what they do, so that a round costs nothing for those who wait.
+#[derive(Default)]
+pub(super) struct Sets {
+    pub ready: BTreeSet<u32>,
+    pub in_call: BTreeSet<u32>,
+    pub timed: BTreeSet<u32>,
+}
+
+impl Sets {
+    /// Takes note of what a thread does from now on.
+    pub fn put(&mut self, id: u32, blocked: Blocked) {
+        self.remove(id);
+        match blocked {
+            Blocked::No => self.ready.insert(id),
+            Blocked::InCall => self.in_call.insert(id),
+            Blocked::AtAddress { deadline_ns: Some(_) } => self.timed.insert(id),
+            Blocked::AtAddress { deadline_ns: None } => false,
+        };
+    }
+
+    /// Takes note that a thread does nothing any more.
+    pub fn remove(&mut self, id: u32) {
+        let _ = self.ready.remove(&id) || self.in_call.remove(&id) || self.timed.remove(&id);
+    }
+}
+
 impl Threads {
     pub fn new(births: Arc<Births>) -> Threads {
-        let policy = ThreadPolicy::User;
-        Threads { births, list: Vec::new(), ticker: None, policy, at: 0, sites_left: None }
+        Threads {
+            births,
+            list: BTreeMap::new(),
+            sets: Sets::default(),
+            woken: Vec::new(),
+            are_unknown: false,
+            looked: (0, 0),
+            ticker: None,
+            policy: ThreadPolicy::User,
+            at: 0,
+            sites_left: None,
+        }
     }
 
     /// How many there are.
@@ -76,7 +122,19 @@ impl Threads {
 
     /// Those that the program has started, with their stores.
     pub fn each(&mut self) -> impl Iterator<Item = (&mut Thread, &mut Store)> {
-        self.list.iter_mut().map(|spawned| (&mut spawned.thread, &mut spawned.store))
+        self.list.values_mut().map(|spawned| {
+            let Spawned { thread, store, .. } = &mut **spawned;
+            (thread, store)
+        })
+    }
+
+    /// Takes a thread in.
+    pub(super) fn take_in(&mut self, thread: Box<Spawned>) {
+        if let Some(ticker) = &self.ticker {
+            ticker.admit(thread.id, thread.store.interrupt_handle());
+        }
+        self.sets.put(thread.id, thread.blocked);
+        self.list.insert(thread.id, thread);
     }
 
     /// Takes in the threads that were born.
@@ -84,11 +142,17 @@ impl Threads {
     /// # Errors
     /// The system gives no thread that ends turns.
     pub fn admit(&mut self) -> Result<(), Error> {
-        self.list.extend(self.births.take());
+        for thread in self.births.take() {
+            self.take_in(Box::new(thread));
+        }
         if self.are_on_workers() {
             self.ticker = None;
         } else if !self.list.is_empty() && self.ticker.is_none() && !self.births.count_turns() {
-            self.ticker = Some(Ticker::start()?);
+            let ticker = Ticker::start()?;
+            for (&id, thread) in &self.list {
+                ticker.admit(id, thread.store.interrupt_handle());
+            }
+            self.ticker = Some(ticker);
         }
         Ok(())
     }
@@ -104,12 +168,13 @@ impl Threads {
         &mut self, first: Spawned, system: &mut System,
         stopped: &mut dyn FnMut() -> Option<Stopped>,
     ) -> (Option<Spawned>, End) {
-        let mut threads = vec![first];
-        threads.append(&mut self.list);
-        let (threads, end) = Pool::run(&self.births, self.policy, threads, system, stopped);
-        let mut threads = threads.into_iter().peekable();
-        let first = threads.next_if(|thread| thread.id == 0);
-        self.list = threads.collect();
+        let mut threads = std::mem::take(&mut self.list);
+        threads.insert(first.id, Box::new(first));
+        self.sets = Sets::default();
+        let (mut threads, end) = Pool::run(&self.births, self.policy, threads, system, stopped);
+        let first = threads.remove(&0).map(|thread| *thread);
+        threads.into_values().for_each(|thread| self.take_in(thread));
+        self.are_unknown = true;
         self.begin();
         (first, end)
     }
@@ -121,14 +186,21 @@ impl Threads {
 
     /// Who runs next.
     pub fn next(&mut self, first: Blocked) -> Next {
-        while self.at <= self.list.len() {
-            match self.at.checked_sub(1) {
-                None if first == Blocked::No => return Next::First,
-                Some(number) if self.list[number].blocked == Blocked::No => return Next::Spawned,
-                _ => self.pass_on(),
+        if self.at == 0 {
+            if first == Blocked::No {
+                return Next::First;
             }
+            self.pass_on();
         }
-        Next::Wake
+        match self.sets.ready.range(self.at..).next() {
+            Some(&id) => {
+                if id != self.at {
+                    (self.at, self.sites_left) = (id, None);
+                }
+                Next::Spawned
+            }
+            None => Next::Wake,
+        }
     }
 
     /// The turn goes to the next one.
@@ -151,7 +223,7 @@ impl Threads {
         }
         stop.begin(store, self.sites_left);
         if let Some(ticker) = &self.ticker {
-            ticker.turn_of(Some(store.interrupt_handle()));
+            ticker.turn_of_first(store);
         }
     }
 
@@ -168,12 +240,12 @@ impl Threads {
         if self.births.count_turns() {
             self.sites_left.get_or_insert(QUANTUM_SITES);
         }
-        let spawned = &mut self.list[self.at - 1];
+        let Some(spawned) = self.list.get_mut(&self.at) else { return Turn::Over };
         // There is one tank of fuel for all.
         spawned.store.add_fuel(first.take_fuel());
         stop.begin(&mut spawned.store, self.sites_left);
         if let Some(ticker) = &self.ticker {
-            ticker.turn_of(Some(spawned.store.interrupt_handle()));
+            ticker.turn_of(Some(self.at));
         }
         let stopped = spawned.thread.run(&mut spawned.store);
         if let Some(ticker) = &self.ticker {
@@ -186,13 +258,11 @@ impl Threads {
 
     /// What comes of the stop of the thread whose turn it was.
     fn stopped(&mut self, stop: Stop, counted: Counted) -> Turn {
-        let spawned = &mut self.list[self.at - 1];
+        let Some(spawned) = self.list.get_mut(&self.at) else { return Turn::Over };
         match stop {
             Stop::Done(_) => {
                 if !spawned.go_on() {
-                    self.births.ended();
-                    self.list.remove(self.at - 1);
-                    self.sites_left = None;
+                    self.end_current();
                 }
                 Turn::Over
             }
@@ -212,17 +282,30 @@ impl Threads {
             }
             Stop::Blocked => {
                 spawned.blocked = Blocked::of(&spawned.thread, &mut spawned.store, spawned.blocked);
+                self.sets.put(self.at, spawned.blocked);
                 self.pass_on();
                 Turn::Over
             }
         }
     }
 
+    /// The thread that has the turn is done.
+    fn end_current(&mut self) {
+        self.births.ended();
+        self.list.remove(&self.at);
+        self.sets.remove(self.at);
+        if let Some(ticker) = &self.ticker {
+            ticker.dismiss(self.at);
+        }
+        self.sites_left = None;
+    }
+
     /// Ends all threads where they stand, because each waits for another one; what each of them
     /// waits for is in the reports.
     pub fn deadlock(&mut self) -> Vec<(i32, TrapReport)> {
         let mut reports = Vec::new();
-        for mut spawned in self.list.drain(..) {
+        self.sets = Sets::default();
+        for mut spawned in std::mem::take(&mut self.list).into_values() {
             if let Stop::Trap(report) = spawned.thread.trap(&mut spawned.store, Trap::Deadlock) {
                 reports.push((spawned.id.cast_signed(), *report));
             }

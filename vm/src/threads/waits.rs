@@ -3,6 +3,7 @@
 use brant_engine::{Store, Thread};
 use brant_kernel::Parked;
 
+use super::turns::Sets;
 use super::{Spawned, Threads};
 use crate::system::{System, Waited};
 
@@ -77,6 +78,10 @@ fn look(
     }
 }
 
+/// So many rounds of threads that run may pass, within a quantum, before those who wait in calls are
+/// looked at: to ask the host takes longer than a short turn.
+const ROUNDS_UNSEEN: u32 = 32;
+
 impl Threads {
     /// Looks who can go on of those who wait, and waits in the host if nobody can run. A new round
     /// begins. Gives None if nobody can and nothing will ever happen: all threads wait for each
@@ -89,54 +94,86 @@ impl Threads {
             *first.blocked = Blocked::No;
             return Some(first.store.data_mut::<System>().wait());
         }
-        let others = self.list.iter().map(|spawned| spawned.blocked);
-        let reasons = std::iter::once(*first.blocked).chain(others);
-        if reasons.clone().all(|blocked| blocked == Blocked::No) {
+        self.look_at_woken(&mut first);
+        let in_call = *first.blocked == Blocked::InCall || !self.sets.in_call.is_empty();
+        let is_timed = first.blocked.deadline_ns().is_some() || !self.sets.timed.is_empty();
+        let can_run = *first.blocked == Blocked::No || !self.sets.ready.is_empty();
+        if !in_call && !is_timed {
+            return can_run.then_some(Waited::Ready);
+        }
+        if can_run && !self.is_time_to_look() {
             return Some(Waited::Ready);
         }
-        let in_call = reasons.clone().any(|blocked| blocked == Blocked::InCall);
-        let deadline_ns = reasons.filter_map(Blocked::deadline_ns).min();
-        let is_timed = deadline_ns.is_some();
-        self.look_at_all(&mut first, is_timed, false);
-        let can_run = self.can_run(&first);
-        if !can_run && !in_call && !is_timed {
-            return None;
-        }
+        self.look(&mut first, is_timed, false);
+        let can_run = *first.blocked == Blocked::No || !self.sets.ready.is_empty();
         if can_run && !in_call {
             return Some(Waited::Ready);
         }
         let mut parked: Vec<Parked> = Vec::new();
         parked.extend(first.store.data::<System>().parked().cloned());
-        for spawned in &self.list {
-            parked.extend(spawned.store.data::<System>().parked().cloned());
+        for id in &self.sets.in_call {
+            parked.extend(self.list[id].store.data::<System>().parked().cloned());
         }
         if in_call && parked.is_empty() {
             // Whatever its call waits for, the host knows nothing of it.
-            self.look_at_all(&mut first, is_timed, true);
+            self.look(&mut first, is_timed, true);
             return Some(Waited::Ready);
         }
+        let timed = self.sets.timed.iter().filter_map(|id| self.list[id].blocked.deadline_ns());
+        let deadline_ns = first.blocked.deadline_ns().into_iter().chain(timed).min();
         // Who can run does not wait for who cannot: then this is only a look.
         let deadline_ns = if can_run { Some(0) } else { deadline_ns };
         let waited = first.store.data_mut::<System>().wait_for(&parked, deadline_ns);
-        self.look_at_all(&mut first, is_timed, true);
+        self.look(&mut first, is_timed, true);
         Some(waited)
     }
 
-    fn can_run(&self, first: &First<'_>) -> bool {
-        *first.blocked == Blocked::No
-            || self.list.iter().any(|spawned| spawned.blocked == Blocked::No)
+    /// Whether those who wait in calls or for a time have to be looked at, although others can run:
+    /// after some rounds, and after each quantum; always, where all has to be repeatable.
+    fn is_time_to_look(&mut self) -> bool {
+        let Some(ticker) = &self.ticker else { return true };
+        let (rounds, ticks) = (self.looked.0 + 1, ticker.ticks());
+        let is_time = rounds > ROUNDS_UNSEEN || ticks != self.looked.1;
+        self.looked = (if is_time { 0 } else { rounds }, ticks);
+        is_time
     }
 
-    /// Looks at everybody; at the clock only if somebody has a deadline, because to read a virtual
-    /// clock moves it.
-    fn look_at_all(&mut self, first: &mut First<'_>, is_timed: bool, calls_may_go_on: bool) {
+    /// Looks at those who were woken at an address.
+    fn look_at_woken(&mut self, first: &mut First<'_>) {
+        let mut woken = std::mem::take(&mut self.woken);
+        self.births.take_woken(&mut woken);
+        if std::mem::take(&mut self.are_unknown) {
+            woken.extend(self.list.keys());
+        }
+        first.look(0, false);
+        for id in woken.drain(..) {
+            self.look_at(id, 0, false);
+        }
+        self.woken = woken;
+    }
+
+    /// Looks at those who wait in calls or for a time; at the clock only if somebody has a deadline,
+    /// because to read a virtual clock moves it.
+    fn look(&mut self, first: &mut First<'_>, is_timed: bool, calls_may_go_on: bool) {
         let now_ns = match is_timed {
             true => first.store.data_mut::<System>().deadline(0),
             false => 0,
         };
+        self.look_at_woken(first);
         first.look(now_ns, calls_may_go_on);
-        for Spawned { thread, store, blocked, .. } in &mut self.list {
-            look(thread, store, blocked, now_ns, calls_may_go_on);
+        let Sets { in_call, timed, .. } = &self.sets;
+        let calls = in_call.iter().filter(|_| calls_may_go_on);
+        for id in calls.chain(timed).copied().collect::<Vec<_>>() {
+            self.look_at(id, now_ns, calls_may_go_on);
+        }
+    }
+
+    fn look_at(&mut self, id: u32, now_ns: u64, calls_may_go_on: bool) {
+        let Some(spawned) = self.list.get_mut(&id) else { return };
+        let Spawned { thread, store, blocked, .. } = &mut **spawned;
+        look(thread, store, blocked, now_ns, calls_may_go_on);
+        if *blocked == Blocked::No {
+            self.sets.put(id, Blocked::No);
         }
     }
 }

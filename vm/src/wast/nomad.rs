@@ -83,7 +83,7 @@ impl Recipe {
     /// # Errors
     /// What was written down cannot be restored.
     pub fn relocate(
-        &self, engine: &Engine, store: &mut Store, thread: &Thread, tier: Tier,
+        &self, engine: &Engine, store: &mut Store, thread: &mut Thread, tier: Tier,
     ) -> Result<Option<Remade>, String> {
         let images = self.attempts.iter().map(|attempt| ModuleImage {
             name: String::new(),

@@ -370,12 +370,12 @@ impl Runner {
     }
 
     /// In mode `nomad`: lets a thread that stands go on elsewhere, if it can.
-    fn move_on(&mut self, thread: Thread) -> Result<Thread, String> {
+    fn move_on(&mut self, mut thread: Thread) -> Result<Thread, String> {
         if self.moves_count == MOST_MOVES {
             return Ok(thread);
         }
         let tier = if self.moves_count.is_multiple_of(2) { Tier::Interp } else { Tier::Jit };
-        let moved = self.recipe.relocate(&self.engine, &mut self.store, &thread, tier)?;
+        let moved = self.recipe.relocate(&self.engine, &mut self.store, &mut thread, tier)?;
         let Some(remade) = moved else { return Ok(thread) };
         self.moves_count += 1;
         let outcomes = self.current.iter_mut().chain(self.named.values_mut());

@@ -124,7 +124,7 @@ impl Ours {
     }
 
     /// Becomes bytes, and goes on from them in a new store, in a tier by chance.
-    fn move_on(&mut self, thread: &Thread) -> Result<Thread, String> {
+    fn move_on(&mut self, thread: &mut Thread) -> Result<Thread, String> {
         let (hash, bytes) = (self.module.hash(), None);
         let standing = Standing {
             modules: vec![ModuleImage { name: String::new(), hash, bytes }],
@@ -205,7 +205,7 @@ impl Ours {
         // A function of the host that is exported again has no frames.
         if self.mode == Mode::Nomad && thread.frames(&mut self.store).is_some() {
             // Most calls end before they come to another site than their first.
-            thread = match self.move_on(&thread) {
+            thread = match self.move_on(&mut thread) {
                 Ok(thread) => thread,
                 Err(what) => return End::Wrong(format!("it cannot move: {what}")),
             };
@@ -231,7 +231,7 @@ impl Ours {
                         };
                     }
                     if self.mode == Mode::Nomad {
-                        thread = match self.move_on(&thread) {
+                        thread = match self.move_on(&mut thread) {
                             Ok(thread) => thread,
                             Err(what) => return End::Wrong(format!("it cannot move: {what}")),
                         };

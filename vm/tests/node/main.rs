@@ -4,6 +4,7 @@
 mod bed;
 mod behind;
 mod hostile;
+mod isolate;
 mod moves;
 mod rows;
 mod survival;

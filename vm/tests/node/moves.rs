@@ -66,6 +66,23 @@ const THREADED: &str = r#"(module
             (br_if $count (i32.lt_u (local.get $i) (i32.const 9))))))"#;
 
 #[test]
+fn a_program_that_comes_back_at_once_is_not_taken_for_one_that_has_left() {
+    let bed = Bed::new();
+    let (_one, _two) = (bed.node("one", &[]), bed.node("two", &[]));
+    let mut run = bed.run("run", &[&program("counter.wat"), "25"]);
+    bed.until_line("run", "2");
+    bed.migrate(&run, "one", &[]);
+    let id = bed.only_id("one");
+    let (one, two) = (bed.address("one"), bed.address("two"));
+    for _ in 0..4 {
+        bed.does(&["migrate", &id, &two, "--from", &one]);
+        bed.does(&["migrate", &id, &one, "--from", &two]);
+    }
+    assert_eq!(run.code(), 0, "{}", bed.errors("run"));
+    assert_eq!(bed.output("run"), counted(25));
+}
+
+#[test]
 fn threads_move_with_their_program() {
     let bed = Bed::new();
     let (_one, _two) = (bed.node("one", &[]), bed.node("two", &[]));

@@ -65,20 +65,27 @@ fn refused(output: &Output, parts: &[&str]) {
     assert!(parts.iter().all(|part| errors.contains(part)), "{errors}");
 }
 
+/// Where a node runs its programs: all in one host process, or each in its own, behind walls.
+const KINDS: [&[&str]; 2] = [&[], &["--isolate"]];
+
 #[test]
 fn an_open_file_is_opened_again_below_the_mount_that_the_node_grants() {
-    let (bed, _node, run) = files(&["--allow", "files.wat=dir=dir::data"]);
-    let moved = try_to_move(&bed, &run);
-    assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
-    goes_on(&bed, run, "rab");
-    assert_eq!(std::fs::read(bed.path("dir/f")).ok().as_deref(), Some(&b"ab"[..]));
+    for kind in KINDS {
+        let (bed, _node, run) = files(&[kind, &["--allow", "files.wat=dir=dir::data"]].concat());
+        let moved = try_to_move(&bed, &run);
+        assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
+        goes_on(&bed, run, "rab");
+        assert_eq!(std::fs::read(bed.path("dir/f")).ok().as_deref(), Some(&b"ab"[..]));
+    }
 }
 
 #[test]
 fn a_directory_that_is_not_granted_there_is_refused_by_name_and_the_program_goes_on() {
-    let (bed, _node, run) = files(&[]);
-    refused(&try_to_move(&bed, &run), &["data", "not granted", "--dir HOST::data"]);
-    goes_on(&bed, run, "rab");
+    for kind in KINDS {
+        let (bed, _node, run) = files(kind);
+        refused(&try_to_move(&bed, &run), &["data", "not granted", "--dir HOST::data"]);
+        goes_on(&bed, run, "rab");
+    }
 }
 
 #[test]
@@ -148,19 +155,22 @@ fn free_port() -> String {
 
 #[test]
 fn a_listener_is_the_one_that_the_node_grants() {
-    let (here, there) = (free_port(), free_port());
-    let bed = Bed::new();
-    let _node = bed.node("node", &["--allow", &format!("listens.wat=listen={there}")]);
-    let path = bed.write("listens.wat", LISTENS);
-    let mut run = bed.run("run", &["--listen", &here, &path]);
-    bed.until("it waits", |bed| bed.output("run") == "r");
-    let moved = try_to_move(&bed, &run);
-    assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
-    run.0.stdin.take().expect("a pipe").write_all(b"x").expect("a pipe");
-    let mut said = String::new();
-    let mut call = TcpStream::connect(&there).expect("the node listens");
-    call.read_to_string(&mut said).expect("the guest says something");
-    assert_eq!((run.code(), said.as_str()), (0, "h"));
+    for kind in KINDS {
+        let (here, there) = (free_port(), free_port());
+        let bed = Bed::new();
+        let _node = bed
+            .node("node", &[kind, &["--allow", &format!("listens.wat=listen={there}")]].concat());
+        let path = bed.write("listens.wat", LISTENS);
+        let mut run = bed.run("run", &["--listen", &here, &path]);
+        bed.until("it waits", |bed| bed.output("run") == "r");
+        let moved = try_to_move(&bed, &run);
+        assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
+        run.0.stdin.take().expect("a pipe").write_all(b"x").expect("a pipe");
+        let mut said = String::new();
+        let mut call = TcpStream::connect(&there).expect("the node listens");
+        call.read_to_string(&mut said).expect("the guest says something");
+        assert_eq!((run.code(), said.as_str()), (0, "h"));
+    }
 }
 
 #[test]

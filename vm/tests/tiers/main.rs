@@ -5,4 +5,5 @@
 mod sites;
 mod stops;
 mod traps;
+mod waits;
 mod world;

@@ -26,7 +26,7 @@ use crate::interp::step::call::TAIL_HEADER;
 use crate::interp::stubs;
 use crate::module::{ModuleError, ModuleInner};
 use crate::native::given::Given;
-use crate::native::segment::{Entry, Outcome, Segment};
+use crate::native::segment::{Base, Entry, Outcome, Resume, Segment, Suspended};
 use crate::native::tier::{self, LoopCode};
 use crate::profile;
 use crate::store::StoreInner;
@@ -128,6 +128,42 @@ pub(crate) unsafe fn run(services: &mut dyn Services, vm: &mut *mut Vm) -> End {
     end
 }
 
+/// Goes on with a segment that waits, and then with whatever waits for it. `vm` is the instance that
+/// it has stopped in afterwards.
+///
+/// # Safety
+/// It is the one that the thread of `services` was suspended in.
+pub(crate) unsafe fn resume(
+    services: &mut dyn Services, suspended: &Suspended, vm: &mut *mut Vm,
+) -> End {
+    let mut driver = Driver { services, vm: suspended.vm };
+    // SAFETY: by the contract of this function.
+    let end = unsafe {
+        let outcome = Segment::resume(driver.services, suspended, Resume::GoOn);
+        match driver.after(outcome, suspended.base) {
+            Ok(()) => driver.run(),
+            Err(end) => end,
+        }
+    };
+    *vm = driver.vm;
+    end
+}
+
+/// Has a segment that waits give up its frames, and adds them to `NativeState::given`, with all that
+/// waits for it.
+///
+/// # Safety
+/// As for `resume`.
+pub(crate) unsafe fn take_apart(services: &mut dyn Services, suspended: &Suspended) {
+    let mut driver = Driver { services, vm: suspended.vm };
+    // SAFETY: by the contract of this function.
+    let end = unsafe {
+        let outcome = Segment::resume(driver.services, suspended, Resume::TakeApart);
+        driver.after(outcome, suspended.base)
+    };
+    assert!(matches!(end, Err(End::Blocked)), "it gives up where it waits");
+}
+
 impl End {
     /// Whether the run stands at a site.
     pub fn can_go_on(&self) -> bool {
@@ -199,32 +235,34 @@ impl Driver<'_> {
             let header = window.add(found.layout.param_slots);
             let (fp, back) = (*header as *mut u64, *header.add(1) as *const u8);
             let used = (*slot).frame_bytes as usize / 8;
-            let entry = Entry {
-                code: found.code.start(),
-                plan,
-                window,
-                value_top: window.add(used.max(plan.result_slots + HEADER_SLOTS as usize)),
-                header,
-                cells: Some(&cells),
-            };
-            self.run_native(&entry, header, fp, back)
+            let value_top = window.add(used.max(plan.result_slots + HEADER_SLOTS as usize));
+            let base = Base { plan, window, value_top, header, fp, back };
+            self.run_native(&Entry { code: found.code.start(), base, cells: Some(&cells) })
         }
     }
 
-    /// Runs compiled code in place of the frame at its window; the words of its header were `fp` and
-    /// `back`, and are overwritten by now or by the results.
-    unsafe fn run_native(
-        &mut self, entry: &Entry<'_>, header: *mut u64, fp: *mut u64, back: *const u8,
-    ) -> Result<(), End> {
+    /// Runs compiled code in place of the frame at its window.
+    unsafe fn run_native(&mut self, entry: &Entry<'_>) -> Result<(), End> {
         // SAFETY: the frame stands where the code begins.
         unsafe {
-            match Segment::run(self.services, self.vm, entry) {
+            let outcome = Segment::run(self.services, self.vm, entry);
+            self.after(outcome, entry.base)
+        }
+    }
+
+    /// What comes of the run of a segment.
+    unsafe fn after(&mut self, outcome: Outcome, base: Base) -> Result<(), End> {
+        let Base { window, header, fp, back, .. } = base;
+        // SAFETY: the segment was in the place of the frame at its window.
+        unsafe {
+            match outcome {
                 Outcome::Returned => {
-                    self.resume(entry.window, fp, back);
+                    self.resume(window, fp, back);
                     Ok(())
                 }
-                Outcome::TailCall(slot) => self.succeed(slot, entry.window, fp, back),
+                Outcome::TailCall(slot) => self.succeed(slot, window, fp, back),
                 Outcome::Ended(end) => Err(self.unwind(end, header)),
+                Outcome::Suspended => Err(End::Blocked),
             }
         }
     }
@@ -306,9 +344,8 @@ impl Driver<'_> {
             tier::entered(store, self.vm, back);
             let used = plan.param_slots.max(plan.result_slots) + HEADER_SLOTS as usize;
             let value_top = window.add(used);
-            let code = (*slot).native;
-            let entry = Entry { code, plan, window, value_top, header, cells: None };
-            self.run_native(&entry, header, fp, back)
+            let base = Base { plan, window, value_top, header, fp, back };
+            self.run_native(&Entry { code: (*slot).native, base, cells: None })
         }
     }
 

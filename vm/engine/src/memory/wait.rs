@@ -6,7 +6,9 @@
 //!
 //! Spec: threads proposal, "wait and notify operators".
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,7 +17,53 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// The queues of one memory.
 #[derive(Default)]
-pub(crate) struct WaitQueue(Mutex<BTreeMap<u64, VecDeque<Arc<Waiter>>>>);
+pub(crate) struct WaitQueue(Mutex<Queues>);
+
+#[derive(Default)]
+struct Queues {
+    by_address: HashMap<u64, VecDeque<Arc<Waiter>>, Multiply>,
+    /// How many of them nobody waits in.
+    empty_count: usize,
+}
+
+/// Hashes addresses by a random odd number, which no guest knows: a few cycles, where the hash of the
+/// standard library takes as long as all the rest of a wait.
+#[derive(Clone)]
+struct Multiply(u64);
+
+/// The hash of one address.
+struct Product(u64);
+
+impl Default for Multiply {
+    fn default() -> Self {
+        Self(RandomState::new().hash_one(0u64) | 1)
+    }
+}
+
+impl BuildHasher for Multiply {
+    type Hasher = Product;
+    fn build_hasher(&self) -> Product {
+        Product(self.0)
+    }
+}
+
+impl Hasher for Product {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(byte.into()));
+    }
+    fn write_u64(&mut self, address: u64) {
+        // The upper half of the product is the better one, and tables look at both ends.
+        let product = u128::from(self.0) * u128::from(address ^ self.0);
+        self.0 = (product >> 64) as u64 ^ product as u64;
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// So many queues of nobody stay for whoever waits there next: programs wait at few addresses, again
+/// and again.
+const EMPTY_KEPT: usize = 64;
 
 /// One entry of a queue.
 pub(crate) struct Waiter {
@@ -40,10 +88,21 @@ impl Waiter {
         Arc::new(Self { state, ticket: AtomicU64::new(0), wake })
     }
 
-    /// A wait that is over.
-    pub fn over(state: WaitState) -> Arc<Self> {
+    /// A wait that is over. The entry may serve for the next one.
+    pub fn over(state: WaitState, wake: Option<Wake>) -> Arc<Self> {
         let (state, ticket) = (AtomicU8::new(state as u8), AtomicU64::new(0));
-        Arc::new(Self { state, ticket, wake: None })
+        Arc::new(Self { state, ticket, wake })
+    }
+
+    /// Makes it one that nobody waits with, if nobody else has it.
+    pub fn reset(this: &mut Arc<Self>) -> bool {
+        match Arc::get_mut(this) {
+            Some(waiter) => {
+                *waiter.state.get_mut() = WaitState::Waiting as u8;
+                true
+            }
+            None => false,
+        }
     }
 
     /// When it entered its queue, among all that wait.
@@ -69,7 +128,7 @@ impl WaitQueue {
             static NEXT: AtomicU64 = AtomicU64::new(1);
             // Under the lock of the queue, so that its order is that of the tickets.
             waiter.ticket.store(NEXT.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
-            queues.entry(address).or_default().push_back(waiter.clone());
+            queues.push(address, waiter.clone());
         }
         enters
     }
@@ -77,38 +136,71 @@ impl WaitQueue {
     /// Wakes the first `count` of those who wait at `address`, and says how many there were.
     pub fn notify(&self, address: u64, count: u32) -> u32 {
         let mut queues = self.lock();
-        let Some(queue) = queues.get_mut(&address) else { return 0 };
-        let woken: Vec<_> = queue.drain(..queue.len().min(count as usize)).collect();
-        if queue.is_empty() {
-            queues.remove(&address);
+        let Entry::Occupied(mut queue) = queues.by_address.entry(address) else { return 0 };
+        let count = queue.get().len().min(count as usize);
+        if count == 0 {
+            return 0;
         }
-        for waiter in &woken {
+        let first = queue.get_mut().pop_front();
+        let others: Vec<_> = queue.get_mut().drain(..count - 1).collect();
+        if queue.get().is_empty() {
+            queues.is_empty_at(address);
+        }
+        let woken = || first.iter().chain(&others);
+        for waiter in woken() {
             waiter.state.store(WaitState::Woken as u8, Ordering::Release);
         }
         drop(queues);
-        for wake in woken.iter().filter_map(|waiter| waiter.wake.as_ref()) {
+        for wake in woken().filter_map(|waiter| waiter.wake.as_ref()) {
             wake();
         }
-        woken.len() as u32
+        count as u32
     }
 
     /// Takes `waiter` out of the queue of `address`, with this state; false if it was woken before.
     pub fn leave(&self, address: u64, waiter: &Arc<Waiter>, state: WaitState) -> bool {
+        // Whoever was woken is in no queue any more.
+        if waiter.state() != WaitState::Waiting {
+            return false;
+        }
         let mut queues = self.lock();
-        let Some(queue) = queues.get_mut(&address) else { return false };
+        let Some(queue) = queues.by_address.get_mut(&address) else { return false };
         let Some(at) = queue.iter().position(|other| Arc::ptr_eq(other, waiter)) else {
             return false;
         };
         queue.remove(at);
         if queue.is_empty() {
-            queues.remove(&address);
+            queues.is_empty_at(address);
         }
         waiter.state.store(state as u8, Ordering::Release);
         true
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, VecDeque<Arc<Waiter>>>> {
+    fn lock(&self) -> MutexGuard<'_, Queues> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queues {
+    fn push(&mut self, address: u64, waiter: Arc<Waiter>) {
+        match self.by_address.entry(address) {
+            Entry::Occupied(mut queue) => {
+                self.empty_count -= usize::from(queue.get().is_empty());
+                queue.get_mut().push_back(waiter);
+            }
+            Entry::Vacant(place) => {
+                place.insert(VecDeque::from([waiter]));
+            }
+        }
+    }
+
+    /// The last one has left the queue of `address`.
+    fn is_empty_at(&mut self, address: u64) {
+        if self.empty_count < EMPTY_KEPT {
+            self.empty_count += 1;
+        } else {
+            self.by_address.remove(&address);
+        }
     }
 }
 
@@ -133,7 +225,29 @@ mod tests {
         let states: Vec<_> = waiters.iter().map(|waiter| waiter.state()).collect();
         assert_eq!(states, [WaitState::Woken, WaitState::Woken, WaitState::Waiting]);
         assert_eq!(queue.notify(8, u32::MAX), 1);
-        assert!(queue.lock().is_empty(), "a queue of nobody takes no room");
+    }
+
+    #[test]
+    fn few_queues_of_nobody_are_kept() {
+        let queue = WaitQueue::default();
+        for address in (0..4 * EMPTY_KEPT as u64).map(|number| 8 * number) {
+            let waiters = [Waiter::new(None), Waiter::new(None)];
+            for waiter in &waiters {
+                assert!(queue.enter(address, waiter, || true));
+            }
+            assert_eq!(queue.notify(address, 1), 1);
+            assert!(queue.leave(address, &waiters[1], WaitState::TimedOut));
+            assert_eq!(queue.notify(address, 1), 0);
+        }
+        assert_eq!(queue.lock().by_address.len(), EMPTY_KEPT);
+        // One that was kept is as good as a new one.
+        let mut waiter = Waiter::new(None);
+        assert!(queue.enter(8, &waiter, || true));
+        assert!(!Waiter::reset(&mut waiter), "it is in a queue");
+        assert_eq!(queue.notify(8, 2), 1);
+        assert!(Waiter::reset(&mut waiter));
+        assert_eq!(waiter.state(), WaitState::Waiting);
+        assert_eq!(queue.lock().empty_count, EMPTY_KEPT);
     }
 
     #[test]

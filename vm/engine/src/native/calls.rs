@@ -29,23 +29,26 @@ pub unsafe extern "C" fn called_out(saved: *mut CalledOut) {
     // SAFETY: compiled code runs in a segment, which is only used from here meanwhile. Plans stay
     // where they are as long as the store.
     unsafe {
-        let segment = &mut *current();
+        let mut here = current();
+        let segment = &mut *here;
         let callee = match std::mem::replace(&mut segment.tail_callee, std::ptr::null_mut()) {
             slot if slot.is_null() => callee(segment, (*saved).return_address),
             // The frame whose bytecode has this call is gone.
             slot => Callee { slot, index: None },
         };
         let plan = &*segment.services.parts().0.types.plan((*callee.slot).ty);
-        let window = segment.value_top;
+        let window = segment.base.value_top;
         if window > (*segment.vm).stack_limit {
             return leave(segment, saved, End::Trap(Trap::CallStackExhausted));
         }
         store_arguments(plan, window, &*saved);
         segment.called = saved;
         let failed = match (*callee.slot).kind {
-            FuncKind::Host => host(segment, callee, plan, window),
+            FuncKind::Host => host(&mut here, callee, plan, window),
             FuncKind::Guest => guest(segment, callee.slot, window),
         };
+        // A call that has waited comes back in another one.
+        let segment = &mut *here;
         segment.called = std::ptr::null_mut();
         match failed {
             None => load_results(plan, window, &mut *saved, (*segment.vm).results),
@@ -141,27 +144,48 @@ fn target(segment: &mut Segment<'_>, return_address: usize) -> CallTarget {
 
 type Failed = Option<(End, Innermost)>;
 
-/// Calls a function of the host. The call is a site: a stop that is asked for comes before it.
+/// Calls a function of the host; again, where it would have blocked, when the thread goes on. The call
+/// is a site: a stop that is asked for comes before it.
 unsafe fn host(
-    segment: &mut Segment<'_>, callee: Callee, plan: &CallPlan, window: *mut u64,
+    here: &mut *mut Segment<'static>, callee: Callee, plan: &CallPlan, window: *mut u64,
 ) -> Failed {
     // SAFETY: by the contract of `called_out`.
+    let end = unsafe {
+        loop {
+            let segment = &mut **here;
+            let vm = segment.vm;
+            if (*vm).is_stopped() {
+                break End::Interrupted;
+            }
+            match segment.services.call_host(callee.slot, vm, window) {
+                Ok(Flow::Return) => return None,
+                Ok(Flow::Block) if stays(here) => {}
+                Ok(Flow::Block) => break End::Blocked,
+                Err(HostError::Trap(trap)) => return Some((End::Trap(trap), Innermost::Inside)),
+                Err(error) => return Some((End::Host(error), Innermost::Inside)),
+            }
+        }
+    };
+    // SAFETY: as above: the arguments are what they were.
+    let mut operands = unsafe { cells(plan, window) };
+    operands.extend(callee.index.map(|index| [u64::from(index), 0]));
+    Some((end, Innermost::Before(SiteKind::Call, operands)))
+}
+
+/// Waits, with everything where it stands, if that is possible; `here` is then the segment that goes
+/// on. False if its frames are to be given up.
+///
+/// # Safety
+/// `here` is the innermost segment, whose own code has just called, and nobody holds a reference to it
+/// or to what it serves.
+unsafe fn stays(here: &mut *mut Segment<'static>) -> bool {
+    // SAFETY: by the contract of this function.
     unsafe {
-        let vm = segment.vm;
-        let before = |end| {
-            let mut operands = cells(plan, window);
-            operands.extend(callee.index.map(|index| [u64::from(index), 0]));
-            Some((end, Innermost::Before(SiteKind::Call, operands)))
-        };
-        if (*vm).is_stopped() {
-            return before(End::Interrupted);
+        if !(**here).can_be_suspended() {
+            return false;
         }
-        match segment.services.call_host(callee.slot, vm, window) {
-            Ok(Flow::Return) => None,
-            Ok(Flow::Block) => before(End::Blocked),
-            Err(HostError::Trap(trap)) => Some((End::Trap(trap), Innermost::Inside)),
-            Err(error) => Some((End::Host(error), Innermost::Inside)),
-        }
+        *here = Segment::suspend(*here);
+        !(**here).is_taken_apart
     }
 }
 
@@ -239,28 +263,25 @@ pub fn walk(saved: *mut CalledOut) -> Walk {
 pub unsafe extern "C" fn operate(saved: *mut CalledOut) {
     // SAFETY: compiled code runs in a segment, which is only used from here meanwhile.
     unsafe {
-        let segment = &mut *current();
+        let mut here = current();
         let [_, operation, first, second, a, b, ..] = (*saved).ints;
         let operation = Operation::from_code(operation as u16).expect("an operation's number");
         let mut operands = [a, b, last_operand(saved)];
-        loop {
+        let end = loop {
+            let segment = &mut *here;
             let vm = segment.vm;
             let immediates = [first as u32, second as u32];
             match segment.services.operate(vm, operation, immediates, &mut operands) {
                 Ok(Done::Yes) => return (*saved).ints[0] = operands[0],
                 Ok(Done::More) if !(*vm).is_stopped() => {}
-                Ok(done) => {
-                    let operands = operands.map(|operand| [operand, 0]).to_vec();
-                    let innermost = Innermost::Before(SiteKind::Operation, operands);
-                    let end = match done {
-                        Done::Blocked => End::Blocked,
-                        _ => End::Interrupted,
-                    };
-                    return stop(segment, saved, end, innermost);
-                }
+                Ok(Done::More) => break End::Interrupted,
+                Ok(Done::Blocked) if stays(&mut here) => {}
+                Ok(Done::Blocked) => break End::Blocked,
                 Err(trap) => return leave(segment, saved, End::Trap(trap)),
             }
-        }
+        };
+        let operands = operands.map(|operand| [operand, 0]).to_vec();
+        stop(&mut *here, saved, end, Innermost::Before(SiteKind::Operation, operands));
     }
 }
 

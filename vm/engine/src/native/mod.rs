@@ -12,6 +12,10 @@
 //! adds what it has of its frames to `NativeState::given` and returns to what has entered it. A trap goes the same
 //! way, with places for the backtrace instead of frames.
 //!
+//! Who waits is not taken apart before somebody looks: the outermost segment of a thread returns to the
+//! driver (`stubs::suspend`) while its frames stay on the thread's native stack, and another segment goes
+//! on with them (`stubs::resume`), or takes them apart.
+//!
 //! ```text
 //! abi.rs      where parameters and results are
 //! arena.rs    code memory            code.rs    whose an address is

@@ -35,30 +35,38 @@ pub struct NativeState {
     pub budget: i64,
     /// Frames that a stop has left, innermost first.
     pub given: Vec<Given>,
+    /// The segment that waits on the stack, if the thread stands in one.
+    pub suspended: Option<Suspended>,
     /// Where frames stood at a trap, innermost first.
     pub places: Vec<Place>,
     /// What the fault was about: address, memory's base and size.
     pub fault: Option<[u64; 3]>,
 }
 
-/// The native stack of a guest thread, and a page for results.
+/// The native stack of a guest thread, and behind it the area for results.
+///
+/// ```text
+/// | no access | functions of the engine and the host | frames of the guest | results |
+///                                                limit ^                   top ^
+/// ```
 #[derive(Debug)]
 struct NativeStack {
     area: Reservation,
-    results: Box<[u128; RESULT_AREA_BYTES / 16]>,
 }
 
 impl NativeStack {
     fn new(limit_bytes: usize) -> Option<Self> {
-        let bytes =
-            (limit_bytes * NATIVE_FACTOR + HOST_STACK_BYTES).next_multiple_of(host_page_bytes());
+        let bytes = limit_bytes * NATIVE_FACTOR + HOST_STACK_BYTES + RESULT_AREA_BYTES;
+        let bytes = bytes.next_multiple_of(host_page_bytes());
         let guard = host_page_bytes();
         let mut area = Reservation::new(guard + bytes)?;
-        area.commit(guard, guard + bytes).then_some(())?;
-        Some(Self { area, results: Box::new([0; RESULT_AREA_BYTES / 16]) })
+        area.commit(guard, guard + bytes).then_some(Self { area })
     }
     fn top(&self) -> usize {
-        self.area.base() as usize + self.area.len_bytes()
+        self.area.base() as usize + self.area.len_bytes() - RESULT_AREA_BYTES
+    }
+    fn results(&self) -> *mut u64 {
+        self.top() as *mut u64
     }
     fn limit(&self) -> u64 {
         (self.area.base() as usize + host_page_bytes() + HOST_STACK_BYTES) as u64
@@ -72,8 +80,12 @@ impl NativeStack {
 #[derive(Debug)]
 #[repr(C)]
 pub struct Way {
-    /// The stack pointer in `enter`.
+    /// The stack pointer in `enter` or `resume`.
     pub saved_stack: u64,
+    /// The stack pointer in `suspend`.
+    pub suspended_stack: u64,
+    /// The word on the guest's stack that says whose way it is on: `enter` puts it below all frames.
+    pub bottom: *mut *mut Way,
     /// The stack to change to; 0 to stay.
     pub stack: usize,
     /// Words that go on the stack.
@@ -93,19 +105,18 @@ pub struct Segment<'a> {
     pub way: Way,
     pub vm: *mut Vm,
     pub services: &'a mut dyn Services,
-    /// Where the parameters of the outermost frame were.
-    pub window: *mut u64,
+    pub base: Base,
     /// Where its code begins at a loop header: the values there, else nothing.
     pub cells: &'a [u128],
-    /// Behind everything that waiting frames use on the value stack.
-    pub value_top: *mut u64,
     /// No guest frame's stack check lets it go below.
     pub native_limit: u64,
     /// Why it ends, if not by returning.
     pub end: Option<End>,
     pub capture: Option<Capture>,
-    /// The header of the interpreter's frame that it has in the place of.
-    pub header: *mut u64,
+    /// Whether it was resumed only to give up its frames.
+    pub is_taken_apart: bool,
+    /// Whether `enter` or `resume` has come back because it waits.
+    is_suspended: bool,
     /// What it has called and waits for; null while its own code runs.
     pub called: *mut CalledOut,
     /// Words on the stack of the tail call that is on its way.
@@ -135,23 +146,74 @@ pub enum Outcome {
     Returned,
     /// Its outermost frame went for this function, whose arguments are at the window.
     TailCall(*mut FuncSlot),
+    /// It waits, and stands where it is: it was left to the thread's `NativeState`.
+    Suspended,
     /// Its frames, or its places, were added to the thread's `NativeState`.
     Ended(End),
+}
+
+/// Where a segment stands on the value stack, in the place of a frame of the interpreter.
+#[derive(Clone, Copy, Debug)]
+pub struct Base {
+    /// How parameters and results of its outermost function are passed. Plans stay where they are as
+    /// long as the store.
+    pub plan: *const CallPlan,
+    /// Slots with the parameters, and with the results afterwards.
+    pub window: *mut u64,
+    /// Behind everything that waiting frames use.
+    pub value_top: *mut u64,
+    /// The header of the frame that the interpreter has made for the call. It is overwritten by
+    /// results.
+    pub header: *mut u64,
+    /// What was in the header: the frame of the caller, and where that goes on.
+    pub fp: *mut u64,
+    pub back: *const u8,
 }
 
 /// What to run, and where its values are.
 pub struct Entry<'a> {
     pub code: *const u8,
-    /// How parameters and results are passed.
-    pub plan: &'a CallPlan,
-    /// Slots with the parameters, and with the results afterwards.
-    pub window: *mut u64,
-    /// Behind everything that waiting frames use on the value stack.
-    pub value_top: *mut u64,
-    /// The header of the frame that the interpreter has made for the call.
-    pub header: *mut u64,
+    pub base: Base,
     /// The values at a loop header, whose address is a parameter in place of all others.
     pub cells: Option<&'a [u128]>,
+}
+
+/// A segment that waits: its frames stand on the thread's native stack, and nothing of it on that of
+/// the host. Whoever wants the frames has it taken apart.
+#[derive(Debug)]
+pub struct Suspended {
+    pub vm: *mut Vm,
+    pub base: Base,
+    stack: u64,
+    bottom: *mut *mut Way,
+    native_limit: u64,
+    called: *mut CalledOut,
+}
+
+/// How a suspended segment goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Resume {
+    /// It does again what it waits for.
+    GoOn,
+    /// It gives up its frames.
+    TakeApart,
+}
+
+impl Way {
+    #[inline(always)]
+    fn new(stack: usize, code: *const u8) -> Self {
+        Self {
+            saved_stack: 0,
+            suspended_stack: 0,
+            bottom: ptr::null_mut(),
+            stack,
+            words: ptr::null(),
+            word_count: 0,
+            code,
+            ints: [0; INT_REGISTERS],
+            floats: [[0; 2]; FLOAT_REGISTERS],
+        }
+    }
 }
 
 impl<'a> Segment<'a> {
@@ -166,7 +228,8 @@ impl<'a> Segment<'a> {
         };
         let mut few = [0; FEW_WORDS];
         let mut many = Vec::new();
-        let words = match entry.plan.word_count {
+        // SAFETY: see `Base::plan`.
+        let words = match unsafe { (*entry.base.plan).word_count } {
             _ if entry.cells.is_some() => &mut few[..0],
             count if count <= FEW_WORDS => &mut few[..count],
             count => {
@@ -174,15 +237,7 @@ impl<'a> Segment<'a> {
                 &mut many[..]
             }
         };
-        let mut way = Way {
-            saved_stack: 0,
-            stack,
-            words: ptr::null(),
-            word_count: 0,
-            code: entry.code,
-            ints: [0; INT_REGISTERS],
-            floats: [[0; 2]; FLOAT_REGISTERS],
-        };
+        let mut way = Way::new(stack, entry.code);
         way.ints[0] = vm as u64;
         match entry.cells {
             Some(cells) => way.ints[1] = cells.as_ptr() as u64,
@@ -190,44 +245,112 @@ impl<'a> Segment<'a> {
             None => unsafe { arguments(entry, &mut way, words) },
         }
         (way.words, way.word_count) = (words.as_ptr(), words.len());
-        let mut segment = Segment {
+        let mut segment = Segment::new(services, vm, entry.base, way, limit);
+        segment.cells = entry.cells.unwrap_or_default();
+        // SAFETY: by the contract of this function.
+        unsafe { segment.go(results, |here| stubs::enter(&raw mut (*here).way)) }
+    }
+
+    /// Goes on with a segment that waits.
+    ///
+    /// # Safety
+    /// It is one of the thread and of the store that `services` are of. The host's thread was
+    /// prepared for signals.
+    pub unsafe fn resume(
+        services: &'a mut dyn Services, suspended: &Suspended, how: Resume,
+    ) -> Outcome {
+        let &Suspended { vm, base, stack, bottom, native_limit, called } = suspended;
+        let native = &services.parts().1.native;
+        let results = native.stack.as_ref().map_or(ptr::null_mut(), NativeStack::results);
+        let mut way = Way::new(0, ptr::null());
+        (way.suspended_stack, way.bottom) = (stack, bottom);
+        let mut segment = Segment::new(services, vm, base, way, native_limit);
+        (segment.called, segment.is_taken_apart) = (called, how == Resume::TakeApart);
+        // SAFETY: by the contract of this function; what stands on the stack takes the new segment
+        // for the one that it was suspended in.
+        unsafe {
+            segment
+                .go(results, |here| stubs::resume(&raw mut (*here).way, here.expose_provenance()))
+        }
+    }
+
+    #[inline(always)]
+    fn new(
+        services: &'a mut dyn Services, vm: *mut Vm, base: Base, way: Way, native_limit: u64,
+    ) -> Self {
+        Segment {
             way,
             vm,
             services,
-            window: entry.window,
-            cells: entry.cells.unwrap_or_default(),
-            value_top: entry.value_top,
-            native_limit: limit,
+            base,
+            cells: &[],
+            native_limit,
             end: None,
             capture: None,
-            header: entry.header,
+            is_taken_apart: false,
+            is_suspended: false,
             called: ptr::null_mut(),
             tail_words: Vec::new(),
             tail_callee: ptr::null_mut(),
             successor: ptr::null_mut(),
             outer: CURRENT.get(),
-        };
+        }
+    }
+
+    /// Changes to the guest's stack by `change`, and says how that came back.
+    ///
+    /// # Safety
+    /// As for `run` or `resume`.
+    unsafe fn go(
+        &mut self, results: *mut u64, change: impl FnOnce(*mut Segment<'static>),
+    ) -> Outcome {
         // SAFETY: by the contract of this function; the segment outlives the run.
         unsafe {
-            (*vm).results = results;
-            segment.prepare_limits();
-            let here: *mut Segment<'static> = (&raw mut segment).cast();
+            (*self.vm).results = results;
+            self.prepare_limits();
+            let here: *mut Segment<'static> = (&raw mut *self).cast();
             CURRENT.set(here);
-            stubs::enter(&raw mut (*here).way);
+            change(here);
             CURRENT.set((*here).outer);
         }
-        if let Some(capture) = segment.capture.take() {
-            capture.finish(&mut segment);
+        if self.is_suspended {
+            let &mut Segment { vm, base, native_limit, called, .. } = self;
+            let Way { suspended_stack: stack, bottom, .. } = self.way;
+            let suspended = Suspended { vm, base, stack, bottom, native_limit, called };
+            self.services.parts().1.native.suspended = Some(suspended);
+            return Outcome::Suspended;
         }
-        if let Some(end) = segment.end.take() {
+        if let Some(capture) = self.capture.take() {
+            capture.finish(self);
+        }
+        if let Some(end) = self.end.take() {
             return Outcome::Ended(end);
         }
-        if !segment.successor.is_null() {
-            return Outcome::TailCall(segment.successor);
+        if !self.successor.is_null() {
+            return Outcome::TailCall(self.successor);
         }
         // SAFETY: the code has returned, with its results where the convention says.
-        unsafe { take_results(entry, &segment.way, results) };
+        unsafe { take_results(&self.base, &self.way, results) };
         Outcome::Returned
+    }
+
+    /// Whether it can wait where it stands: below it is nothing on the host's stack but the driver of
+    /// the thread, which is data.
+    pub fn can_be_suspended(&mut self) -> bool {
+        self.outer.is_null() && self.services.parts().1.is_outermost()
+    }
+
+    /// Has `run` or `resume` return, while all frames stand where they are. Comes back with the
+    /// segment that goes on, which takes the place of this one, perhaps on another thread of the host.
+    ///
+    /// # Safety
+    /// It is the innermost one, and can be suspended.
+    pub unsafe fn suspend(this: *mut Self) -> *mut Self {
+        // SAFETY: by the contract of this function; `resume` passes the address of a live segment.
+        unsafe {
+            (*this).is_suspended = true;
+            std::ptr::with_exposed_provenance_mut(stubs::suspend(&raw mut (*this).way))
+        }
     }
 
     /// Sets the stack limit of the instance; one that asks for a stop stays.
@@ -293,13 +416,14 @@ fn native_stack(services: &mut dyn Services) -> Option<(usize, u64, *mut u64)> {
     if to == 0 && (here as u64) < stack.limit() {
         return None;
     }
-    Some((to, stack.limit(), stack.results.as_mut_ptr().cast()))
+    Some((to, stack.limit(), stack.results()))
 }
 
 /// Distributes the values at the window to registers and stack words.
 unsafe fn arguments(entry: &Entry<'_>, way: &mut Way, words: &mut [u64]) {
-    let mut at = entry.window;
-    for &(ty, place) in &entry.plan.params {
+    let mut at = entry.base.window;
+    // SAFETY: see `Base::plan`.
+    for &(ty, place) in unsafe { &(*entry.base.plan).params } {
         let slots = ty.slot_count();
         // SAFETY: by the contract of `run`.
         let cell = unsafe { [*at, if slots == 2 { *at.add(1) } else { 0 }] };
@@ -313,9 +437,10 @@ unsafe fn arguments(entry: &Entry<'_>, way: &mut Way, words: &mut [u64]) {
 }
 
 /// Collects results to the window.
-unsafe fn take_results(entry: &Entry<'_>, way: &Way, area: *const u64) {
-    let mut at = entry.window;
-    for &(ty, place) in &entry.plan.results {
+unsafe fn take_results(base: &Base, way: &Way, area: *const u64) {
+    let mut at = base.window;
+    // SAFETY: see `Base::plan`.
+    for &(ty, place) in unsafe { &(*base.plan).results } {
         let cell = match place {
             ResultPlace::Int(i) => [way.ints[i], 0],
             ResultPlace::Float(i) => way.floats[i],

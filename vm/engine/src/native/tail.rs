@@ -59,13 +59,14 @@ unsafe fn leave_for(segment: &mut Segment<'static>, saved: *mut CalledOut, slot:
     // but in itself by now, and nothing waits above their window; the slack behind the limit has room
     // for any arguments.
     unsafe {
-        if segment.window > (*segment.vm).stack_limit {
+        let window = segment.base.window;
+        if window > (*segment.vm).stack_limit {
             return calls::leave(segment, saved, End::Trap(Trap::CallStackExhausted));
         }
         let store = segment.services.parts().0;
         tier::called(store, (*(*slot).vm).instance, (*slot).index);
         let plan = &*store.types.plan((*slot).ty);
-        store_arguments(plan, segment.window, &*saved);
+        store_arguments(plan, window, &*saved);
         Segment::leave_for(segment, slot)
     }
 }

@@ -209,7 +209,7 @@ impl Thread {
     ///
     /// # Panics
     /// `store` is not the thread's.
-    pub fn save(&self, store: &mut Store) -> Result<ThreadState, PersistError> {
+    pub fn save(&mut self, store: &mut Store) -> Result<ThreadState, PersistError> {
         let mut frames = self.frames(store).ok_or(PersistError::NoFrames)?;
         let references = References::of(store.inner());
         for slot in frames.iter_mut().flat_map(|f| f.locals.iter_mut().chain(&mut f.operands)) {

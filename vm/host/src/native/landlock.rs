@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus,
-    PathBeneath, PathFd, PathFdError, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
-    RulesetStatus, Scope,
+    NetPort, PathBeneath, PathFd, PathFdError, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    RulesetError, RulesetStatus, Scope,
 };
 
 /// The newest rules that this code was written against; older kernels enforce what they know.
@@ -104,6 +104,14 @@ impl From<RulesetError> for LandlockError {
 /// # Errors
 /// A path that cannot be opened, or rules that the kernel refuses.
 pub fn landlock(grants: &[Grant]) -> Result<Wall, LandlockError> {
+    landlock_with_ports(grants, &[])
+}
+
+/// The same, for a process that binds its listeners afterwards: to these TCP ports, and no others.
+///
+/// # Errors
+/// As [`landlock`].
+pub fn landlock_with_ports(grants: &[Grant], ports: &[u16]) -> Result<Wall, LandlockError> {
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(NEWEST))?
@@ -117,6 +125,9 @@ pub fn landlock(grants: &[Grant]) -> Result<Wall, LandlockError> {
             rights &= AccessFs::from_file(NEWEST);
         }
         rules = rules.add_rule(PathBeneath::new(descriptor, rights))?;
+    }
+    for port in ports {
+        rules = rules.add_rule(NetPort::new(*port, AccessNet::BindTcp))?;
     }
     let status = rules.restrict_self()?;
     let version = match status.landlock {

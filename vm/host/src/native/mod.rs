@@ -10,11 +10,13 @@ mod clock;
 mod directory;
 pub mod doctor;
 mod errno;
+pub mod handover;
 pub mod landlock;
 mod listing;
 mod object;
 pub mod private;
 mod resolve;
+pub mod seccomp;
 mod socket;
 mod wait;
 

@@ -299,8 +299,13 @@ pub unsafe extern "C" fn enter(way: *mut Way) {
         "cbz x9, 2f",
         "and x9, x9, #-16",
         "mov sp, x9",
+        // Whose way it is when the code returns: another one's, if it was suspended meanwhile.
+        "2: sub sp, sp, #16",
+        "str x19, [sp]",
+        "mov x9, sp",
+        "str x9, [x19, {bottom}]",
         // The words on the stack: an even number of them.
-        "2: ldr x10, [x19, {word_count}]",
+        "ldr x10, [x19, {word_count}]",
         "ldr x11, [x19, {words}]",
         "sub sp, sp, x10, uxtx #3",
         "mov x12, sp",
@@ -320,7 +325,9 @@ pub unsafe extern "C" fn enter(way: *mut Way) {
         "ldp x2, x3, [x9, #16]",
         "ldp x4, x5, [x9, #32]",
         "ldp x6, x7, [x9, #48]",
+        "ldr x19, [x19, {bottom}]",
         "blr x16",
+        "ldr x19, [x19]",
         "add x9, x19, {floats}",
         "stp q0, q1, [x9]",
         "add x9, x19, {ints}",
@@ -334,7 +341,69 @@ pub unsafe extern "C" fn enter(way: *mut Way) {
         floats = const offset_of!(Way, floats),
         ints = const offset_of!(Way, ints),
         code = const offset_of!(Way, code),
+        bottom = const offset_of!(Way, bottom),
         leave = sym leave,
+    )
+}
+
+/// Returns from `enter` or `resume` like `leave`, but keeps what stands on the guest's stack: returns
+/// here, with what `resume` was given, when that comes.
+#[unsafe(naked)]
+pub unsafe extern "C" fn suspend(way: *mut Way) -> usize {
+    naked_asm!(
+        "stp x29, x30, [sp, #-160]!",
+        "stp x19, x20, [sp, #16]",
+        "stp x21, x22, [sp, #32]",
+        "stp x23, x24, [sp, #48]",
+        "stp x25, x26, [sp, #64]",
+        "stp x27, x28, [sp, #80]",
+        "stp d8, d9, [sp, #96]",
+        "stp d10, d11, [sp, #112]",
+        "stp d12, d13, [sp, #128]",
+        "stp d14, d15, [sp, #144]",
+        "mov x9, sp",
+        "str x9, [x0, {suspended}]",
+        "b {leave}",
+        suspended = const offset_of!(Way, suspended_stack),
+        leave = sym leave,
+    )
+}
+
+/// Goes on behind `suspend`, which returns `how`; comes back as `enter` does.
+#[unsafe(naked)]
+pub unsafe extern "C" fn resume(way: *mut Way, how: usize) {
+    naked_asm!(
+        "stp x29, x30, [sp, #-160]!",
+        "stp x19, x20, [sp, #16]",
+        "stp x21, x22, [sp, #32]",
+        "stp x23, x24, [sp, #48]",
+        "stp x25, x26, [sp, #64]",
+        "stp x27, x28, [sp, #80]",
+        "stp d8, d9, [sp, #96]",
+        "stp d10, d11, [sp, #112]",
+        "stp d12, d13, [sp, #128]",
+        "stp d14, d15, [sp, #144]",
+        "mov x29, sp",
+        "str x29, [x0, {saved}]",
+        "ldr x9, [x0, {bottom}]",
+        "str x0, [x9]",
+        "ldr x9, [x0, {suspended}]",
+        "mov sp, x9",
+        "mov x0, x1",
+        "ldp x19, x20, [sp, #16]",
+        "ldp x21, x22, [sp, #32]",
+        "ldp x23, x24, [sp, #48]",
+        "ldp x25, x26, [sp, #64]",
+        "ldp x27, x28, [sp, #80]",
+        "ldp d8, d9, [sp, #96]",
+        "ldp d10, d11, [sp, #112]",
+        "ldp d12, d13, [sp, #128]",
+        "ldp d14, d15, [sp, #144]",
+        "ldp x29, x30, [sp], #160",
+        "ret",
+        saved = const offset_of!(Way, saved_stack),
+        bottom = const offset_of!(Way, bottom),
+        suspended = const offset_of!(Way, suspended_stack),
     )
 }
 

@@ -79,6 +79,22 @@ pub unsafe fn enter(_: *mut Way) {
     unreachable!("no compiled code runs on this host")
 }
 
+/// Would go on in compiled code.
+///
+/// # Safety
+/// It is never called.
+pub unsafe fn resume(_: *mut Way, _: usize) {
+    unreachable!("no compiled code runs on this host")
+}
+
+/// Would let compiled code wait.
+///
+/// # Safety
+/// It is never called.
+pub unsafe fn suspend(_: *mut Way) -> usize {
+    unreachable!("no compiled code runs on this host")
+}
+
 /// Would leave compiled code.
 ///
 /// # Safety

@@ -311,6 +311,10 @@ pub unsafe extern "C" fn enter(way: *mut Way) {
         "test rax, rax",
         "cmovnz rsp, rax",
         "and rsp, -16",
+        // Whose way it is when the code returns: another one's, if it was suspended meanwhile.
+        "sub rsp, 16",
+        "mov [rsp], rdi",
+        "mov [rbx + {bottom}], rsp",
         // The words on the stack: an even number of them.
         "mov rcx, [rbx + {word_count}]",
         "lea rdx, [rcx * 8]",
@@ -333,7 +337,10 @@ pub unsafe extern "C" fn enter(way: *mut Way) {
         "mov rcx, [rbx + {ints} + 24]",
         "mov r8, [rbx + {ints} + 32]",
         "mov r9, [rbx + {ints} + 40]",
-        "call [rbx + {code}]",
+        "mov rax, [rbx + {code}]",
+        "mov rbx, [rbx + {bottom}]",
+        "call rax",
+        "mov rbx, [rbx]",
         "movups [rbx + {floats}], xmm0",
         "movups [rbx + {floats} + 16], xmm1",
         "mov [rbx + {ints}], rax",
@@ -347,7 +354,55 @@ pub unsafe extern "C" fn enter(way: *mut Way) {
         floats = const offset_of!(Way, floats),
         ints = const offset_of!(Way, ints),
         code = const offset_of!(Way, code),
+        bottom = const offset_of!(Way, bottom),
         leave = sym leave,
+    )
+}
+
+/// Returns from `enter` or `resume` like `leave`, but keeps what stands on the guest's stack: returns
+/// here, with what `resume` was given, when that comes.
+#[unsafe(naked)]
+pub unsafe extern "C" fn suspend(way: *mut Way) -> usize {
+    naked_asm!(
+        "push rbp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "mov [rdi + {suspended}], rsp",
+        "jmp {leave}",
+        suspended = const offset_of!(Way, suspended_stack),
+        leave = sym leave,
+    )
+}
+
+/// Goes on behind `suspend`, which returns `how`; comes back as `enter` does.
+#[unsafe(naked)]
+pub unsafe extern "C" fn resume(way: *mut Way, how: usize) {
+    naked_asm!(
+        "push rbp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "push rdi",
+        "mov [rdi + {saved}], rsp",
+        "mov rax, [rdi + {bottom}]",
+        "mov [rax], rdi",
+        "mov rsp, [rdi + {suspended}]",
+        "mov rax, rsi",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+        saved = const offset_of!(Way, saved_stack),
+        bottom = const offset_of!(Way, bottom),
+        suspended = const offset_of!(Way, suspended_stack),
     )
 }
 

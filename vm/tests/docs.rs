@@ -126,6 +126,8 @@ fn paths_that_pages_name_exist() {
                     .chars()
                     .all(|c| c.is_lowercase() || !c.is_alphabetic() || span.contains('.'))
                 && !span.contains("NAME");
+            // A test of a file: that it exists is another test's affair.
+            let span = span.split("::").next().unwrap_or_default();
             if is_path && !root().join(span).exists() {
                 missing.push(format!("{page}: {span}"));
             }

@@ -126,6 +126,8 @@ fn paths_that_pages_name_exist() {
                     .chars()
                     .all(|c| c.is_lowercase() || !c.is_alphabetic() || span.contains('.'))
                 && !span.contains("NAME");
+            // A test of a file: that it exists is another test's affair.
+            let span = span.split("::").next().unwrap_or_default();
             if is_path && !root().join(span).exists() {
                 missing.push(format!("{page}: {span}"));
             }
@@ -225,4 +227,34 @@ fn the_readme_lists_the_exit_codes_that_the_help_lists() {
         .map(|line| squeeze(&line.replace('|', " ")))
         .collect();
     assert_eq!(rows, table);
+}
+
+/// The rows of the catalogue of hostile cases.
+const ROWS: std::ops::RangeInclusive<u32> = 1..=54;
+
+/// Whether a source file has a test of this name: a function, or a name in a list of a macro.
+fn has_test(file: &str, name: &str) -> bool {
+    let text = fs::read_to_string(root().join(file)).unwrap_or_default();
+    let function = format!("fn {name}()");
+    text.contains(&function) || text.lines().any(|line| line.trim() == name)
+}
+
+#[test]
+fn every_row_of_the_catalogue_names_tests_that_exist() {
+    let page = fs::read_to_string(root().join("docs/SECURITY.md")).expect("the page on security");
+    let (_, rest) = page.split_once("<!-- catalogue: begin -->").expect("a mark where it begins");
+    let (table, _) = rest.split_once("<!-- catalogue: end -->").expect("a mark where it ends");
+    let mut rows = Vec::new();
+    for line in table.lines().filter(|line| line.starts_with("| ")) {
+        let mut cells = line.trim_matches('|').split(" | ").map(str::trim);
+        let Some(row) = cells.next().and_then(|cell| cell.parse::<u32>().ok()) else { continue };
+        let tests: Vec<&str> = line.split('`').filter(|word| word.contains(".rs::")).collect();
+        assert!(!tests.is_empty(), "row {row} has no test");
+        for test in tests {
+            let (file, name) = test.split_once("::").expect("a file and a name");
+            assert!(has_test(file, name), "row {row}: {file} has no test `{name}`");
+        }
+        rows.push(row);
+    }
+    assert_eq!(rows, ROWS.collect::<Vec<u32>>());
 }

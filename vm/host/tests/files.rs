@@ -105,7 +105,7 @@ fn appending_goes_to_the_end_and_tells_where_that_is() {
 }
 
 #[test]
-fn sizes_can_be_set() {
+fn row_32_sizes_can_be_set() {
     let mut f = Fixture::new();
     f.make("file", "0123456789");
     let file = f.open("file", CREATE).unwrap();
@@ -209,7 +209,7 @@ fn two_mounts_share_names_but_not_paths() {
 }
 
 #[test]
-fn listing_gives_kinds_and_goes_on_from_any_cookie() {
+fn row_27_listing_gives_kinds_and_goes_on_from_any_cookie() {
     let mut f = Fixture::new();
     f.make("file", "");
     f.make_directory("dir");

@@ -74,8 +74,8 @@ fn broken_resolver(mount: &fs::File, path: &Path, flags: OFlags) -> Result<fs::F
 }
 
 #[test]
-fn a_broken_resolver_opens_nothing_outside() {
-    behind_the_wall("a_broken_resolver_opens_nothing_outside", |places| {
+fn row_35_a_broken_resolver_opens_nothing_outside() {
+    behind_the_wall("row_35_a_broken_resolver_opens_nothing_outside", |places| {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let mount = rustix::fs::openat(CWD, places.inside(), flags, Mode::empty()).unwrap().into();
         raise(places);
@@ -105,8 +105,8 @@ fn a_broken_resolver_opens_nothing_outside() {
 }
 
 #[test]
-fn what_is_granted_for_reading_is_not_written() {
-    behind_the_wall("what_is_granted_for_reading_is_not_written", |places| {
+fn row_35_what_is_granted_for_reading_is_not_written() {
+    behind_the_wall("row_35_what_is_granted_for_reading_is_not_written", |places| {
         raise(places);
         let file = places.only().join("file");
         assert_eq!(fs::read_to_string(&file).unwrap(), "only");

@@ -23,20 +23,20 @@ macro_rules! checks {
 }
 
 checks! {
-    what_leads_out_is_refused
-    dots_inside_are_followed
-    links_made_by_the_host_lead_nowhere_outside
-    a_guest_makes_no_link_that_leads_out
-    chains_of_forty_links_are_followed_and_no_more
-    dangling_links_are_what_they_are
-    magic_links_are_not_followed
-    a_slash_behind_a_name_means_a_directory
-    a_slash_behind_a_links_target_means_a_directory
-    weird_names_are_names
-    names_that_are_too_long_are_refused
-    a_swapped_directory_never_leads_out
-    a_read_only_mount_changes_in_no_way
-    running_out_of_descriptors_is_an_error_for_the_guest
+    row_21_what_leads_out_is_refused
+    row_21_dots_inside_are_followed
+    row_19_links_made_by_the_host_lead_nowhere_outside
+    row_19_a_guest_makes_no_link_that_leads_out
+    row_19_chains_of_forty_links_are_followed_and_no_more
+    row_19_dangling_links_are_what_they_are
+    row_21_magic_links_are_not_followed
+    row_20_a_slash_behind_a_name_means_a_directory
+    row_20_a_slash_behind_a_links_target_means_a_directory
+    row_21_weird_names_are_names
+    row_21_names_that_are_too_long_are_refused
+    row_22_a_swapped_directory_never_leads_out
+    row_23_a_read_only_mount_changes_in_no_way
+    row_26_running_out_of_descriptors_is_an_error_for_the_guest
 }
 
 /// Every call that takes a path, on one path; none may succeed.
@@ -68,7 +68,7 @@ fn all_refused(f: &mut Fixture, path: &str, expected: Errno) {
     f.untouched();
 }
 
-fn what_leads_out_is_refused() {
+fn row_21_what_leads_out_is_refused() {
     let mut f = Fixture::new();
     f.make_directory("dir");
     let secret = f.outside("secret").display().to_string();
@@ -97,7 +97,7 @@ fn what_leads_out_is_refused() {
     f.untouched();
 }
 
-fn dots_inside_are_followed() {
+fn row_21_dots_inside_are_followed() {
     let mut f = Fixture::new();
     f.make_directory("a");
     f.make_directory("a/b");
@@ -114,7 +114,7 @@ fn dots_inside_are_followed() {
     assert_eq!(f.host.rename(f.root, b".", f.root, b"x"), Err(Errno::Busy));
 }
 
-fn links_made_by_the_host_lead_nowhere_outside() {
+fn row_19_links_made_by_the_host_lead_nowhere_outside() {
     let mut f = Fixture::new();
     f.make("kept", "kept");
     f.make_directory("dir");
@@ -176,7 +176,7 @@ fn links_made_by_the_host_lead_nowhere_outside() {
     f.untouched();
 }
 
-fn a_guest_makes_no_link_that_leads_out() {
+fn row_19_a_guest_makes_no_link_that_leads_out() {
     let mut f = Fixture::new();
     f.make_directory("a");
     f.make_directory("a/b");
@@ -229,7 +229,7 @@ fn a_guest_makes_no_link_that_leads_out() {
     f.untouched();
 }
 
-fn chains_of_forty_links_are_followed_and_no_more() {
+fn row_19_chains_of_forty_links_are_followed_and_no_more() {
     let mut f = Fixture::new();
     f.make("chain0", "the end");
     for number in 1..=45 {
@@ -252,7 +252,7 @@ fn chains_of_forty_links_are_followed_and_no_more() {
     assert!(f.open("chain0", how).is_ok());
 }
 
-fn dangling_links_are_what_they_are() {
+fn row_19_dangling_links_are_what_they_are() {
     let mut f = Fixture::new();
     f.link_from_host("nowhere", "link");
     let root = f.root;
@@ -266,7 +266,7 @@ fn dangling_links_are_what_they_are() {
     assert_eq!(f.read("nowhere").as_deref(), Ok("made through a link"));
 }
 
-fn magic_links_are_not_followed() {
+fn row_21_magic_links_are_not_followed() {
     let mut f = Fixture::new();
     f.link_from_host("/proc/self/root/etc/passwd", "root");
     f.link_from_host("/dev/fd/0", "standard-input");
@@ -284,7 +284,7 @@ fn magic_links_are_not_followed() {
     }
 }
 
-fn a_slash_behind_a_name_means_a_directory() {
+fn row_20_a_slash_behind_a_name_means_a_directory() {
     let mut f = Fixture::new();
     f.make("file", "text");
     f.make_directory("dir");
@@ -324,7 +324,7 @@ fn a_slash_behind_a_name_means_a_directory() {
     assert_eq!(f.host.stat_at(root, b"none/", Follow::No).map(|_| ()), Err(Errno::NoEntry));
 }
 
-fn a_slash_behind_a_links_target_means_a_directory() {
+fn row_20_a_slash_behind_a_links_target_means_a_directory() {
     let mut f = Fixture::new();
     f.make("file", "text");
     f.make_directory("dir");
@@ -346,7 +346,7 @@ fn a_slash_behind_a_links_target_means_a_directory() {
     f.untouched();
 }
 
-fn weird_names_are_names() {
+fn row_21_weird_names_are_names() {
     let mut f = Fixture::new();
     let names: [&[u8]; 16] = [
         b" ",
@@ -389,7 +389,7 @@ fn weird_names_are_names() {
     f.untouched();
 }
 
-fn names_that_are_too_long_are_refused() {
+fn row_21_names_that_are_too_long_are_refused() {
     let mut f = Fixture::new();
     f.make_directory("d");
     let long = Err(Errno::NameTooLong);
@@ -412,7 +412,7 @@ fn names_that_are_too_long_are_refused() {
     f.host.remove_file(f.root, name.as_bytes()).unwrap();
 }
 
-fn a_swapped_directory_never_leads_out() {
+fn row_22_a_swapped_directory_never_leads_out() {
     let mut f = Fixture::new();
     f.make_directory("swap");
     f.make("swap/file", "inside");
@@ -466,7 +466,7 @@ fn a_swapped_directory_never_leads_out() {
     f.untouched();
 }
 
-fn a_read_only_mount_changes_in_no_way() {
+fn row_23_a_read_only_mount_changes_in_no_way() {
     let mut f = Fixture::with_access(MountAccess::ReadOnly, |inside| {
         fs::write(inside.join("file"), "text").unwrap();
         fs::create_dir(inside.join("dir")).unwrap();
@@ -558,10 +558,10 @@ fn tree(f: &Fixture) -> Vec<(String, String, std::time::SystemTime)> {
         .collect()
 }
 
-fn running_out_of_descriptors_is_an_error_for_the_guest() {
+fn row_26_running_out_of_descriptors_is_an_error_for_the_guest() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     // Other tests of this process must not run dry: the limit belongs to the whole of it.
-    in_a_process_of_its_own("running_out_of_descriptors_is_an_error_for_the_guest", || {
+    in_a_process_of_its_own("row_26_running_out_of_descriptors_is_an_error_for_the_guest", || {
         let mut f = Fixture::new();
         f.make("file", "text");
         let limit = Rlimit { current: Some(64), maximum: getrlimit(Resource::Nofile).maximum };
@@ -599,10 +599,10 @@ fn in_a_process_of_its_own(name: &str, check: impl FnOnce()) {
 }
 
 #[test]
-fn all_of_it_holds_without_openat2() {
+fn row_20_all_of_it_holds_without_openat2() {
     if std::env::var_os("BRANT_TEST_CHILD").is_none() {
         let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "all_of_it_holds_without_openat2", "--nocapture"])
+            .args(["--exact", "row_20_all_of_it_holds_without_openat2", "--nocapture"])
             .env("BRANT_TEST_CHILD", "1")
             .output()
             .unwrap();

@@ -83,7 +83,7 @@ fn read_to_the_end(host: &mut NativeHost, input: Opened) {
 }
 
 #[test]
-fn closed_standard_input_is_at_its_end() {
+fn row_34_closed_standard_input_is_at_its_end() {
     found(role("read to the end").spawn().unwrap(), &["read \"\" terminal false"]);
     // Closed for good: the runtime puts /dev/null there, so that no file takes its number.
     let program = std::env::current_exe().unwrap();
@@ -144,7 +144,7 @@ fn write_to_nobody(host: &mut NativeHost, output: Handle) {
 }
 
 #[test]
-fn a_reader_that_is_gone_is_an_error_and_no_signal() {
+fn row_34_a_reader_that_is_gone_is_an_error_and_no_signal() {
     let mut child = role("write to nobody").stdout(Stdio::piped()).spawn().unwrap();
     let mut pipe = child.stdout.take().unwrap();
     let (mut seen, mut buffer) = (Vec::new(), [0; 100]);
@@ -177,7 +177,7 @@ fn write_to_one_who_stopped(host: &mut NativeHost, output: Handle) {
 }
 
 #[test]
-fn a_reader_that_stopped_holds_the_writer_and_not_the_host() {
+fn row_33_a_reader_that_stopped_holds_the_writer_and_not_the_host() {
     let mut child = role("write to one who stopped").stdout(Stdio::piped()).spawn().unwrap();
     let mut pipe = child.stdout.take().unwrap();
     std::thread::sleep(Duration::from_millis(200));
@@ -233,7 +233,7 @@ fn under_signals(host: &mut NativeHost, input: Handle, output: Handle) {
 }
 
 #[test]
-fn signals_interrupt_a_wait_and_nothing_else() {
+fn row_34_signals_interrupt_a_wait_and_nothing_else() {
     let mut child =
         role("under signals").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());

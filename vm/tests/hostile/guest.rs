@@ -1,17 +1,45 @@
-//! A guest that is nothing but its system calls: each can be made with any arguments.
+//! A guest that is nothing but its system calls: each can be made with any arguments, in each mode.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use brant::{
-    Captured, Engine, Error, Input, Limits, Module, MountAccess, Output, Process, TypedFunc,
+    Captured, Config, Engine, Error, Input, Limits, Module, MountAccess, Output, Process,
+    ProcessBuilder, Tier, TypedFunc,
 };
 use brant_kernel::CALLS;
 use brant_kernel::syscall::ParamKind;
+
+/// How a guest is executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Interp,
+    Jit,
+    /// The tier changes between calls.
+    Mixed,
+    /// As bytes in between: the process is written down after every few calls, and goes on in the
+    /// other tier with what was granted before.
+    Nomad,
+}
+
+/// Checks in each mode; one that fails says in which.
+pub fn in_each_mode(check: impl Fn(Mode)) {
+    for mode in [Mode::Interp, Mode::Jit, Mode::Mixed, Mode::Nomad] {
+        eprintln!("mode {mode:?}");
+        check(mode);
+    }
+}
+
+/// Calls between two moves, in mode `nomad`.
+const CALLS_BETWEEN_MOVES: u64 = 7;
 
 /// A process with one function for each system call, and a memory of one page.
 pub struct Guest {
     process: Process,
     pub output: Captured,
+    mode: Mode,
+    mount: Option<PathBuf>,
+    limits: Limits,
+    calls_count: u64,
 }
 
 /// The page.
@@ -21,24 +49,41 @@ pub const OUT: u64 = 0x8000;
 
 impl Guest {
     /// A guest that is granted its standard streams alone, or a directory as well.
-    pub fn new(mount: Option<&Path>, limits: Limits) -> Guest {
-        let module = Module::from_text(&Engine::default(), text()).expect("a module");
-        let output = Captured::new();
-        let mut builder = Process::builder(&module)
-            .args(["guest"])
-            .limits(limits)
-            .stdin(Input::Bytes(b"input".to_vec()))
-            .stdout(Output::Capture(output.clone()));
-        if let Some(folder) = mount {
-            builder = builder.mount(folder, "/", MountAccess::ReadWrite);
+    pub fn new(mode: Mode, mount: Option<&Path>, limits: Limits) -> Guest {
+        let tier = if mode == Mode::Interp { Tier::Interp } else { Tier::Jit };
+        let module = Module::from_text(&engine(tier), text()).expect("a module");
+        let (output, mount) = (Captured::new(), mount.map(Path::to_owned));
+        let builder = Process::builder(&module).args(["guest"]);
+        let process = granted(builder, mount.as_deref(), &limits, &output);
+        Guest { process, output, mode, mount, limits, calls_count: 0 }
+    }
+
+    /// Between two calls: changes the tier, or moves, where the mode says so.
+    fn wander(&mut self) {
+        self.calls_count += 1;
+        let tier = if self.calls_count.is_multiple_of(2) { Tier::Interp } else { Tier::Jit };
+        match self.mode {
+            Mode::Interp | Mode::Jit => {}
+            Mode::Mixed => self.process.set_tier(tier).expect("a tier of its engine"),
+            Mode::Nomad if !self.calls_count.is_multiple_of(CALLS_BETWEEN_MOVES) => {}
+            Mode::Nomad => {
+                let snapshot = match self.process.checkpoint() {
+                    Ok(snapshot) => snapshot,
+                    // An end of a pipe keeps its process where it is.
+                    Err(Error::Capture(_)) => return,
+                    Err(error) => panic!("{error}"),
+                };
+                let builder = Process::restore(&engine(tier), &snapshot).expect("a module");
+                self.process = granted(builder, self.mount.as_deref(), &self.limits, &self.output);
+            }
         }
-        Guest { process: builder.build().expect("the guest is linked"), output }
     }
 
     /// Makes a call: the name of its error, or `success`.
     pub fn call(&mut self, name: &str, args: &[u64]) -> &'static str {
         let row = CALLS.iter().find(|row| row.name == name).expect("a system call");
         assert_eq!(row.params.len(), args.len(), "{name}");
+        self.wander();
         let params: Vec<brant::Val> = row
             .params
             .iter()
@@ -99,6 +144,24 @@ impl Guest {
         let storm: TypedFunc<(), ()> = self.process.get_typed_func("storm")?;
         storm.call(&mut self.process, ())
     }
+}
+
+fn engine(tier: Tier) -> Engine {
+    Engine::new(&brant::with_compiler(Config { tier, ..Config::default() })).expect("an engine")
+}
+
+fn granted(
+    builder: ProcessBuilder, mount: Option<&Path>, limits: &Limits, output: &Captured,
+) -> Process {
+    let builder = builder
+        .limits(limits.clone())
+        .stdin(Input::Bytes(b"input".to_vec()))
+        .stdout(Output::Capture(output.clone()));
+    let builder = match mount {
+        Some(folder) => builder.mount(folder, "/", MountAccess::ReadWrite),
+        None => builder,
+    };
+    builder.build().expect("the guest is linked")
 }
 
 /// The module: every call is imported, wrapped and exported.

@@ -1,5 +1,5 @@
 //! The catalogue of hostile cases, as far as it is about modules and calls: one test or more for a
-//! row, whose number stands in its name. `docs/TESTING.md` has the table of all rows.
+//! row, whose number stands in its name. `docs/SECURITY.md` has the table of all rows.
 //!
 //! To survive is: a documented exit code or an error, never a signal, never a panic, in bounded
 //! memory and bounded time. Modules are judged and run by the binary itself, in a process whose
@@ -10,4 +10,5 @@ mod child;
 mod encode;
 mod guest;
 mod modules;
+mod rows;
 mod running;

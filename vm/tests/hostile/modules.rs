@@ -27,6 +27,35 @@ fn row_1_every_truncation_of_a_module_gets_an_answer() {
     }
 }
 
+#[test]
+fn row_2_changed_bytes_get_the_verdict_of_an_independent_engine() {
+    // The long run against V8 stands in `docs/TESTING.md`; here every program is changed a few times.
+    let engine = Engine::default();
+    let theirs = wasmi::Engine::default();
+    let mut random = 1u64;
+    let mut next = |below: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (random >> 33) as usize % below
+    };
+    let mut valid = 0;
+    for program in PROGRAMS {
+        let bytes = program.module().expect("programs of the tree are right");
+        if wasmi::Module::validate(&theirs, &bytes).is_err() {
+            // It uses what the other engine does not know.
+            continue;
+        }
+        for _ in 0..40_000_000usize.div_ceil(bytes.len()).min(60) {
+            let mut changed = bytes.clone();
+            changed[next(bytes.len())] = next(256) as u8;
+            let is_valid = wasmi::Module::validate(&theirs, &changed).is_ok();
+            valid += usize::from(is_valid);
+            let ours = Module::new(&engine, changed);
+            assert!(ours.is_ok() || !is_valid, "{}: {:?}", program.name, ours.err());
+        }
+    }
+    assert!(valid > 50, "{valid} of the changed modules were valid");
+}
+
 /// Where the last section that has begun says that it ends; beyond the end for half a header.
 fn sections_end(bytes: &[u8]) -> usize {
     let mut at = 8;

@@ -1,11 +1,11 @@
 //! Rows 10 to 15: what a running module does to memory, tables, stacks and references. And the
-//! half of row 24 that a command line shows, and row 38.
+//! half of row 24 that a command line shows, rows 37 and 38. More of them, as scripts, in `rows`.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use brant::{
-    Caller, Config, Engine, Error, ExitStatus, Limits, Linker, Module, Process, Stopped, Trap,
+    Caller, Config, Engine, Error, ExitStatus, Limits, Linker, Module, Process, Stopped, Tier, Trap,
 };
 
 use crate::child::{brant, brant_in, brant_within};
@@ -30,10 +30,12 @@ fn main_of(text: &str, config: &Config, limits: Limits) -> Result<i32, Trap> {
     }
 }
 
-/// The ways to run: with signals for faults, and with checks.
-fn both_ways() -> [Config; 2] {
-    let checked = Config { signal_handlers: false, ..Config::default() };
-    [Config::default(), checked]
+/// The ways to run: interpreted, with signals for faults and with checks; and compiled.
+fn all_ways() -> [Config; 3] {
+    let interpreted = Config { tier: Tier::Interp, ..Config::default() };
+    let checked = Config { signal_handlers: false, ..interpreted.clone() };
+    let compiled = brant::with_compiler(Config { tier: Tier::Jit, ..Config::default() });
+    [interpreted, checked, compiled]
 }
 
 #[test]
@@ -43,7 +45,7 @@ fn row_10_memories_grow_to_a_limit_and_then_answer_minus_one() {
         (loop $more (br_if $more (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
         memory.size))"#;
     let limits = Limits { memory_bytes: 100 << 16, ..Limits::default() };
-    for config in both_ways() {
+    for config in all_ways() {
         assert_eq!(main_of(text, &config, limits.clone()), Ok(100));
     }
     let all = r#"(module (memory 0) (func (export "main") (result i32)
@@ -51,7 +53,7 @@ fn row_10_memories_grow_to_a_limit_and_then_answer_minus_one() {
         (drop (memory.grow (i32.const 65536)))
         (drop (memory.grow (i32.const -1)))
         (memory.grow (i32.const 65535))))"#;
-    for config in both_ways() {
+    for config in all_ways() {
         let answer = main_of(all, &config, limits.clone());
         assert_eq!(answer, Ok(-1), "all are beyond the limit");
     }
@@ -175,7 +177,7 @@ fn row_14_the_last_byte_can_be_read_and_the_next_cannot() {
         ("v128.load64_splat", 8, "i32x4.extract_lane 0"),
         ("v128.load32_zero", 4, "i32x4.extract_lane 0"),
     ];
-    for config in both_ways() {
+    for config in all_ways() {
         for (load, size, rest) in loads {
             let last: u64 = 0x1_0000 - size;
             let case = |address: u64, offset: u64| {
@@ -204,7 +206,7 @@ fn row_14_a_store_across_the_end_writes_nothing() {
     let text = r#"(module (memory (export "memory") 1 1)
         (func (export "main") (result i32) (local i32)
           (i64.store (i32.const 65532) (i64.const -1)) (i32.const 0)))"#;
-    for config in both_ways() {
+    for config in all_ways() {
         let engine = Engine::new(&config).expect("an engine");
         let module = Module::from_text(&engine, text).expect("a module");
         let mut process = Process::builder(&module).build().expect("it is linked");
@@ -234,7 +236,7 @@ fn row_15_references_are_null_until_they_are_set() {
           (i32.and (ref.is_null (global.get $g)))
           (i32.and (ref.is_null (table.get (i32.const 2))))
           (i32.and (i32.eqz (i32x4.extract_lane 3 (local.get 2))))))"#;
-    for config in both_ways() {
+    for config in all_ways() {
         assert_eq!(main_of(text, &config, Limits::default()), Ok(1));
     }
 }
@@ -263,9 +265,55 @@ fn row_15_code_that_cannot_be_reached_has_any_type_and_does_nothing() {
         (block (result i32 i32) (i32.const 2) (i32.const 3) (br 0) (unreachable))
         drop i32.add))"#;
     let text = text.replace("(memory 1)", "(memory 1) (table 1 funcref)");
-    for config in both_ways() {
+    for config in all_ways() {
         assert_eq!(main_of(&text, &config, Limits::default()), Ok(3));
     }
+}
+
+#[test]
+fn row_37_idle_processes_are_all_written_down_and_go_on() {
+    // A slice of the 10,000: all stand in the midst of a loop at the same time.
+    const COUNT: u64 = 300;
+    let text = r#"(module (memory (export "memory") 1) (func (export "_start") (local i32)
+        (loop $l (i32.store (i32.const 0) (local.tee 0 (i32.add (local.get 0) (i32.const 1))))
+          (br_if $l (i32.lt_u (local.get 0) (i32.const 1000))))))"#;
+    let engine = Engine::new(&all_ways()[2]).expect("an engine");
+    let module = Module::from_text(&engine, text).expect("a module");
+    let mut idle: Vec<Process> = (1..=COUNT)
+        .map(|sites| {
+            let mut process = Process::builder(&module).build().expect("it is linked");
+            process.stop_after_sites(sites);
+            assert!(matches!(process.run(), Ok(ExitStatus::Stopped(Stopped::AtSite))));
+            process
+        })
+        .collect();
+    let snapshots: Vec<_> =
+        idle.iter_mut().map(|process| process.checkpoint().expect("a snapshot")).collect();
+    drop(idle);
+    for snapshot in snapshots {
+        let restored = Process::restore_with(&engine, &snapshot, std::slice::from_ref(&module));
+        let mut process = restored.and_then(|builder| builder.build()).expect("a process");
+        assert!(matches!(process.run(), Ok(ExitStatus::Exited(0))));
+        let memory = process.memory().expect("a memory");
+        assert_eq!(memory.read_u32(0).expect("it is inside"), 1000);
+    }
+}
+
+#[test]
+fn no_page_is_writable_and_executable_at_once() {
+    let text = r#"(module (func (export "main") (result i32) (i32.const 1)))"#;
+    let compiled = all_ways()[2].clone();
+    let engine = Engine::new(&compiled).expect("an engine");
+    let module = Module::from_text(&engine, text).expect("a module");
+    let mut process = Process::builder(&module).build().expect("it is linked");
+    let main = process.get_typed_func::<(), i32>("main").expect("main");
+    assert_eq!(main.call(&mut process, ()).expect("it runs"), 1);
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("the system tells");
+    let both = |line: &&str| line.split(' ').nth(1).is_some_and(|rights| rights.contains("wx"));
+    assert_eq!(maps.lines().find(both), None);
+    // The code that was just run is somewhere outside of every file.
+    let executable = |line: &str| line.contains("-xp") || line.contains("-xs");
+    assert!(maps.lines().any(|line| executable(line) && !line.contains(".so")));
 }
 
 #[test]

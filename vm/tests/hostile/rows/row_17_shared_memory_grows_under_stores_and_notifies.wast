@@ -1,0 +1,25 @@
+;; A shared memory grows while it is written, in small steps up to its end; nobody waits, and everybody
+;; is notified; a wait for what has changed already ends at once.
+(module
+  (memory 1 30 shared)
+  (func (export "storm") (result i32) (local $at i32) (local $woken i32)
+    (loop $l
+      (i32.atomic.store (local.get $at) (i32.const 1))
+      (local.set $woken (i32.add (local.get $woken)
+        (memory.atomic.notify (local.get $at) (i32.const -1))))
+      (local.set $woken (i32.add (local.get $woken)
+        (i32.sub (memory.atomic.wait32 (local.get $at) (i32.const 0) (i64.const -1))
+          (i32.const 1))))
+      (local.set $at (i32.add (local.get $at) (i32.const 4096)))
+      (if (i32.eq (local.get $at) (i32.mul (memory.size) (i32.const 65536)))
+        (then (br_if 2 (local.get $woken) (i32.eq (memory.grow (i32.const 1)) (i32.const -1)))
+          (drop)))
+      (br $l))
+    (unreachable))
+  (func (export "size") (result i32) (memory.size))
+  (func (export "beyond") (i32.atomic.store (i32.mul (memory.size) (i32.const 65536)) (i32.const 1)))
+  (func (export "crooked") (drop (memory.atomic.wait32 (i32.const 2) (i32.const 0) (i64.const 0)))))
+(assert_return (invoke "storm") (i32.const 0))
+(assert_return (invoke "size") (i32.const 30))
+(assert_trap (invoke "beyond") "out of bounds memory access")
+(assert_trap (invoke "crooked") "unaligned atomic")

@@ -166,6 +166,12 @@ impl Recorder {
             self.records.pop();
         }
     }
+    /// Whether the operator at `offset` and those behind it can tell nothing more about the site. Of a
+    /// site that is known by its record that is not known: records that melt are written again.
+    fn is_done_at(&self, offset: u32) -> bool {
+        let is_behind = matches!(self.wanted, Some(Wanted::Operator(at, _)) if offset > at);
+        is_behind && self.found.is_some()
+    }
     fn wants(&self, site: Site, record: u32) -> bool {
         match self.wanted {
             None => false,
@@ -241,4 +247,32 @@ operations! {
     AtomicNotify
     AtomicWait32
     AtomicWait64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found_at(wanted: Wanted, offset: u32, kind: SiteKind) -> Recorder {
+        let site = Site { kind, offset };
+        let (locals, operands) = (Vec::new(), Vec::new());
+        let holding = [Holding::NOTHING; 3];
+        let found = Some(StateAt { site, record: 4, locals, operands, holding, top: 0 });
+        Recorder { found, ..Recorder::of(wanted) }
+    }
+
+    #[test]
+    fn a_walk_ends_behind_the_operator_that_was_wanted() {
+        let wanted = Wanted::Operator(7, SiteKind::Call);
+        assert!(!Recorder::of(wanted).is_done_at(9), "it was not found");
+        let recorder = found_at(wanted, 7, SiteKind::Call);
+        assert!(!recorder.is_done_at(7), "the same operator may say more");
+        assert!(recorder.is_done_at(9));
+    }
+
+    #[test]
+    fn a_walk_for_a_record_goes_on_to_the_end() {
+        let recorder = found_at(Wanted::Record(4, None), 7, SiteKind::Loop);
+        assert!(!recorder.is_done_at(9), "records that melt are written again");
+    }
 }

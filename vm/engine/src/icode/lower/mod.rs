@@ -212,6 +212,10 @@ impl<'a> Lower<'a> {
             .push(Label::function(self.context.type_of_function(function), self.top));
         while !self.scratch.labels.is_empty() && !self.reader.is_at_end() {
             self.offset = self.reader.position() as u32;
+            if self.recorder.as_ref().is_some_and(|recorder| recorder.is_done_at(self.offset)) {
+                // Nobody wants the records.
+                return;
+            }
             let code = self.reader.byte();
             self.operator(code);
         }

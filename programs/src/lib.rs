@@ -105,7 +105,12 @@ impl Program {
 
 /// The program called `name`.
 pub fn find(name: &str) -> Option<&'static Program> {
-    PROGRAMS.iter().find(|program| program.name == name)
+    all().find(|program| program.name == name)
+}
+
+/// Every program.
+pub fn all() -> impl Iterator<Item = &'static Program> {
+    PROGRAMS.iter().chain(THREADED)
 }
 
 macro_rules! text {
@@ -131,7 +136,7 @@ const fn fed(args: &'static [&'static str], stdin: &'static str, output: &'stati
     Run { args, stdin, files: &[], output: Output::Text(output), exit_code: 0 }
 }
 
-/// All programs, from the smallest to the largest.
+/// Programs of one thread, which repeat exactly, from the smallest to the largest.
 pub static PROGRAMS: &[Program] = &[
     Program {
         name: "hello",
@@ -269,6 +274,50 @@ pub static PROGRAMS: &[Program] = &[
     },
 ];
 
+/// Programs with threads: what they print is known, what stands in their memory depends on who ran
+/// when.
+pub static THREADED: &[Program] = &[
+    Program {
+        name: "spreadsheet",
+        shows: "a thread for input, one that recalculates and one that saves share a sheet",
+        source: c!("spreadsheet"),
+        runs: &[
+            fed(
+                &[],
+                "A1 = 2\nA2 = A1*3+1\nB1 = sum(A1:A2)\nC1 = C2\nC2 = C1\nD1 = 1+\nwait\nshow\nB1\nquit\n",
+                "A1 2\nA2 7\nB1 9\nC1 ! needs itself\nC2 ! needs itself\n\
+                 D1 ! a number, a cell or a bracket was expected\nB1 9\n",
+            ),
+            // The prompt answers while a recalculation runs that would take days, and a change of
+            // what it depends on takes its place.
+            fed(
+                &[],
+                "A1 = 9000000000\nA2 = primes(A1)\nA2\nA1 = 100\nwait\nA2\nA1 = 9000000000\nquit\n",
+                "A2 = primes(A1) (recalculating)\nA2 25\n",
+            ),
+            Run {
+                args: &["sheet.txt"],
+                stdin: "wait\nB1\nquit\n",
+                files: &[("sheet.txt", "A1 = 6\nB1 = A1 * 7\n")],
+                output: Output::Text("B1 42\n"),
+                exit_code: 0,
+            },
+        ],
+    },
+    Program {
+        name: "constructions",
+        shows: "a server in three constructions: a single thread, workers, a finite-state machine",
+        source: c!("constructions"),
+        runs: &[Run {
+            args: &["workers"],
+            stdin: "",
+            files: &[],
+            output: Output::Text(""),
+            exit_code: 2,
+        }],
+    },
+];
+
 /// Four pictures of 24 lines of 64 cells, three of them after "cursor home".
 const LIFE_BYTES: usize = 4 * 24 * 65 + 3 * 3;
 
@@ -278,7 +327,7 @@ mod tests {
 
     #[test]
     fn every_text_program_assembles() {
-        for program in PROGRAMS {
+        for program in all() {
             let module = program.module();
             assert!(module.is_ok_and(|bytes| bytes.starts_with(b"\0asm")), "{}", program.name);
         }
@@ -286,7 +335,7 @@ mod tests {
 
     #[test]
     fn every_program_says_what_it_shows_and_how_to_try_it() {
-        for program in PROGRAMS {
+        for program in all() {
             let (Source::Text(text) | Source::C { source: text, .. }) = program.source;
             let head: String = text.lines().take(12).collect();
             assert!(head.contains("Shows:") && head.contains("Try:"), "{}", program.name);
@@ -296,7 +345,7 @@ mod tests {
 
     #[test]
     fn names_are_unique() {
-        for program in PROGRAMS {
+        for program in all() {
             assert!(std::ptr::eq(find(program.name).expect("it is listed"), program));
         }
     }

@@ -131,3 +131,33 @@ fn a_program_that_fails_leaves_no_report_and_nothing_else() {
     let left: Vec<_> = left.flatten().filter(|name| name.contains("bench")).collect();
     assert_eq!(left, Vec::<String>::new());
 }
+
+#[test]
+fn thread_policies_are_compared_in_each_construction_and_mix() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let plot = folder.path().join("threads.svg");
+    let output = Command::new(env!("CARGO_BIN_EXE_brant"))
+        .args(["bench", "threads", "--format", "json", "--runs", "1", "--requests", "32"])
+        .arg("--plot")
+        .arg(&plot)
+        .output()
+        .expect("brant starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON value");
+    assert_eq!((&report["clients"], &report["requests"]), (&32.into(), &32.into()));
+    let rows = report["rows"].as_array().expect("rows");
+    let name = |row: &Value, of: &str| row[of].as_str().expect("a name").to_owned();
+    let combinations: std::collections::BTreeSet<[String; 3]> =
+        rows.iter().map(|row| ["mix", "construction", "policy"].map(|of| name(row, of))).collect();
+    assert_eq!((rows.len(), combinations.len()), (27, 27));
+    for row in rows {
+        assert!(row["requests_per_s"].as_f64() > Some(0.0), "{row}");
+        assert!(row["p50_us"].as_u64() <= row["p99_us"].as_u64(), "{row}");
+        if row["mix"] == "blocking" {
+            // Nobody is served before the device is ready.
+            assert!(row["p50_us"].as_u64() >= Some(2000), "{row}");
+        }
+    }
+    let svg = std::fs::read_to_string(plot).expect("the picture");
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
+}

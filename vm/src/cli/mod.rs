@@ -136,7 +136,7 @@ enum Verb {
     /// Measure a program in each tier: time, memory, compiling
     #[command(
         after_long_help = bench::AFTER_HELP,
-        override_usage = "brant bench [OPTIONS] FILE [ARGS]..."
+        override_usage = "brant bench [OPTIONS] FILE [ARGS]...\n       brant bench threads [OPTIONS]"
     )]
     Bench(Box<bench::BenchOptions>),
     /// List the programs of this user that run

@@ -4,12 +4,12 @@
 //! its own and nothing is warm that a user would find cold. Runs of the tiers alternate, because
 //! machines drift. What is measured stands in `child.rs`, what is made of it in `report.rs`.
 //!
-//! The first word names what is measured. Today that is a file; a word for something else, such as a
-//! comparison of thread policies, would be looked for in `bench` below, before the file, and a file
-//! of that name is still meant by `./NAME`.
+//! The first word names what is measured: `threads` a comparison of thread policies, which stands in
+//! `threads/`, and any other a file. A file of that name is meant by `./threads`.
 
 mod child;
 mod report;
+mod threads;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -24,7 +24,12 @@ use report::{Measured, Report};
 
 /// Measures a program in each tier.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(disable_help_subcommand = true)]
 pub struct BenchOptions {
+    #[command(subcommand)]
+    what: Option<What>,
+
     /// How often the program runs in each tier.
     #[arg(
         long, value_name = "COUNT", default_value_t = 5,
@@ -34,6 +39,14 @@ pub struct BenchOptions {
 
     #[command(flatten)]
     run: RunOptions,
+}
+
+/// What can be measured beside a file.
+#[derive(clap::Subcommand)]
+enum What {
+    /// Compare constructions of a server under thread policies
+    #[command(after_long_help = threads::AFTER_HELP)]
+    Threads(threads::ThreadsOptions),
 }
 
 /// What `--help` says below the options.
@@ -70,6 +83,9 @@ const TIERS: &[Tier] = match cfg!(feature = "jit") {
 
 /// Runs the verb.
 pub fn bench(options: &BenchOptions) -> Result<u8, Failure> {
+    if let Some(What::Threads(options)) = &options.what {
+        return threads::threads(options);
+    }
     refuse(&options.run)?;
     let words: Vec<OsString> = std::env::args_os().collect();
     let runner = Runner::new(passed_on(&words, &options.run.program))?;

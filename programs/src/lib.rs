@@ -267,6 +267,19 @@ pub static PROGRAMS: &[Program] = &[
             },
         ],
     },
+    Program {
+        name: "echo",
+        shows: "a server for many connections on one thread",
+        source: c!("echo"),
+        // Without a listener there is nothing to serve.
+        runs: &[Run { args: &[], stdin: "", files: &[], output: Output::Text(""), exit_code: 1 }],
+    },
+    Program {
+        name: "ask",
+        shows: "a client that finds a server by its name",
+        source: c!("ask"),
+        runs: &[Run { args: &[], stdin: "", files: &[], output: Output::Text(""), exit_code: 1 }],
+    },
 ];
 
 /// Four pictures of 24 lines of 64 cells, three of them after "cursor home".

@@ -272,6 +272,19 @@ pub static PROGRAMS: &[Program] = &[
             },
         ],
     },
+    Program {
+        name: "echo",
+        shows: "a server for many connections on one thread",
+        source: c!("echo"),
+        // Without a listener there is nothing to serve.
+        runs: &[Run { args: &[], stdin: "", files: &[], output: Output::Text(""), exit_code: 1 }],
+    },
+    Program {
+        name: "ask",
+        shows: "a client that finds a server by its name",
+        source: c!("ask"),
+        runs: &[Run { args: &[], stdin: "", files: &[], output: Output::Text(""), exit_code: 1 }],
+    },
 ];
 
 /// Programs with threads: what they print is known, what stands in their memory depends on who ran

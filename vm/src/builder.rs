@@ -10,6 +10,7 @@ use brant_engine::{
 };
 use brant_host::sim::SimHost;
 use brant_kernel::host::{Host, MountAccess};
+use brant_kernel::net::NetRule;
 use brant_kernel::{Mount, Syscall};
 use brant_mobility::Snapshot;
 
@@ -95,6 +96,23 @@ impl ProcessBuilder {
     #[must_use]
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.grants.manifest.listeners.push(address.into());
+        self
+    }
+
+    /// Lets sockets that the program makes reach what the rule allows; what a rule denies stays
+    /// denied. Nothing is allowed by default.
+    ///
+    /// ```
+    /// # let wasm = b"\0asm\x01\0\0\0";
+    /// # let module = brant::Module::new(&brant::Engine::default(), wasm)?;
+    /// brant::Process::builder(&module)
+    ///     .net("connect:*.example.org:443".parse()?)
+    ///     .net("listen:127.0.0.1:8080".parse()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn net(mut self, rule: NetRule) -> Self {
+        self.grants.manifest.net.add(rule);
         self
     }
 

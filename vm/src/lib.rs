@@ -56,6 +56,7 @@ pub use brant_engine::{
     ImportType, PerfMap, Sample, Tier, Trap, TrapReport, Val, ValType,
 };
 pub use brant_kernel::host::MountAccess;
+pub use brant_kernel::net::{NetRule, NetRuleError};
 pub use brant_kernel::persist as resources;
 pub use brant_mobility as mobility;
 pub use brant_mobility::{ReadLimits, Snapshot};

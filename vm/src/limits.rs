@@ -28,6 +28,8 @@ pub struct Limits {
     pub processes_count: u64,
     /// Descriptors that are open at the same time: a call answers `mfile`.
     pub descriptors_count: u32,
+    /// Sockets and connections that are open at the same time: a call answers `mfile`.
+    pub sockets_count: u32,
     /// Bytes written to files: a call answers `nospc`.
     pub disk_bytes: Option<u64>,
 }
@@ -43,6 +45,7 @@ impl Default for Limits {
             threads_count: 4096,
             processes_count: 4096,
             descriptors_count: 4096,
+            sockets_count: 4096,
             disk_bytes: None,
         }
     }

@@ -15,6 +15,7 @@ use brant_kernel::host::{
     MountAccess, OpenHow, Opened, Readiness, Receive, SetTime, Shutdown, Stat, Stream, Truncated,
     Waker, Woken,
 };
+use brant_kernel::net::Net;
 
 use crate::remote::Remote;
 
@@ -449,6 +450,10 @@ impl Host for Streams {
 
     fn shut_down(&mut self, socket: Handle, what: Shutdown) -> Answer<()> {
         self.host.shut_down(socket, what)
+    }
+
+    fn net(&mut self) -> Answer<&mut dyn Net> {
+        self.host.net()
     }
 
     fn waker(&self) -> Arc<dyn Waker> {

@@ -172,6 +172,7 @@ impl System {
     ) -> Result<System, Error> {
         let Grants { mut manifest, input, output, error, trace, seed, has_tree } = grants;
         manifest.limits.descriptors = limits.descriptors_count;
+        manifest.limits.sockets = limits.sockets_count;
         manifest.limits.disk_bytes = limits.disk_bytes.unwrap_or(u64::MAX);
         let host = host.unwrap_or_else(|| Box::new(NativeHost::new()));
         let all_inherited =

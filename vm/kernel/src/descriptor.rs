@@ -46,6 +46,8 @@ pub enum Object {
     Connection,
     /// A socket that listens.
     Listener,
+    /// A socket that the guest made, whatever became of it.
+    Socket,
 }
 
 /// How the object is found again by another host.

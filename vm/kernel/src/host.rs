@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::errno::Errno;
+use crate::net::Net;
 
 /// What a host answers.
 pub type Answer<T> = Result<T, Errno>;
@@ -252,6 +253,14 @@ pub trait Host: Send {
     /// # Errors
     /// What the system says; [`Errno::NotConnected`].
     fn shut_down(&mut self, socket: Handle, what: Shutdown) -> Answer<()>;
+
+    /// What this host does for sockets that a guest makes itself.
+    ///
+    /// # Errors
+    /// [`Errno::NotSupported`] where there are none.
+    fn net(&mut self) -> Answer<&mut dyn Net> {
+        Err(Errno::NotSupported)
+    }
 
     // ---- Waiting ----
 

@@ -8,6 +8,7 @@ use crate::descriptor::{Binding, Descriptor, DescriptorTable, FdFlags, Object, O
 use crate::errno::Errno;
 use crate::host::{Answer, Clock, Direction, Handle, Host, Interest, Kind, Opened, Stream, Woken};
 use crate::manifest::Manifest;
+use crate::net::{Names, Sockets, Timeout};
 use crate::processes::{Member, Request};
 use crate::rights::Rights;
 use crate::run_state::{Parked, RunState};
@@ -75,6 +76,9 @@ pub struct Kernel {
     pub(crate) manifest: Manifest,
     pub(crate) descriptors: DescriptorTable,
     pub(crate) run_state: RunState,
+    pub(crate) sockets: Sockets,
+    /// What the name service has answered.
+    pub(crate) names: Names,
     pub(crate) disk_bytes: u64,
     /// Bytes read from or written to each standard stream.
     pub(crate) stream_bytes: [u64; 3],
@@ -147,6 +151,8 @@ impl Kernel {
         Kernel {
             host,
             descriptors: DescriptorTable::new(manifest.limits.descriptors),
+            sockets: Sockets::new(manifest.limits.sockets),
+            names: Names::default(),
             manifest,
             run_state: RunState::Running,
             disk_bytes: 0,
@@ -365,12 +371,74 @@ impl Kernel {
     /// # Errors
     /// What the host could not write any more.
     pub(crate) fn let_go(&mut self, descriptor: Descriptor) -> Answer<()> {
-        descriptor.last_of().map_or(Ok(()), |handle| self.host.close(handle))
+        let handle = descriptor.handle;
+        let last = descriptor.last_of();
+        if last.is_some() || !self.descriptors.iter().any(|(_, other)| other.handle == handle) {
+            self.sockets.remove(handle);
+        }
+        last.map_or(Ok(()), |handle| self.host.close(handle))
     }
 
     /// The system below.
     pub fn host(&mut self) -> &mut dyn Host {
         &mut *self.host
+    }
+
+    /// Whether the call that is being made is gone on with.
+    pub(crate) fn is_parked(&self) -> bool {
+        matches!(self.run_state, RunState::Parked(_))
+    }
+
+    /// How the call stops that waits for an object: it blocks, or its time is over.
+    pub(crate) fn wait_on(
+        &mut self, handle: Handle, direction: Direction, timeout: Timeout, progress_bytes: u64,
+    ) -> Stopped {
+        let timeout_ns = self.sockets.get(handle).and_then(|socket| socket.timeout_ns(timeout));
+        let deadline_ns = match timeout_ns.map(|ns| self.deadline(ns)) {
+            None => None,
+            Some(Ok(Some(deadline_ns))) => Some(deadline_ns),
+            Some(Ok(None)) => {
+                return Stopped::Errno(match timeout {
+                    Timeout::Receive | Timeout::Send => Errno::Again,
+                    Timeout::Connect | Timeout::Accept => Errno::TimedOut,
+                });
+            }
+            Some(Err(errno)) => return Stopped::Errno(errno),
+        };
+        let waits_for = vec![(handle, direction)];
+        Stopped::Block(Wait { waits_for, deadline_ns, progress_bytes })
+    }
+
+    /// When the call ends that may wait for so long; `None` if that is over.
+    fn deadline(&mut self, timeout_ns: u64) -> Answer<Option<u64>> {
+        let now_ns = self.now_ns(Clock::Monotonic)?;
+        let began_ns = match &self.run_state {
+            RunState::Parked(parked) => parked.began_ns,
+            RunState::Running => now_ns,
+        };
+        let deadline_ns = began_ns.saturating_add(timeout_ns);
+        Ok(Some(deadline_ns).filter(|&deadline_ns| deadline_ns > now_ns))
+    }
+
+    /// Turns "try again" of the host into a wait, unless the descriptor shall not wait.
+    pub(crate) fn park_if_again(
+        &mut self, result: Result<u64, Stopped>, handle: Handle, direction: Direction,
+        nonblock: bool, progress_bytes: u64,
+    ) -> Result<u64, Stopped> {
+        let timeout = match direction {
+            Direction::Read => Timeout::Receive,
+            Direction::Write => Timeout::Send,
+        };
+        match result {
+            Err(Stopped::Errno(Errno::Again)) if !nonblock => {
+                match self.wait_on(handle, direction, timeout, progress_bytes) {
+                    // What was written before its time was over counts.
+                    Stopped::Errno(_) if progress_bytes > 0 => Ok(progress_bytes),
+                    stopped => Err(stopped),
+                }
+            }
+            result => result,
+        }
     }
 
     /// Counts bytes that will go to a file.

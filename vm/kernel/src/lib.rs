@@ -10,6 +10,7 @@ pub mod errno;
 pub mod host;
 mod kernel;
 mod manifest;
+pub mod net;
 pub mod persist;
 pub mod processes;
 mod rights;

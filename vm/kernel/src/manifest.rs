@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::host::MountAccess;
+use crate::net::NetRules;
 
 /// What a process is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Manifest {
     pub mounts: Vec<Mount>,
     /// TCP addresses whose listening sockets it finds open behind the mounts.
     pub listeners: Vec<String>,
+    /// What sockets of its own may reach.
+    pub net: NetRules,
     /// Whether writing to a standard stream that nobody reads any more ends the process, as the
     /// signal PIPE does. Else the call says [`BrokenPipe`](crate::Errno::BrokenPipe).
     pub ends_on_broken_pipe: bool,
@@ -38,6 +41,8 @@ pub struct Mount {
 pub struct Limits {
     /// Open descriptors at a time.
     pub descriptors: u32,
+    /// Open sockets of its own and connections at a time, each of them a descriptor too.
+    pub sockets: u32,
     /// Bytes written to files, summed over the life of the process.
     pub disk_bytes: u64,
 }
@@ -45,10 +50,16 @@ pub struct Limits {
 impl Limits {
     /// What most systems give a process.
     pub const DEFAULT_DESCRIPTORS: u32 = 1024;
+    /// All of them may be sockets.
+    pub const DEFAULT_SOCKETS: u32 = Self::DEFAULT_DESCRIPTORS;
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { descriptors: Self::DEFAULT_DESCRIPTORS, disk_bytes: u64::MAX }
+        Limits {
+            descriptors: Self::DEFAULT_DESCRIPTORS,
+            sockets: Self::DEFAULT_SOCKETS,
+            disk_bytes: u64::MAX,
+        }
     }
 }

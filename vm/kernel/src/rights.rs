@@ -117,6 +117,9 @@ impl Rights {
             | Rights::POLL_FD_READWRITE.0,
     );
 
+    /// What makes sense on a socket that the guest made, which may become anything.
+    pub const SOCKET: Rights = Rights(Rights::CONNECTION.0 | Rights::SOCK_ACCEPT.0);
+
     /// Whether all of `other` are here.
     pub const fn contains(self, other: Rights) -> bool {
         self.0 & other.0 == other.0

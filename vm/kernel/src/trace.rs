@@ -11,10 +11,41 @@ use brant_engine::GuestMemory;
 
 use crate::errno::Errno;
 use crate::kernel::Outcome;
-use crate::syscall::{Param, ParamKind, Syscall};
+use crate::syscall::{Param, ParamKind, Syscall, read_address};
 
 /// Longer texts are cut off in a trace.
 const LONGEST_TEXT_BYTES: u64 = 128;
+
+/// Options of sockets by their numbers. Spec: WASIX, `sock_option`.
+const SOCKET_OPTIONS: [&str; 27] = [
+    "noop",
+    "reuse_port",
+    "reuse_addr",
+    "no_delay",
+    "dont_route",
+    "only_v6",
+    "broadcast",
+    "multicast_loop_v4",
+    "multicast_loop_v6",
+    "promiscuous",
+    "listening",
+    "last_error",
+    "keep_alive",
+    "linger",
+    "oob_inline",
+    "recv_buf_size",
+    "send_buf_size",
+    "recv_lowat",
+    "send_lowat",
+    "recv_timeout",
+    "send_timeout",
+    "connect_timeout",
+    "accept_timeout",
+    "ttl",
+    "multicast_ttl_v4",
+    "type",
+    "proto",
+];
 
 /// The call with its arguments and how it ended. Results are read from `memory`.
 pub fn line(call: Syscall, args: &[u64], outcome: Outcome, memory: &GuestMemory<'_>) -> String {
@@ -27,6 +58,7 @@ pub fn line(call: Syscall, args: &[u64], outcome: Outcome, memory: &GuestMemory<
         let next = args.get(index + 1).copied().unwrap_or(0);
         let read = match param.kind {
             ParamKind::TextLen | ParamKind::BufferCount => continue,
+            ParamKind::OutU8 => Some(memory.read_u8(arg).map(u64::from)),
             ParamKind::OutU16 => Some(memory.read_u16(arg).map(u64::from)),
             ParamKind::OutU32 => Some(memory.read_u32(arg).map(u64::from)),
             ParamKind::OutU64 => Some(memory.read_u64(arg)),
@@ -82,7 +114,15 @@ fn argument(text: &mut String, param: &Param, arg: u64, next: u64, memory: &Gues
         ParamKind::OpenFlags => flags(text, arg, &["creat", "directory", "excl", "trunc"]),
         ParamKind::FdFlags => flags(text, arg, &["append", "dsync", "nonblock", "rsync", "sync"]),
         ParamKind::FstFlags => flags(text, arg, &["atim", "atim_now", "mtim", "mtim_now"]),
-        ParamKind::ReceiveFlags => flags(text, arg, &["peek", "waitall"]),
+        ParamKind::ReceiveFlags => flags(text, arg, &["peek", "waitall", "trunc", "dontwait"]),
+        ParamKind::SendFlags => flags(text, arg, &["dontwait"]),
+        ParamKind::SocketAddress => match read_address(memory, arg as u32) {
+            Ok(address) => write!(text, "{address}"),
+            Err(_) => write!(text, "{arg:#x}"),
+        },
+        ParamKind::AddressFamily => named(text, arg, &["unspec", "inet4", "inet6", "unix"]),
+        ParamKind::SocketType => named(text, arg, &["0", "stream", "dgram", "raw", "seqpacket"]),
+        ParamKind::SocketOption => named(text, arg, &SOCKET_OPTIONS),
         ParamKind::ShutdownFlags => flags(text, arg, &["rd", "wr"]),
         _ => write!(text, "{arg}"),
     };

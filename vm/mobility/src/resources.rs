@@ -8,8 +8,14 @@ use brant_kernel::{Binding, FdFlags, Object, Rights, Syscall};
 
 use crate::wire::{Read, Reader, Writer};
 
-const OBJECTS: [Object; 5] =
-    [Object::File, Object::Directory, Object::Stream, Object::Connection, Object::Listener];
+const OBJECTS: [Object; 6] = [
+    Object::File,
+    Object::Directory,
+    Object::Stream,
+    Object::Connection,
+    Object::Listener,
+    Object::Socket,
+];
 
 const KINDS: [Kind; 8] = [
     Kind::Unknown,

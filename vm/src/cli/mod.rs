@@ -37,6 +37,7 @@ mod terminal;
 #[cfg(feature = "top")]
 mod top;
 mod units;
+mod wall;
 mod wasmtime;
 mod wast;
 mod watch;

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use brant::NetRule;
+
 use super::units;
 
 /// Runs a program.
@@ -24,6 +26,10 @@ pub struct RunOptions {
     /// Open a listening socket and hand it to the guest.
     #[arg(long, value_name = "ADDR:PORT", help_heading = GRANTS)]
     pub listen: Vec<String>,
+
+    /// Let the guest's own sockets reach others: [deny:]connect|listen|resolve[:WHO[:PORTS]].
+    #[arg(long, value_name = "RULE", help_heading = GRANTS)]
+    pub net: Vec<NetRule>,
 
     /// Let terminal control sequences of the guest through unfiltered.
     #[arg(long, help_heading = GRANTS)]
@@ -88,6 +94,10 @@ pub struct RunOptions {
     /// Descriptors that are open at the same time.
     #[arg(long, value_name = "COUNT", value_parser = units::count, help_heading = LIMITS)]
     pub max_open_files: Option<u64>,
+
+    /// Sockets and connections that are open at the same time.
+    #[arg(long, value_name = "COUNT", value_parser = units::count, help_heading = LIMITS)]
+    pub max_sockets: Option<u64>,
 
     /// Threads that the program may start.
     #[arg(long, value_name = "COUNT", value_parser = units::count, help_heading = LIMITS)]

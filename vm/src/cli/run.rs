@@ -13,7 +13,6 @@ use brant::{
 
 use brant::control::Control;
 use brant_host::native::NativeHost;
-use brant_host::native::landlock::{Coverage, Grant, Wall, landlock};
 
 use super::checkpoint::Checkpoints;
 use super::control::{Attendance, Ended, why_stopped};
@@ -25,7 +24,7 @@ use super::options::{RunOptions, Tier, Validate};
 use super::profile::Profiles;
 use super::terminal::FilteredOutput;
 use super::watch::Watch;
-use super::{cache, check, restore, similar_verb, wasmtime};
+use super::{cache, check, restore, similar_verb, wall, wasmtime};
 
 /// Runs the verb.
 pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
@@ -85,7 +84,7 @@ pub(super) fn begin(
     }
     // Everything is open that was granted; from here on nothing else can be opened, whatever the
     // path resolver does.
-    build_wall(options, control.as_ref(), cache);
+    wall::build(options, control.as_ref(), cache);
     Ok((process, Attendance { control, checkpoints }))
 }
 
@@ -165,6 +164,9 @@ pub(super) fn limits(options: &RunOptions) -> Limits {
             .max_open_files
             .map_or(default.descriptors_count, |count| u32::try_from(count).unwrap_or(u32::MAX)),
         threads_count: options.max_threads.unwrap_or(default.threads_count),
+        sockets_count: options
+            .max_sockets
+            .map_or(default.sockets_count, |count| u32::try_from(count).unwrap_or(u32::MAX)),
         processes_count: options.max_processes.unwrap_or(default.processes_count),
         disk_bytes: options.max_disk,
     }
@@ -287,6 +289,9 @@ pub(super) fn granted(
     for address in &options.listen {
         builder = builder.listen(address);
     }
+    for rule in &options.net {
+        builder = builder.net(rule.clone());
+    }
     builder = builder.inherit_stdio().end_on_broken_pipe();
     if !options.trust_terminal {
         if std::io::stdout().is_terminal() {
@@ -344,44 +349,6 @@ fn simulated(builder: ProcessBuilder, options: &RunOptions) -> Result<ProcessBui
         .stdin(brant::Input::Bytes(bytes))
         .stdout(Output::Writer { writer: output, terminal: false })
         .stderr(Output::Writer { writer: error, terminal: false }))
-}
-
-/// The second wall around the mounts. Where the system has none, the first one stands alone.
-pub(super) fn build_wall(
-    options: &RunOptions, control: Option<&Control>, cache: Option<&CodeCache>,
-) {
-    if options.sim {
-        return;
-    }
-    // Its socket is removed at the end.
-    let control = control.and_then(|control| control.path().parent()).map(Grant::read_write);
-    // Code is found and kept while the program runs.
-    let cache = cache.map(|cache| Grant::read_write(cache.path()));
-    let mut grants: Vec<Grant> = options
-        .dirs
-        .iter()
-        .map(|grant| match mount(grant) {
-            (host, _, MountAccess::ReadOnly) => Grant::read(host),
-            (host, _, MountAccess::ReadWrite) => Grant::read_write(host),
-        })
-        .chain(control)
-        .chain(cache)
-        .collect();
-    // Snapshots are written beside the file that they replace.
-    let folders = Checkpoints::folders(options);
-    grants.extend(folders.into_iter().map(Grant::read_write));
-    let outcome = landlock(&grants);
-    if options.verbose {
-        match outcome {
-            Ok(Wall { coverage: Coverage::None, .. }) => {
-                eprintln!("brant: this kernel has no Landlock")
-            }
-            Ok(Wall { coverage, version }) => {
-                eprintln!("brant: Landlock version {version} stands ({coverage:?})");
-            }
-            Err(error) => eprintln!("brant: Landlock does not stand: {error}"),
-        }
-    }
 }
 
 /// Takes `HOST[::GUEST][:ro]` apart.

@@ -60,7 +60,7 @@ pub fn tenant(options: &NodeOptions, id: &str, state: &Path) -> Result<u8, Failu
     // It is of this process alone, and cannot be opened any more behind the wall.
     brant_engine::open_pagemap();
     let (files, ports) = reachable(options, state)?;
-    landlock_with_ports(&files, &ports).map_err(|error| cannot(&error))?;
+    landlock_with_ports(&files, Some(&ports)).map_err(|error| cannot(&error))?;
     let network = if ports.is_empty() { Network::None } else { Network::Listens };
     seccomp(network).map_err(|error| cannot(&error))?;
     if std::env::var_os(SELF_TEST).is_some() {

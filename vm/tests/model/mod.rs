@@ -16,6 +16,7 @@ use arbitrary::Unstructured;
 use brant_engine::GuestMemory;
 use brant_host::sim::SimHost;
 use brant_kernel::host::MountAccess;
+use brant_kernel::net::NetRules;
 use brant_kernel::{CALLS, Errno, Kernel, Limits, Manifest, Mount, Outcome, Syscall};
 
 use files::Files;
@@ -97,8 +98,9 @@ impl Guest {
                 access: MountAccess::ReadWrite,
             }],
             listeners: vec!["127.0.0.1:80".to_owned()],
+            net: NetRules::default(),
             ends_on_broken_pipe: false,
-            limits: Limits { descriptors: 40, disk_bytes: 1 << 20 },
+            limits: Limits { descriptors: 40, disk_bytes: 1 << 20, ..Limits::default() },
         };
         let kernel = Kernel::new(manifest, Box::new(host)).expect("the simulated host has all");
         Guest {

@@ -104,20 +104,23 @@ impl From<RulesetError> for LandlockError {
 /// # Errors
 /// A path that cannot be opened, or rules that the kernel refuses.
 pub fn landlock(grants: &[Grant]) -> Result<Wall, LandlockError> {
-    landlock_with_ports(grants, &[])
+    landlock_with_ports(grants, Some(&[]))
 }
 
-/// The same, for a process that binds its listeners afterwards: to these TCP ports, and no others.
+/// The same, for a process that binds its listeners afterwards: to these TCP ports, and no others;
+/// `None`: to any.
 ///
 /// # Errors
 /// As [`landlock`].
-pub fn landlock_with_ports(grants: &[Grant], ports: &[u16]) -> Result<Wall, LandlockError> {
+pub fn landlock_with_ports(grants: &[Grant], ports: Option<&[u16]>) -> Result<Wall, LandlockError> {
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(NEWEST))?
-        .handle_access(AccessNet::BindTcp)?
-        .scope(Scope::from_all(NEWEST))?
-        .create()?;
+        .scope(Scope::from_all(NEWEST))?;
+    if ports.is_some() {
+        rules = rules.handle_access(AccessNet::BindTcp)?;
+    }
+    let mut rules = rules.create()?;
     for grant in grants {
         let descriptor = PathFd::new(&grant.path).map_err(|error| unopened(&grant.path, error))?;
         let mut rights = rights(grant.access);
@@ -126,7 +129,7 @@ pub fn landlock_with_ports(grants: &[Grant], ports: &[u16]) -> Result<Wall, Land
         }
         rules = rules.add_rule(PathBeneath::new(descriptor, rights))?;
     }
-    for port in ports {
+    for port in ports.unwrap_or_default() {
         rules = rules.add_rule(NetPort::new(*port, AccessNet::BindTcp))?;
     }
     let status = rules.restrict_self()?;

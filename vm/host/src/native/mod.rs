@@ -13,6 +13,7 @@ mod errno;
 pub mod handover;
 pub mod landlock;
 mod listing;
+mod net;
 mod object;
 pub mod private;
 mod resolve;
@@ -31,6 +32,7 @@ use brant_kernel::host::{
     Advice, Answer, Clock, Durability, Entry, Follow, Handle, Host, Interest, Kind, MountAccess,
     OpenHow, Opened, Receive, SetTime, Shutdown, Stat, Stream, Truncated, Waker, Woken,
 };
+use brant_kernel::net::Net;
 use rustix::fs::{FallocateFlags, FileType};
 use rustix::io::ReadWriteFlags;
 
@@ -44,6 +46,7 @@ use wait::Bell;
 #[derive(Debug, Default)]
 pub struct NativeHost {
     objects: Objects,
+    questions: net::Questions,
     bell: Arc<Bell>,
     /// Input here ends a wait.
     doorbell: Option<OwnedFd>,
@@ -187,7 +190,7 @@ impl Host for NativeHost {
         match self.objects.get(stream)? {
             Object::Channel(channel) => channel.read(buffers).map_err(errno),
             Object::Directory(_) => Err(Errno::IsDirectory),
-            Object::File { .. } => Err(Errno::Invalid),
+            Object::File { .. } | Object::Bell(_) => Err(Errno::Invalid),
             Object::Listener(_) | Object::Socket(_) => {
                 self.receive(stream, buffers, Receive::default()).map(|(count, _)| count)
             }
@@ -198,7 +201,7 @@ impl Host for NativeHost {
         match self.objects.get(stream)? {
             Object::Channel(channel) => channel.write(buffers).map_err(errno),
             Object::Directory(_) => Err(Errno::IsDirectory),
-            Object::File { .. } => Err(Errno::Invalid),
+            Object::File { .. } | Object::Bell(_) => Err(Errno::Invalid),
             Object::Listener(_) | Object::Socket(_) => self.send(stream, buffers),
         }
     }
@@ -281,8 +284,8 @@ impl Host for NativeHost {
 
     fn accept(&mut self, listener: Handle) -> Answer<Opened> {
         let listener = match self.objects.get(listener)? {
-            Object::Listener(listener) => listener,
-            Object::Socket(_) => return Err(Errno::Invalid),
+            // A socket that does not listen says so itself.
+            Object::Listener(socket) | Object::Socket(socket) => socket,
             _ => return Err(Errno::NotSocket),
         };
         let socket = socket::accept(listener).map_err(errno)?;
@@ -302,6 +305,10 @@ impl Host for NativeHost {
 
     fn shut_down(&mut self, socket: Handle, what: Shutdown) -> Answer<()> {
         socket::shut_down(self.objects.socket(socket)?, what).map_err(errno)
+    }
+
+    fn net(&mut self) -> Answer<&mut dyn Net> {
+        Ok(self)
     }
 
     fn wait(&mut self, interests: &mut [Interest], deadline_ns: Option<u64>) -> Answer<Woken> {

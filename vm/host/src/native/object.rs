@@ -23,6 +23,8 @@ pub(super) enum Object {
     Listener(OwnedFd),
     /// A connection.
     Socket(OwnedFd),
+    /// What rings when a question is answered; no guest has a number for it.
+    Bell(OwnedFd),
 }
 
 impl AsFd for Object {
@@ -31,7 +33,7 @@ impl AsFd for Object {
             Object::Directory(directory) => directory.as_fd(),
             Object::File { file, .. } => file.as_fd(),
             Object::Channel(channel) => channel.as_fd(),
-            Object::Listener(socket) | Object::Socket(socket) => socket.as_fd(),
+            Object::Listener(fd) | Object::Socket(fd) | Object::Bell(fd) => fd.as_fd(),
         }
     }
 }
@@ -43,7 +45,7 @@ impl Object {
             Object::Directory(directory) => directory.access(),
             Object::File { access, .. } => *access,
             Object::Channel(channel) => channel.access(),
-            Object::Listener(_) | Object::Socket(_) => MountAccess::ReadWrite,
+            Object::Listener(_) | Object::Socket(_) | Object::Bell(_) => MountAccess::ReadWrite,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Sockets: TCP listeners that the manifest grants, and the connections that they take.
 //!
 //! All of them are in non-blocking mode; nothing here waits or raises SIGPIPE.
-//! A guest can never make a socket or connect one.
+//! Sockets that a guest makes itself are in `net`.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::net::SocketAddr;
@@ -78,7 +78,7 @@ pub(super) fn shut_down(socket: &OwnedFd, what: Shutdown) -> Result<(), Errno> {
 }
 
 /// Whether all that was asked for is there, or nothing more will come.
-fn is_enough(socket: &OwnedFd, buffers: &[IoSliceMut<'_>]) -> Result<bool, Errno> {
+pub(super) fn is_enough(socket: &OwnedFd, buffers: &[IoSliceMut<'_>]) -> Result<bool, Errno> {
     let wanted: usize = buffers.iter().map(|buffer| buffer.len()).sum();
     let there = rustix::io::ioctl_fionread(socket)? as usize;
     if there >= wanted.min(MOST_WAITED_FOR_BYTES) {

@@ -156,7 +156,7 @@ impl DescriptorState {
     pub fn attachment(&self) -> Attachment {
         match (&self.action, self.object) {
             (Action::Copy(_), _) => Attachment::Unattached,
-            (_, Object::Connection | Object::Listener) => Attachment::Fixed,
+            (_, Object::Connection | Object::Listener | Object::Socket) => Attachment::Fixed,
             _ => Attachment::Fastened,
         }
     }

@@ -139,7 +139,7 @@ impl Kernel {
         }
         let inheriting = match object {
             Object::Directory => Rights::BELOW_MOUNT,
-            Object::Listener => Rights::CONNECTION,
+            Object::Listener | Object::Socket => Rights::CONNECTION,
             Object::File | Object::Stream | Object::Connection => Rights::NONE,
         };
         let preopen = match &state.binding {

@@ -11,6 +11,7 @@ use crate::host::{
     MountAccess, OpenHow, Opened, Receive, SetTime, Shutdown, Stat, Stream, Truncated, Waker,
     Woken,
 };
+use crate::net::{Address, Carries, Family, Net, Resolution, SocketOption};
 
 /// The place of a process in its tree, and its host.
 #[derive(Clone, Debug)]
@@ -120,6 +121,9 @@ impl Host for Member {
 
     // ---- All else is the host's of the tree ----
 
+    fn net(&mut self) -> Answer<&mut dyn Net> {
+        Ok(self)
+    }
     fn waker(&self) -> Arc<dyn Waker> {
         self.tree.lock().host.waker()
     }
@@ -239,5 +243,51 @@ impl Host for Member {
     }
     fn token(&mut self) -> Answer<[u8; 16]> {
         self.tree.lock().host.token()
+    }
+}
+
+impl Net for Member {
+    fn open(&mut self, family: Family, carries: Carries) -> Answer<Handle> {
+        self.tree.lock().host.net()?.open(family, carries)
+    }
+    fn pair(&mut self, carries: Carries) -> Answer<(Handle, Handle)> {
+        self.tree.lock().host.net()?.pair(carries)
+    }
+    fn bind(&mut self, socket: Handle, address: &Address) -> Answer<()> {
+        self.tree.lock().host.net()?.bind(socket, address)
+    }
+    fn listen(&mut self, socket: Handle, backlog: u32) -> Answer<()> {
+        self.tree.lock().host.net()?.listen(socket, backlog)
+    }
+    fn connect(&mut self, socket: Handle, address: &Address) -> Answer<()> {
+        self.tree.lock().host.net()?.connect(socket, address)
+    }
+    fn receive_from(
+        &mut self, socket: Handle, buffers: &mut [IoSliceMut<'_>], how: Receive,
+    ) -> Answer<(usize, Truncated, Option<Address>)> {
+        self.tree.lock().host.net()?.receive_from(socket, buffers, how)
+    }
+    fn send_to(
+        &mut self, socket: Handle, buffers: &[IoSlice<'_>], address: &Address,
+    ) -> Answer<usize> {
+        self.tree.lock().host.net()?.send_to(socket, buffers, address)
+    }
+    fn local(&mut self, socket: Handle) -> Answer<Address> {
+        self.tree.lock().host.net()?.local(socket)
+    }
+    fn peer(&mut self, socket: Handle) -> Answer<Address> {
+        self.tree.lock().host.net()?.peer(socket)
+    }
+    fn option(&mut self, socket: Handle, option: SocketOption) -> Answer<u64> {
+        self.tree.lock().host.net()?.option(socket, option)
+    }
+    fn set_option(&mut self, socket: Handle, option: SocketOption, value: u64) -> Answer<()> {
+        self.tree.lock().host.net()?.set_option(socket, option, value)
+    }
+    fn take_error(&mut self, socket: Handle) -> Answer<Option<Errno>> {
+        self.tree.lock().host.net()?.take_error(socket)
+    }
+    fn resolve(&mut self, name: &str) -> Answer<Resolution> {
+        self.tree.lock().host.net()?.resolve(name)
     }
 }

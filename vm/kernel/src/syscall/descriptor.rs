@@ -254,5 +254,6 @@ pub(crate) fn meaningful(object: Object) -> Rights {
         Object::Stream => Rights::STREAM,
         Object::Connection => Rights::CONNECTION,
         Object::Listener => Rights::LISTENER,
+        Object::Socket => Rights::SOCKET,
     }
 }

@@ -11,12 +11,14 @@ use brant_engine::GuestMemory;
 use crate::descriptor::{Binding, Descriptor, FdFlags, Object};
 use crate::errno::Errno;
 use crate::host::{Direction, Handle};
-use crate::kernel::{CallResult, Kernel, Stopped, Wait};
+use crate::kernel::{CallResult, Kernel, Stopped};
 use crate::rights::Rights;
 use crate::syscall::Syscall;
 
 /// Buffers in one call. More are an error, as POSIX's IOV_MAX has it.
 pub(super) const MOST_BUFFERS: u32 = 1024;
+/// The longest message, which is that of UDP.
+pub(super) const LONGEST_MESSAGE_BYTES: u64 = 64 << 10;
 /// Buffers that go to the host at a time.
 const BATCH: usize = 16;
 /// The end of a process by the signal PIPE, as a shell counts it.
@@ -89,6 +91,50 @@ impl Buffers {
         Ok(done)
     }
 
+    /// Fills the buffers in order with what `read` brings into one buffer at a time: a message is
+    /// received as a whole. No message is longer than 64 KiB.
+    ///
+    /// # Errors
+    /// What `read` says; fault.
+    pub fn fill_at_once(
+        &self, memory: &mut GuestMemory<'_>,
+        read: impl FnOnce(&mut [IoSliceMut<'_>]) -> Result<usize, Errno>,
+    ) -> Result<u64, Stopped> {
+        if self.count == 1 {
+            let (address, len) = self.get(memory, 0)?;
+            let buffer = memory.slice_mut(address, len)?;
+            return Ok(read(&mut [IoSliceMut::new(buffer)])? as u64);
+        }
+        let mut message = vec![0; self.bytes.min(LONGEST_MESSAGE_BYTES) as usize];
+        let count = read(&mut [IoSliceMut::new(&mut message)])?;
+        let (mut rest, mut index) = (&message[..count], 0);
+        while !rest.is_empty() && index < self.count {
+            let (address, len) = self.get(memory, index)?;
+            let (part, behind) = rest.split_at(rest.len().min(len as usize));
+            memory.write(address, part)?;
+            (rest, index) = (behind, index + 1);
+        }
+        Ok(count as u64)
+    }
+
+    /// Gives all bytes of the buffers to `write` at once: a message is sent as a whole.
+    ///
+    /// # Errors
+    /// What `write` says; msgsize for more than 64 KiB; fault.
+    pub fn gather(
+        &self, memory: &GuestMemory<'_>, write: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, Errno>,
+    ) -> Result<u64, Stopped> {
+        if self.bytes > LONGEST_MESSAGE_BYTES {
+            return Err(Errno::MessageTooBig.into());
+        }
+        let mut message = Vec::with_capacity(self.bytes as usize);
+        for index in 0..self.count {
+            let (address, len) = self.get(memory, index)?;
+            message.extend_from_slice(memory.slice(address, len)?);
+        }
+        Ok(write(&[IoSlice::new(&message)])? as u64)
+    }
+
     /// Gives the buffers in order to `write`, with how much was written before, the first
     /// `skip_bytes` left out.
     ///
@@ -146,7 +192,7 @@ impl Kernel {
             Object::File => buffers.fill(memory, |b, done| host.read_at(handle, b, offset + done)),
             _ => buffers.fill(memory, |b, _| host.read(handle, b)),
         };
-        let done = park_if_again(read, handle, Direction::Read, nonblock, 0)?;
+        let done = self.park_if_again(read, handle, Direction::Read, nonblock, 0)?;
         if object == Object::File {
             self.descriptors.get(fd)?.set_offset(offset.saturating_add(done));
         }
@@ -224,16 +270,12 @@ impl Kernel {
                 done
             }
             Err((done, stopped)) => {
-                park_if_again(Err(stopped), handle, Direction::Write, nonblock, done)?
+                self.park_if_again(Err(stopped), handle, Direction::Write, nonblock, done)?
             }
             // A blocking write ends when all is written.
             Ok(done) if done < buffers.bytes && !nonblock => {
-                let waits_for = vec![(handle, Direction::Write)];
-                return Err(Stopped::Block(Wait {
-                    waits_for,
-                    deadline_ns: None,
-                    progress_bytes: done,
-                }));
+                let again = Err(Errno::Again.into());
+                self.park_if_again(again, handle, Direction::Write, nonblock, done)?
             }
             Ok(done) => done,
         };
@@ -317,26 +359,13 @@ pub(super) fn has_offset(descriptor: &Descriptor) -> Result<(), Errno> {
     match descriptor.object {
         Object::File => Ok(()),
         Object::Directory => Err(Errno::IsDirectory),
-        Object::Stream | Object::Connection | Object::Listener => Err(Errno::IllegalSeek),
+        Object::Stream | Object::Connection | Object::Listener | Object::Socket => {
+            Err(Errno::IllegalSeek)
+        }
     }
 }
 
 /// Files end below 2^63.
 pub(super) fn check_offset(offset: u64) -> Result<(), Errno> {
     if i64::try_from(offset).is_ok() { Ok(()) } else { Err(Errno::Invalid) }
-}
-
-/// Turns "try again" of the host into a wait, unless the descriptor shall not wait.
-pub(super) fn park_if_again(
-    result: Result<u64, Stopped>, handle: Handle, direction: Direction, nonblock: bool,
-    progress_bytes: u64,
-) -> Result<u64, Stopped> {
-    match result {
-        Err(Stopped::Errno(Errno::Again)) if !nonblock => Err(Stopped::Block(Wait {
-            waits_for: vec![(handle, direction)],
-            deadline_ns: None,
-            progress_bytes,
-        })),
-        result => result,
-    }
 }

@@ -11,6 +11,7 @@ mod descriptor;
 mod directory;
 mod file;
 mod io;
+mod net;
 mod path;
 mod poll;
 mod process;
@@ -19,5 +20,6 @@ mod spawn;
 mod table;
 
 pub(crate) use descriptor::meaningful;
+pub(crate) use net::read_address;
 pub use process::answer;
 pub use table::{CALLS, Call, Group, MOST_PARAMS, Module, Param, ParamKind, Syscall, page};

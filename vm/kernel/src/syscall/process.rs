@@ -123,6 +123,8 @@ impl Kernel {
         let member = Member { pid, ..self.tree()? };
         let mut child = Kernel::empty(self.manifest.clone(), Box::new(member.clone()));
         child.descriptors = self.descriptors.clone();
+        child.sockets = self.sockets.clone();
+        child.names = self.names.clone();
         child.member = Some(member);
         child.ahead = self.ahead;
         child.signal_handler.clone_from(&self.signal_handler);

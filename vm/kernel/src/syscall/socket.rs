@@ -1,33 +1,35 @@
-//! Sockets that were there from the start, and the connections they take.
+//! Connections: taking them, sending, receiving, ending them; with what preview 1 has for that.
 
 use brant_engine::GuestMemory;
 
 use crate::descriptor::{Binding, Descriptor, FdFlags, Object, OpenFile};
 use crate::errno::Errno;
 use crate::host::{Direction, Handle, Receive, Shutdown, Truncated};
-use crate::kernel::{CallResult, Kernel, Stopped, Wait};
+use crate::kernel::{CallResult, Kernel, Stopped};
+use crate::net::{Carries, Family, Socket, Timeout};
 use crate::rights::Rights;
 use crate::syscall::Syscall;
 use crate::syscall::descriptor::fd_flags;
-use crate::syscall::io::{Buffers, park_if_again};
+use crate::syscall::io::Buffers;
 
-/// The bits of `riflags`.
-const PEEK: u32 = 1;
-const WAIT_ALL: u32 = 2;
+/// The bits of `riflags`; the third and the fourth are WASIX's. That a message was cut off is told in
+/// any case, which the third asks for.
+pub(super) const PEEK: u32 = 1;
+pub(super) const WAIT_ALL: u32 = 2;
+const TELL_TRUNCATED: u32 = 4;
+pub(super) const DONT_WAIT_RECEIVING: u32 = 8;
+pub(super) const RECEIVE_FLAGS: u32 = PEEK | WAIT_ALL | TELL_TRUNCATED | DONT_WAIT_RECEIVING;
+/// The bit of `siflags`, which is WASIX's.
+pub(super) const DONT_WAIT_SENDING: u32 = 1;
 /// The bit of `roflags`: the rest of a message was lost.
-const TRUNCATED: u16 = 1;
+pub(super) const TRUNCATED: u16 = 1;
 
 impl Kernel {
     /// The connection `fd`, if it has `rights`, and whether it shall not wait.
     fn connection(&self, fd: u32, rights: Rights) -> Result<(Handle, bool), Errno> {
-        let descriptor = self.descriptors.get(fd)?;
-        match descriptor.object {
-            Object::Connection if descriptor.rights.contains(rights) => {
-                Ok((descriptor.handle, descriptor.flags().contains(FdFlags::NONBLOCK)))
-            }
-            Object::Connection => Err(Errno::NotCapable),
+        match self.descriptors.get(fd)?.object {
             Object::Listener => Err(Errno::NotConnected),
-            _ => Err(Errno::NotSocket),
+            _ => self.socket(fd, rights),
         }
     }
 
@@ -44,7 +46,7 @@ impl Kernel {
             return Err(Errno::Invalid.into());
         }
         let listener = self.descriptors.get(fd)?;
-        if listener.object != Object::Listener {
+        if !matches!(listener.object, Object::Listener | Object::Socket) {
             return Err(Errno::NotSocket.into());
         }
         if !listener.rights.contains(Rights::SOCK_ACCEPT) {
@@ -54,14 +56,15 @@ impl Kernel {
         let nonblock = listener.flags().contains(FdFlags::NONBLOCK);
         memory.slice(u64::from(connection), 4)?;
         self.descriptors.check_room()?;
+        self.sockets.check_room(1)?;
         let accepted = match self.host.accept(handle) {
             Err(Errno::Again) if !nonblock => {
-                let waits_for = vec![(handle, Direction::Read)];
-                let wait = Wait { waits_for, deadline_ns: None, progress_bytes: 0 };
-                return Err(Stopped::Block(wait));
+                return Err(self.wait_on_socket(handle, Direction::Read, Timeout::Accept));
             }
             accepted => accepted?,
         };
+        let family = self.sockets.get(handle).map_or(Family::Inet4, |socket| socket.family);
+        self.sockets.insert(accepted.handle, Socket::new(family, Carries::Stream));
         let number = self.descriptors.insert(Descriptor {
             handle: accepted.handle,
             object: Object::Connection,
@@ -85,10 +88,11 @@ impl Kernel {
         &mut self, memory: &mut GuestMemory<'_>, fd: u32, ri_data: u32, ri_data_len: u32,
         ri_flags: u32, ro_data_len: u32, ro_flags: u32,
     ) -> CallResult {
-        if ri_flags > PEEK | WAIT_ALL {
+        if ri_flags & !RECEIVE_FLAGS != 0 {
             return Err(Errno::Invalid.into());
         }
         let (handle, nonblock) = self.connection(fd, Rights::FD_READ)?;
+        let nonblock = nonblock || ri_flags & DONT_WAIT_RECEIVING != 0;
         let buffers = Buffers::check(memory, ri_data, ri_data_len)?;
         memory.slice(u64::from(ro_data_len), 4)?;
         memory.slice(u64::from(ro_flags), 2)?;
@@ -102,7 +106,7 @@ impl Kernel {
             }
             Ok(count)
         });
-        let done = park_if_again(received, handle, Direction::Read, nonblock, 0)?;
+        let done = self.park_if_again(received, handle, Direction::Read, nonblock, 0)?;
         memory.write_u32(u64::from(ro_data_len), done as u32)?;
         Ok(memory.write_u16(u64::from(ro_flags), flags)?)
     }
@@ -115,10 +119,11 @@ impl Kernel {
         &mut self, memory: &mut GuestMemory<'_>, fd: u32, si_data: u32, si_data_len: u32,
         si_flags: u32, so_data_len: u32,
     ) -> CallResult {
-        if si_flags != 0 {
+        if si_flags & !DONT_WAIT_SENDING != 0 {
             return Err(Errno::Invalid.into());
         }
         let (handle, nonblock) = self.connection(fd, Rights::FD_WRITE)?;
+        let nonblock = nonblock || si_flags & DONT_WAIT_SENDING != 0;
         let buffers = Buffers::check(memory, si_data, si_data_len)?;
         memory.slice(u64::from(so_data_len), 4)?;
         // A state that was restored may say more than there is.
@@ -132,15 +137,11 @@ impl Kernel {
                 done
             }
             Err((done, stopped)) => {
-                park_if_again(Err(stopped), handle, Direction::Write, nonblock, done)?
+                self.park_if_again(Err(stopped), handle, Direction::Write, nonblock, done)?
             }
             Ok(done) if done < buffers.bytes && !nonblock => {
-                let waits_for = vec![(handle, Direction::Write)];
-                return Err(Stopped::Block(Wait {
-                    waits_for,
-                    deadline_ns: None,
-                    progress_bytes: done,
-                }));
+                let again = Err(Errno::Again.into());
+                self.park_if_again(again, handle, Direction::Write, nonblock, done)?
             }
             Ok(done) => done,
         };

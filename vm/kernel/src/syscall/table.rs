@@ -98,6 +98,16 @@ pub enum ParamKind {
     ReceiveFlags,
     SendFlags,
     ShutdownFlags,
+    /// A number that is 0 or 1.
+    Flag,
+    /// Address of an address and a port.
+    SocketAddress,
+    AddressFamily,
+    SocketType,
+    SocketProtocol,
+    SocketOption,
+    /// Address of a u8 result.
+    OutU8,
     /// Address of a u32 result.
     OutU32,
     /// Address of a u16 result.
@@ -352,6 +362,52 @@ calls! {
         "Gives the number of the process."
     Wasix proc_parent ProcParent Process (pid: Pid, parent: OutU32) errno
         "Gives the number of a process's parent, 0 where it has none."
+    Wasix sock_open SockOpen Socket (af: AddressFamily, socktype: SocketType, sock_proto: SocketProtocol, ro_sock: OutU32) errno
+        "Makes a socket of TCP or UDP, over IPv4 or IPv6; `acces` where no rule of `--net` allows anything."
+    Wasix sock_pair SockPair Socket (af: AddressFamily, socktype: SocketType, sock_proto: SocketProtocol, ro_sock1: OutU32, ro_sock2: OutU32) errno
+        "Makes two Unix sockets that are connected to each other."
+    Wasix sock_bind SockBind Socket (fd: Fd, addr: SocketAddress) errno
+        "Gives a socket an address of its own, if a rule `listen` allows it."
+    Wasix sock_listen SockListen Socket (fd: Fd, backlog: Size) errno
+        "Has a socket take connections; at most 4096 wait to be taken."
+    Wasix sock_accept_v2 SockAcceptV2 Socket (fd: Fd, fd_flags: FdFlags, ro_fd: OutU32, ro_addr: Pointer) errno
+        "Takes the next connection of a listener, and tells who called; waits for it. `sock_accept` of this module is the same."
+    Wasix sock_connect SockConnect Socket (fd: Fd, addr: SocketAddress) errno
+        "Connects a socket, if a rule `connect` allows it; waits until it is."
+    Wasix sock_recv_from SockRecvFrom Socket (fd: Fd, ri_data: Buffers, ri_data_len: BufferCount, ri_flags: ReceiveFlags, ro_data_len: OutU32, ro_flags: OutU16, ro_addr: Pointer) errno
+        "Receives a message, and tells who has sent it; waits for one."
+    Wasix sock_send_to SockSendTo Socket (fd: Fd, si_data: Buffers, si_data_len: BufferCount, si_flags: SendFlags, addr: SocketAddress, so_data_len: OutU32) errno
+        "Sends a message of at most 64 KiB to an address, if a rule `connect` allows it."
+    Wasix sock_status SockStatus Socket (fd: Fd, ro_status: OutU8) errno
+        "Tells whether a socket is connected or listens (1, opened), or not yet (0, opening); closed and failed are never told."
+    Wasix sock_addr_local SockAddrLocal Socket (fd: Fd, ro_addr: Pointer) errno
+        "Gives the address of a socket; ports are little-endian."
+    Wasix sock_addr_peer SockAddrPeer Socket (fd: Fd, ro_addr: Pointer) errno
+        "Gives the address that a socket is connected to."
+    Wasix sock_set_opt_flag SockSetOptFlag Socket (fd: Fd, sockopt: SocketOption, flag: Flag) errno
+        "Sets an option that is a truth; dont_route and promiscuous give `notsup`."
+    Wasix sock_get_opt_flag SockGetOptFlag Socket (fd: Fd, sockopt: SocketOption, ro_flag: OutU8) errno
+        "Tells what an option that is a truth is set to."
+    Wasix sock_set_opt_size SockSetOptSize Socket (fd: Fd, sockopt: SocketOption, size: FileSize) errno
+        "Sets an option that is a number; recv_lowat and send_lowat give `notsup`."
+    Wasix sock_get_opt_size SockGetOptSize Socket (fd: Fd, sockopt: SocketOption, ro_size: OutU64) errno
+        "Tells what an option that is a number is set to, and the error that a socket has met."
+    Wasix sock_set_opt_time SockSetOptTime Socket (fd: Fd, sockopt: SocketOption, time: Pointer) errno
+        "Sets how long calls on a socket may wait, and how long closing it."
+    Wasix sock_get_opt_time SockGetOptTime Socket (fd: Fd, sockopt: SocketOption, ro_time: Pointer) errno
+        "Tells how long calls on a socket may wait."
+    Wasix sock_join_multicast_v4 SockJoinMulticastV4 Socket (fd: Fd, multiaddr: Pointer, iface: Pointer) errno
+        "Not supported: `notsup`."
+    Wasix sock_leave_multicast_v4 SockLeaveMulticastV4 Socket (fd: Fd, multiaddr: Pointer, iface: Pointer) errno
+        "Not supported: `notsup`."
+    Wasix sock_join_multicast_v6 SockJoinMulticastV6 Socket (fd: Fd, multiaddr: Pointer, iface: Size) errno
+        "Not supported: `notsup`."
+    Wasix sock_leave_multicast_v6 SockLeaveMulticastV6 Socket (fd: Fd, multiaddr: Pointer, iface: Size) errno
+        "Not supported: `notsup`."
+    Wasix sock_send_file SockSendFile Socket (out_fd: Fd, in_fd: Fd, offset: FileSize, count: FileSize, ro_sent: OutU64) errno
+        "Not supported, `notsup`: read and send."
+    Wasix resolve Resolve Socket (host: Text, host_len: TextLen, port: Size, addrs: Pointer, naddrs: Size, ro_naddrs: OutU32) errno
+        "Finds the addresses of a name, if a rule allows to ask for it; waits for them."
 }
 
 impl Syscall {
@@ -363,7 +419,11 @@ impl Syscall {
     /// The call that guests import under these names.
     pub fn from_import(module: &str, name: &str) -> Option<Syscall> {
         let module = Module::ALL.into_iter().find(|known| known.name() == module)?;
-        let call = Syscall::from_name(name)?;
+        let call = match (module, Syscall::from_name(name)?) {
+            // The one name that means another call there.
+            (Module::Wasix, Syscall::SockAccept) => Syscall::SockAcceptV2,
+            (_, call) => call,
+        };
         module.holds(call.row().module).then_some(call)
     }
 

@@ -136,6 +136,11 @@ const fn fed(args: &'static [&'static str], stdin: &'static str, output: &'stati
     Run { args, stdin, files: &[], output: Output::Text(output), exit_code: 0 }
 }
 
+/// A run with arguments that the program does not take.
+const fn misused(args: &'static [&'static str]) -> Run {
+    Run { args, stdin: "", files: &[], output: Output::Text(""), exit_code: 2 }
+}
+
 /// Programs of one thread, which repeat exactly, from the smallest to the largest.
 pub static PROGRAMS: &[Program] = &[
     Program {
@@ -318,16 +323,28 @@ pub static THREADED: &[Program] = &[
         ],
     },
     Program {
+        name: "fileserver",
+        shows: "a file server: a single thread, workers, a finite-state machine",
+        source: c!("fileserver"),
+        runs: &[misused(&["single"])],
+    },
+    Program {
+        name: "fetch",
+        shows: "a client that fetches the parts of a page at once, from replicated servers",
+        source: c!("fetch"),
+        runs: &[misused(&["parallel", "127.0.0.1"])],
+    },
+    Program {
+        name: "load",
+        shows: "many clients at once, and how long each reply takes",
+        source: c!("load"),
+        runs: &[misused(&["127.0.0.1:1", "file", "0", "1"])],
+    },
+    Program {
         name: "constructions",
         shows: "a server in three constructions: a single thread, workers, a finite-state machine",
         source: c!("constructions"),
-        runs: &[Run {
-            args: &["workers"],
-            stdin: "",
-            files: &[],
-            output: Output::Text(""),
-            exit_code: 2,
-        }],
+        runs: &[misused(&["workers"])],
     },
 ];
 

@@ -31,7 +31,7 @@ pub struct ThreadsOptions {
 
     /// How often each combination runs; the run with the median throughput counts.
     #[arg(
-        long, value_name = "COUNT", default_value_t = 3,
+        long, value_name = "COUNT", default_value_t = 5,
         value_parser = clap::value_parser!(u32).range(1..=100)
     )]
     runs: u32,

@@ -103,7 +103,7 @@ impl ProcessBuilder {
     /// denied. Nothing is allowed by default.
     ///
     /// ```
-    /// # let wasm = b"\0asm\x01\0\0\0";
+    /// # let wasm = b"\0asm\x01\0\0\0".to_vec();
     /// # let module = brant::Module::new(&brant::Engine::default(), wasm)?;
     /// brant::Process::builder(&module)
     ///     .net("connect:*.example.org:443".parse()?)

@@ -180,6 +180,9 @@ fn operands_of_operation(code: &[u8]) -> usize {
         [0xFC, 9 | 13, ..] => 0,
         [0xFC, 15, ..] => 2,
         [0xFC, ..] => 3,
+        // Notify, and wait.
+        [0xFE, 0, ..] => 2,
+        [0xFE, 1 | 2, ..] => 3,
         other => panic!("no operation: {:?}", other.first()),
     }
 }

@@ -14,7 +14,7 @@ use brant_mobility::migration::{Message, Offer, PageRun, Refusal, read_pages};
 use brant_mobility::{ReadLimits, Snapshot};
 
 use super::daemon::Grant;
-use super::peer::{Incoming, NodeError, name, unexpected};
+use super::peer::{Incoming, NodeError, cannot_keep, name, unexpected};
 use super::record::StateFolder;
 use crate::remote::{Piece, Remote};
 use crate::streams::{Input, Output, Streams};
@@ -180,7 +180,7 @@ impl Coming {
             if *blake3::hash(code).as_bytes() != offered.hash {
                 return Err(NodeError::Peer("a module is not the one that was offered".to_owned()));
             }
-            folder.put_module(&offered.hash, code)?;
+            folder.put_module(&offered.hash, code).map_err(cannot_keep)?;
             self.modules[index] = Some(load(&self.engine, std::mem::take(code).into())?);
         }
         Ok(())

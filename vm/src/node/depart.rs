@@ -267,6 +267,7 @@ impl Departing {
                     let fenced = fence(leaving.offer.epoch);
                     fenced.map(|()| SourceHears::Prepared).map_err(NodeError::from)
                 }
+                Err(error) if source.may_run() => Err(why(error, &mut peer)),
                 other => other,
             };
             let hears = match &heard {
@@ -378,7 +379,10 @@ struct Leaving<'a> {
 
 /// Why a destination does not take any more: it may have said so before it closed the connection.
 fn why(error: NodeError, peer: &mut Peer) -> NodeError {
-    match error.is_cut().then(|| hear(peer)) {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset};
+    let is_closed =
+        matches!(&error, NodeError::Io(io) if matches!(io.kind(), BrokenPipe | ConnectionReset));
+    match is_closed.then(|| hear(peer)) {
         Some(Err(refused @ NodeError::Refused { .. })) => refused,
         _ => error,
     }

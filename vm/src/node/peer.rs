@@ -301,10 +301,7 @@ impl Receiver {
         let kind = self.read()?;
         let incoming = incoming(kind, &self.payload)?;
         if let Some(kept) = self.kept.as_mut().filter(|_| makes_a_process(&incoming)) {
-            let written = kept.frame(kind, &[&self.payload]);
-            // That is no matter of the connection's.
-            written
-                .map_err(|error| NodeError::Peer(format!("the node cannot keep it: {error}")))?;
+            kept.frame(kind, &[&self.payload]).map_err(cannot_keep)?;
         }
         Ok(incoming)
     }
@@ -500,6 +497,11 @@ fn no_credentials() -> NodeError {
 pub(super) fn name(message: &Message) -> String {
     let text = format!("{message:?}");
     text.split([' ', '{', '(']).next().unwrap_or_default().to_owned()
+}
+
+/// What comes cannot be brought to the disk, which is no matter of the connection's.
+pub(super) fn cannot_keep(error: io::Error) -> NodeError {
+    NodeError::Peer(format!("the node cannot keep it: {error}"))
 }
 
 /// A peer says what makes no sense here.

@@ -13,7 +13,7 @@ use super::behind;
 use super::daemon::{Entry, Role, Shared};
 use super::hosted::{Arrived, Command, Hosted};
 use super::keep::NodeKeeper;
-use super::peer::{Incoming, NodeError, Peer, Sender, unexpected};
+use super::peer::{Incoming, NodeError, Peer, Sender, cannot_keep, unexpected};
 
 /// The frames of a process that has come, in a file that is not on the disk yet.
 pub(super) struct Kept {
@@ -71,16 +71,16 @@ pub(super) fn offered(
         Err(error) => {
             shared.folder.remove_frames(id, &file_name(epoch, attempt));
             forget(shared, id, attempt);
-            let refusal = match &error {
-                NodeError::Io(_) => return Err(error),
-                NodeError::Refused { .. } => return Ok(()),
-                other => Refusal {
-                    what: "the process".to_owned(),
-                    why: format!("cannot go on here: {other}"),
-                    ..Refusal::default()
-                },
+            if matches!(error, NodeError::Refused { .. }) {
+                return Ok(());
+            }
+            let refusal = Refusal {
+                what: "the process".to_owned(),
+                why: format!("cannot go on here: {error}"),
+                ..Refusal::default()
             };
-            peer.send(&Message::Refuse { refusal })?;
+            // Where the connection has broken nobody hears it.
+            let _ = peer.send(&Message::Refuse { refusal });
             // What is left of it is still on its way: the connection is of no use any more.
             Err(error)
         }
@@ -118,10 +118,14 @@ fn receive(
             return Err(error);
         }
     };
-    shared.folder.prepare(id)?;
     let name = file_name(epoch, attempt);
-    let mut kept = Sender::to_file(shared.folder.new_frames(id, &name)?);
-    kept.send(&Message::Offered { offer: Box::new(coming.offer.clone()) })?;
+    let begin = || {
+        shared.folder.prepare(id)?;
+        let mut kept = Sender::to_file(shared.folder.new_frames(id, &name)?);
+        kept.send(&Message::Offered { offer: Box::new(coming.offer.clone()) })?;
+        Ok(kept)
+    };
+    let kept = begin().map_err(cannot_keep)?;
     peer.receiver.keep(kept);
     peer.send(&Message::Accept { wanted })?;
     loop {
@@ -134,9 +138,8 @@ fn receive(
             }
         }
     }
-    let cannot = |why: String| NodeError::Peer(format!("the node cannot keep it: {why}"));
-    let kept = peer.receiver.take_kept().ok_or_else(|| cannot("no frames were kept".to_owned()))?;
-    let file = kept.into_file().map_err(|error| cannot(error.to_string()))?;
+    let kept = peer.receiver.take_kept().ok_or_else(|| unexpected("a state without frames"))?;
+    let file = kept.into_file().map_err(cannot_keep)?;
     Ok((coming.finish()?, Kept { name, file }))
 }
 

@@ -296,6 +296,51 @@ pub static PROGRAMS: &[Program] = &[
 /// when.
 pub static THREADED: &[Program] = &[
     Program {
+        name: "sh",
+        shows: "a shell: pipelines of guest programs, jobs, scripts, on fork and exec from plain C",
+        source: c!("sh"),
+        runs: &[
+            fed(
+                &["-c", "x=1; echo $x \"a  b\" $(echo c); false || echo or; (exit 3); echo $? $#"],
+                "",
+                "1 a  b c\nor\n3 0\n",
+            ),
+            fed(&[], "echo one |\n(echo two; exit 4)\necho $? 'x\ny'\n", "two\n4 x\ny\n"),
+            Run {
+                args: &["script", "arg"],
+                stdin: "",
+                files: &[
+                    ("script", "echo $0 $1 > out\n# nothing\n. ./more\nexit 7\n"),
+                    ("more", "echo *\n"),
+                ],
+                output: Output::Text("more out script\n"),
+                exit_code: 7,
+            },
+            Run {
+                args: &["-c", "nobody"],
+                stdin: "",
+                files: &[],
+                output: Output::Text(""),
+                exit_code: 127,
+            },
+        ],
+    },
+    Program {
+        name: "tools",
+        shows: "the small programs that pipelines are made of, in one module",
+        source: c!("tools"),
+        runs: &[
+            fed(&["seq", "3"], "", "1\n2\n3\n"),
+            fed(&["sort", "-rn"], "10\n9\n100\n", "100\n10\n9\n"),
+            fed(&["grep", "-vn", "b"], "a\nb\nc\n", "1:a\n3:c\n"),
+            fed(&["uniq", "-c"], "a\na\nb\n", "2 a\n1 b\n"),
+            fed(&["tail", "-2"], "1\n2\n3\n", "2\n3\n"),
+            fed(&["tr", "a-c", "A-C"], "abcd\n", "ABCd\n"),
+            fed(&["wc"], "one two\nthree\n", "2 3 14\n"),
+            fed(&["head", "-1"], "1\n2\n", "1\n"),
+        ],
+    },
+    Program {
         name: "spreadsheet",
         shows: "a thread for input, one that recalculates and one that saves share a sheet",
         source: c!("spreadsheet"),

@@ -40,7 +40,8 @@ impl Interrupt {
         self.stop();
     }
 
-    fn stop(&self) {
+    /// Has whoever runs the process look around, for no reason of the process's own.
+    pub(crate) fn stop(&self) {
         self.engine.interrupt();
         if let Some(waker) = self.shared.waker.get() {
             waker.wake();

@@ -73,6 +73,7 @@ pub use limits::Limits;
 pub use linker::{HostResults, IntoHostFunction, Linker, WithCaller};
 pub use module::{Module, Validation, is_bytecode, skip_interpreter_line};
 pub use process::Process;
+pub use processes::Terminal;
 pub use profile::Profile;
 pub use remote::{Piece, Remote};
 pub use status::{ExitStatus, Stopped};

@@ -13,7 +13,7 @@ use brant_engine::{
 use brant_mobility::Purpose;
 
 use crate::clock::Timer;
-use crate::processes::{Asked, Handler, Relatives, Slice};
+use crate::processes::{Asked, Handler, Relatives, Slice, Terminal};
 use crate::system::{System, Waited};
 use crate::threads::{
     Births, Blocked, End, First, Next, SiteStop, Spawned, ThreadPolicy, Threads, Turn,
@@ -362,6 +362,12 @@ impl Process {
     /// Another way to end its waits: its system is another one.
     pub(crate) fn set_interrupt(&mut self, interrupt: Interrupt) {
         self.interrupt = interrupt;
+    }
+
+    /// The way of signals of a terminal to the program; none if it cannot handle any.
+    pub fn terminal(&self) -> Option<Terminal> {
+        let member = self.store.data::<System>().member()?;
+        Some(Terminal::new(member.tree.terminal().clone(), self.interrupt.clone()))
     }
 
     pub(crate) fn system(&mut self) -> &mut System {

@@ -456,6 +456,14 @@ impl Host for Streams {
         self.host.net()
     }
 
+    fn terminal_size(&mut self) -> Option<(u16, u16)> {
+        let leads_there = |output: &Output| {
+            matches!(output, Output::Inherit | Output::Writer { terminal: true, .. })
+        };
+        let is_ours = matches!(self.input, Input::Inherit) || self.outputs.iter().any(leads_there);
+        is_ours.then(|| self.host.terminal_size()).flatten()
+    }
+
     fn waker(&self) -> Arc<dyn Waker> {
         self.host.waker()
     }

@@ -273,6 +273,12 @@ pub trait Host: Send {
     /// What the system says.
     fn wait(&mut self, interests: &mut [Interest], deadline_ns: Option<u64>) -> Answer<Woken>;
 
+    /// Columns and rows of the terminal that the standard streams lead to; none where they lead
+    /// to none.
+    fn terminal_size(&mut self) -> Option<(u16, u16)> {
+        None
+    }
+
     /// A way to end [`Host::wait`] from another thread.
     fn waker(&self) -> Arc<dyn Waker>;
 

@@ -30,6 +30,7 @@ mod output;
 mod profile;
 mod restore;
 mod run;
+mod signals;
 mod table;
 #[cfg(feature = "node")]
 mod tenant;

@@ -24,7 +24,7 @@ use super::options::{RunOptions, Tier, Validate};
 use super::profile::Profiles;
 use super::terminal::FilteredOutput;
 use super::watch::Watch;
-use super::{cache, check, restore, similar_verb, wall, wasmtime};
+use super::{cache, check, restore, signals, similar_verb, wall, wasmtime};
 
 /// Runs the verb.
 pub fn run(mut options: RunOptions) -> Result<u8, Failure> {
@@ -85,6 +85,7 @@ pub(super) fn begin(
     // Everything is open that was granted; from here on nothing else can be opened, whatever the
     // path resolver does.
     wall::build(options, control.as_ref(), cache);
+    signals::pass_on(&process)?;
     Ok((process, Attendance { control, checkpoints }))
 }
 

@@ -9,11 +9,13 @@
 //! run.rs      who runs next, who waits, and for what
 //! make.rs     how a process comes into being, and how it becomes another program
 //! signals.rs  what comes of signals
+//! terminal.rs how those of the terminal get there
 //! ```
 
 mod make;
 mod run;
 mod signals;
+mod terminal;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -25,6 +27,7 @@ use crate::threads::Ticker;
 use crate::{Module, Process};
 
 pub(crate) use signals::Handler;
+pub use terminal::Terminal;
 
 /// Why a process does not run any more.
 pub(crate) enum Slice {

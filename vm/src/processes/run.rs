@@ -48,6 +48,7 @@ impl Relatives {
             if let Some(why) = root.stopped() {
                 return Err(Pause::Stopped(why));
             }
+            self.tree.hear_terminal();
             self.wake();
             if self.unasked >= UNASKED_SLICES {
                 self.ask_host(Some(0))?;

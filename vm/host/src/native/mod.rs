@@ -315,6 +315,14 @@ impl Host for NativeHost {
         wait::wait(&self.objects, (&self.bell, self.doorbell.as_ref()), interests, deadline_ns)
     }
 
+    fn terminal_size(&mut self) -> Option<(u16, u16)> {
+        let (input, output) = (rustix::stdio::stdin(), rustix::stdio::stdout());
+        let streams = [output, rustix::stdio::stderr(), input].into_iter();
+        let size =
+            streams.filter_map(|stream| rustix::termios::tcgetwinsize(stream).ok()).next()?;
+        Some((size.ws_col, size.ws_row))
+    }
+
     fn waker(&self) -> Arc<dyn Waker> {
         self.bell.clone()
     }

@@ -127,6 +127,9 @@ impl Host for Member {
     fn waker(&self) -> Arc<dyn Waker> {
         self.tree.lock().host.waker()
     }
+    fn terminal_size(&mut self) -> Option<(u16, u16)> {
+        self.tree.lock().host.terminal_size()
+    }
     fn now_ns(&mut self, clock: Clock) -> Answer<u64> {
         self.tree.lock().host.now_ns(clock)
     }

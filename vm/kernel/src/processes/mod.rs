@@ -17,6 +17,7 @@ pub mod signal;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::host::{Direction, Handle, Host, Interest};
@@ -24,7 +25,7 @@ use crate::kernel::Kernel;
 
 pub use member::Member;
 pub use pipe::Pipe;
-pub use signal::Signal;
+pub use signal::{Signal, Signals};
 pub use table::{End, Entry, Pid, ROOT, State, Table, Told, Whom};
 
 /// Pipes that a tree may have at a time: each holds up to 64 KiB.
@@ -34,7 +35,46 @@ const FIRST_END: u32 = 3 << 30;
 
 /// A tree of processes. A copy is the same tree.
 #[derive(Clone)]
-pub struct Tree(Arc<Mutex<Core>>);
+pub struct Tree {
+    core: Arc<Mutex<Core>>,
+    terminal: Arc<TerminalSignals>,
+}
+
+/// Signals that the terminal sends to a tree. They come at any time, from any thread, while whoever
+/// runs the tree may wait and hold all else.
+#[derive(Debug, Default)]
+pub struct TerminalSignals {
+    are_wanted: AtomicBool,
+    sent: AtomicU32,
+}
+
+impl TerminalSignals {
+    /// Whether a process handles signals, or says which group has the terminal; whoever catches
+    /// signals does by itself what they do otherwise. Safe in a signal handler.
+    pub fn are_wanted(&self) -> bool {
+        self.are_wanted.load(Ordering::Acquire)
+    }
+
+    /// From now on they are.
+    pub(crate) fn want(&self) {
+        self.are_wanted.store(true, Ordering::Release);
+    }
+
+    /// Sends one. Whoever runs the tree has to be made to look.
+    pub fn send(&self, signal: Signal) {
+        if signal <= signal::number::LAST {
+            self.sent.fetch_or(1 << signal, Ordering::AcqRel);
+        }
+    }
+
+    /// Takes those that were sent.
+    fn take(&self) -> Signals {
+        match self.sent.load(Ordering::Relaxed) {
+            0 => Signals::default(),
+            _ => Signals(self.sent.swap(0, Ordering::AcqRel)),
+        }
+    }
+}
 
 /// What all processes of a tree share.
 pub struct Core {
@@ -106,7 +146,7 @@ pub enum Request {
 impl Tree {
     /// A tree with the root alone.
     pub fn new(host: Box<dyn Host>, name: String, limit: u64) -> Tree {
-        Tree(Arc::new(Mutex::new(Core {
+        let core = Core {
             host,
             table: Table::new(name, limit),
             pipes: BTreeMap::new(),
@@ -115,12 +155,29 @@ impl Tree {
             woken: BTreeSet::new(),
             known: BTreeSet::new(),
             disk_bytes: 0,
-        })))
+        };
+        Tree { core: Arc::new(Mutex::new(core)), terminal: Arc::default() }
+    }
+
+    /// Signals of its terminal.
+    pub fn terminal(&self) -> &Arc<TerminalSignals> {
+        &self.terminal
+    }
+
+    /// Brings signals of the terminal to the group that has it.
+    pub fn hear_terminal(&self) {
+        let mut signals = self.terminal.take();
+        while let Some(signal) = signals.take_next() {
+            let mut core = self.lock();
+            let group = core.table.foreground;
+            // Where nobody has the terminal nobody hears it.
+            let _ = core.send_to_group(group, signal);
+        }
     }
 
     /// What its processes share. Nobody has it for long.
     pub fn lock(&self) -> MutexGuard<'_, Core> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -274,6 +274,13 @@ impl Table {
         if signal == 0 || matches!(entry.state, State::Ended(_)) {
             return Ok(false);
         }
+        // Nobody would have the root go on. Spec: POSIX, orphaned process groups.
+        if pid == ROOT
+            && matches!(signal, number::TSTP | number::TTIN | number::TTOU)
+            && !entry.handles_signals
+        {
+            return Ok(false);
+        }
         // To go on comes first, and takes back what would stop, as POSIX has it.
         if signal == number::CONT || signal == number::KILL {
             for stop in [number::STOP, number::TSTP, number::TTIN, number::TTOU] {

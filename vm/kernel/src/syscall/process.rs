@@ -6,6 +6,7 @@
 use brant_engine::GuestMemory;
 
 use crate::errno::Errno;
+use crate::host::Kind;
 use crate::kernel::{CallResult, Kernel, Stopped, Wait};
 use crate::processes::{End, Member, Pid, ROOT, Request, Told, Whom, signal};
 use crate::syscall::Syscall;
@@ -288,7 +289,29 @@ impl Kernel {
             return Err(Errno::NoProcess.into());
         }
         core.table.foreground = group;
+        member.tree.terminal().want();
         Ok(())
+    }
+
+    /// `tty_get(state)`: columns, rows, and twice 0 (sizes in pixels are not known) as u32; then a
+    /// byte each: whether descriptors 0, 1, 2 are a terminal, and whether it shows what is typed, and
+    /// gives it line by line. WINCH says that it has changed.
+    ///
+    /// Errors: fault. Spec: WASIX, `tty_get`.
+    pub(crate) fn tty_get(&mut self, memory: &mut GuestMemory<'_>, state: u32) -> CallResult {
+        let is_terminal =
+            |fd| self.descriptors.get(fd).is_ok_and(|found| found.kind == Kind::CharacterDevice);
+        let streams = [0, 1, 2].map(is_terminal);
+        let is_there = streams.contains(&true);
+        let size = if is_there { self.host.terminal_size() } else { None };
+        let (columns, rows) = size.unwrap_or((0, 0));
+        let mut bytes = [0; 24];
+        bytes[..4].copy_from_slice(&u32::from(columns).to_le_bytes());
+        bytes[4..8].copy_from_slice(&u32::from(rows).to_le_bytes());
+        for (place, truth) in bytes[16..21].iter_mut().zip(streams.iter().chain(&[is_there; 2])) {
+            *place = u8::from(*truth);
+        }
+        Ok(memory.write(state.into(), &bytes)?)
     }
 
     /// `proc_raise(signal)`: does what the signal does: what a handler does, or, by default, nothing,
@@ -341,6 +364,9 @@ impl Kernel {
         let name = memory.slice(callback.into(), callback_len.into())?.to_vec();
         let name = String::from_utf8(name).map_err(|_| Errno::IllegalByteSequence)?;
         self.signal_handler = Some(name).filter(|name| !name.is_empty());
+        if let (Some(_), Some(member)) = (&self.signal_handler, &self.member) {
+            member.tree.terminal().want();
+        }
         self.tell_table();
         Ok(())
     }

@@ -358,6 +358,8 @@ calls! {
         "Gives the group that signals of the terminal go to."
     Brant tty_foreground_set TtyForegroundSet Process (group: Pid) errno
         "Has signals of the terminal go to a group."
+    Wasix tty_get TtyGet Process (state: Pointer) errno
+        "Tells how large the terminal is, and which standard streams lead to it; zeros where there is none."
     Wasix proc_id ProcId Process (pid: OutU32) errno
         "Gives the number of the process."
     Wasix proc_parent ProcParent Process (pid: Pid, parent: OutU32) errno

@@ -3,7 +3,9 @@
 use std::any::Any;
 
 use brant_engine::persist::PAGE_BYTES;
+use brant_kernel::RunState;
 use brant_kernel::host::Host;
+use brant_kernel::processes::ROOT;
 use brant_mobility::{RestoreError, Snapshot};
 
 use crate::system::{Grants, System};
@@ -72,16 +74,17 @@ impl Arrival {
         if !is_same {
             return Err(RestoreError::Modules.into());
         }
-        let resources = Some(&snapshot.resources);
         let Arrival { grants, limits, host, user_data, .. } = self;
-        let mut system = System::new(grants, &limits, host, user_data, resources)?;
+        let mut system = System::new(grants, &limits, host, user_data, Some(snapshot))?;
         let waker = system.waker();
         // How instances are made is known since the program was linked.
         system.births = self.process.system().births.clone();
         *self.process.system() = system;
         let interrupt = Interrupt::new(self.process.store.interrupt_handle(), waker);
         self.process.set_interrupt(interrupt);
-        self.process.go_on_from(snapshot, &[])?;
+        let interrupted =
+            snapshot.tree.as_ref().and_then(|tree| tree.state.member(ROOT)?.interrupted);
+        self.process.go_on_from(snapshot, &[], interrupted.map(RunState::restore))?;
         Ok(self.process)
     }
 }

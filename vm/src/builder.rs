@@ -11,7 +11,7 @@ use brant_engine::{
 use brant_host::sim::SimHost;
 use brant_kernel::host::{Host, MountAccess};
 use brant_kernel::net::NetRule;
-use brant_kernel::{Mount, Syscall};
+use brant_kernel::{Mount, RunState, Syscall};
 use brant_mobility::Snapshot;
 
 use crate::linker::HostFunction;
@@ -43,6 +43,8 @@ pub(crate) struct Origin {
     pub preloads: Vec<(String, Module)>,
     /// Memories whose pages are not in the snapshot.
     pub memories: Vec<MemoryImage>,
+    /// The call in which it was told of a signal, if a function handles one.
+    pub interrupted: Option<RunState>,
 }
 
 impl ProcessBuilder {
@@ -230,11 +232,11 @@ impl ProcessBuilder {
         }
         let (grants, host) = (std::mem::take(&mut self.grants), self.host.take());
         let user_data = std::mem::replace(&mut self.user_data, Box::new(()));
-        let resources = origin.as_ref().map(|origin| &origin.snapshot.resources);
-        let system = System::new(grants, &self.limits, host, user_data, resources)?;
+        let snapshot = origin.as_ref().map(|origin| &origin.snapshot);
+        let system = System::new(grants, &self.limits, host, user_data, snapshot)?;
         let mut process = self.link(system)?;
-        if let Some(origin) = &origin {
-            process.go_on_from(&origin.snapshot, &origin.memories)?;
+        if let Some(origin) = origin {
+            process.go_on_from(&origin.snapshot, &origin.memories, origin.interrupted)?;
         }
         Ok(process)
     }
@@ -264,6 +266,14 @@ impl ProcessBuilder {
         })
     }
 
+    /// Says in which call a process that goes on was told of a signal, if a function handles one.
+    pub(crate) fn interrupted(mut self, interrupted: Option<RunState>) -> Self {
+        if let Some(origin) = &mut self.origin {
+            origin.interrupted = interrupted;
+        }
+        self
+    }
+
     /// Links a program for a process of the tree of `sibling`, whose limits are its limits.
     ///
     /// # Errors
@@ -273,8 +283,8 @@ impl ProcessBuilder {
     ) -> Result<Process, Error> {
         let origin = self.origin.take();
         let mut process = self.link_in_store(beside(sibling, system))?;
-        if let Some(origin) = &origin {
-            process.go_on_from(&origin.snapshot, &origin.memories)?;
+        if let Some(origin) = origin {
+            process.go_on_from(&origin.snapshot, &origin.memories, origin.interrupted)?;
         }
         Ok(process)
     }

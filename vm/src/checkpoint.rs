@@ -7,17 +7,16 @@ use std::path::Path;
 
 use brant_engine::{Engine, MemoryImage, ModuleBytes};
 use brant_kernel::persist::KernelState;
-use brant_kernel::processes::Pid;
-use brant_kernel::{Errno, Kernel};
+use brant_kernel::processes::{Pid, ROOT};
+use brant_kernel::{Errno, Kernel, RunState};
 use brant_mobility::{
     CaptureError, Contents, ModuleImage, ReadLimits, RestoreError, Snapshot, Standing,
 };
 
 use crate::builder::Origin;
 use crate::durable::replace_file;
-use crate::process::Current;
+use crate::processes::standing;
 use crate::system::System;
-use crate::threads::Blocked;
 use crate::{Error, Linker, Module, Process, ProcessBuilder, Validation};
 
 impl Process {
@@ -45,14 +44,20 @@ impl Process {
             return Err(CaptureError::Ended.into());
         }
         let resources = self.resources()?;
-        self.capture(contents, resources)
+        let mut snapshot = self.capture(contents, resources)?;
+        snapshot.tree = self.tree()?;
+        Ok(snapshot)
     }
 
     /// The process as data, with what is said to be its resources.
-    fn capture(&mut self, contents: Contents, resources: KernelState) -> Result<Snapshot, Error> {
+    pub(crate) fn capture(
+        &mut self, contents: Contents, resources: KernelState,
+    ) -> Result<Snapshot, Error> {
         let (modules, generation) = (self.module_images(), self.new_generation()?);
         let spawned = self.threads.standing(self.current.as_ref());
-        let threads = self.current.iter_mut();
+        // A function that was told of a signal comes before what it has interrupted.
+        let interrupted = self.handler.as_mut().map(|handler| &mut handler.current);
+        let threads = self.current.iter_mut().chain(interrupted);
         let threads = threads.map(|current| (current.purpose, &mut current.thread));
         let standing = Standing {
             modules,
@@ -157,7 +162,14 @@ impl Process {
             modules.push((image.name.clone(), module));
         }
         let (_, program) = modules.pop().ok_or(RestoreError::Modules)?;
-        let origin = Origin { snapshot: snapshot.clone(), preloads: modules, memories: Vec::new() };
+        let interrupted =
+            snapshot.tree.as_ref().and_then(|tree| tree.state.member(ROOT)?.interrupted);
+        let origin = Origin {
+            snapshot: snapshot.clone(),
+            preloads: modules,
+            memories: Vec::new(),
+            interrupted: interrupted.map(RunState::restore),
+        };
         Ok(ProcessBuilder::going_on(&program, origin))
     }
 
@@ -177,7 +189,8 @@ impl Process {
         let memories = memories.collect::<Result<_, _>>().map_err(Error::host)?;
         let mut modules = self.modules.clone();
         let (_, program) = modules.pop().ok_or(RestoreError::Modules)?;
-        let origin = Origin { snapshot, preloads: modules, memories };
+        let interrupted = self.told_in();
+        let origin = Origin { snapshot, preloads: modules, memories, interrupted };
         Ok(ProcessBuilder::going_on(&program, origin))
     }
 
@@ -192,7 +205,8 @@ impl Process {
         let memories = memories.collect::<Result<_, _>>().map_err(Error::host)?;
         let mut modules = self.modules.clone();
         let (_, program) = modules.pop().ok_or(RestoreError::Modules)?;
-        let origin = Origin { snapshot, preloads: modules, memories };
+        let interrupted = self.told_in();
+        let origin = Origin { snapshot, preloads: modules, memories, interrupted };
         let limits = self.limits().clone();
         let mut system = System::of_kernel(kernel, None, &limits);
         system.set_run_state(self.system().run_state().clone());
@@ -210,23 +224,28 @@ impl Process {
 
     /// Makes a process that has just been linked go on from a snapshot.
     pub(crate) fn go_on_from(
-        &mut self, snapshot: &Snapshot, memories: &[MemoryImage],
+        &mut self, snapshot: &Snapshot, memories: &[MemoryImage], interrupted: Option<RunState>,
     ) -> Result<(), Error> {
         let restored = snapshot.restore(&mut self.store)?;
         for (index, image) in (0..).zip(memories) {
             self.store.adopt_memory(index, image).map_err(RestoreError::from)?;
         }
-        let mut threads = restored.threads.into_iter();
-        self.current = threads.next().map(|restored| Current {
-            thread: restored.thread,
-            purpose: restored.purpose,
-            blocked: Blocked::No,
-        });
+        let mut threads = restored.threads.into_iter().map(standing);
+        self.current = threads.next();
+        match (threads.next(), interrupted) {
+            (Some(current), Some(run_state)) => self.is_handling(current, run_state),
+            (None, None) => {}
+            _ => return Err(RestoreError::Configuration("with more than one thread").into()),
+        }
         if threads.next().is_some() {
             return Err(RestoreError::Configuration("with more than one thread").into());
         }
         self.preparation = VecDeque::from(restored.preparation);
-        self.threads.go_on_from(snapshot, &mut self.store, self.current.as_mut())
+        self.threads.go_on_from(snapshot, &mut self.store, self.current.as_mut())?;
+        match &snapshot.tree {
+            Some(tree) => self.restore_tree(tree),
+            None => Ok(()),
+        }
     }
 }
 

@@ -8,13 +8,12 @@ use brant_engine::{Caller, Flow, Func, FuncType, GuestMemory, HostError, Store, 
 use brant_host::native::NativeHost;
 use brant_host::sim::SimHost;
 use brant_kernel::host::{Answer, Clock, Host, Waker, Woken};
-use brant_kernel::persist::KernelState;
 use brant_kernel::processes::signal::Signals;
 use brant_kernel::processes::{Member, Pid, ROOT, Request, Tree, Waits};
 use brant_kernel::syscall::{MOST_PARAMS, answer};
 use brant_kernel::{CALLS, Errno, Kernel, Manifest, Outcome, Parked, RunState, Syscall, trace};
 
-use brant_mobility::RestoreError;
+use brant_mobility::{RestoreError, Snapshot};
 
 use crate::streams::{Input, Output, Streams};
 use crate::threads::{self, Births};
@@ -96,6 +95,12 @@ pub enum TracedEnd {
     Exit(i32),
 }
 
+/// The root of a tree, and the host as it sees it.
+fn in_tree(tree: Tree) -> (Box<dyn Host>, Option<Member>) {
+    let member = Member { tree, pid: ROOT };
+    (Box::new(member.clone()), Some(member))
+}
+
 /// Who wants to see which calls.
 pub(crate) struct Trace {
     /// Topics by name; none for all.
@@ -168,7 +173,7 @@ impl System {
     /// Something cannot be had.
     pub fn new(
         grants: Grants, limits: &Limits, host: Option<Box<dyn Host>>,
-        user_data: Box<dyn Any + Send>, state: Option<&KernelState>,
+        user_data: Box<dyn Any + Send>, snapshot: Option<&Snapshot>,
     ) -> Result<System, Error> {
         let Grants { mut manifest, input, output, error, trace, seed, has_tree } = grants;
         manifest.limits.descriptors = limits.descriptors_count;
@@ -185,21 +190,33 @@ impl System {
                 Box::new(streams.with_twin(SimHost::new(seed)))
             }
         };
-        let (host, member) = match has_tree {
-            true => {
+        let tree = snapshot.and_then(|snapshot| snapshot.tree.as_ref());
+        let (host, member) = match (tree, has_tree) {
+            (Some(image), _) => {
+                let limit = limits.processes_count;
+                let tree = Tree::restore(host, &image.state, limit).map_err(RestoreError::from)?;
+                in_tree(tree)
+            }
+            (None, true) => {
                 let name = manifest.args.first().map(|name| String::from_utf8_lossy(name));
                 let name = name.unwrap_or_default().into_owned();
-                let tree = Tree::new(host, name, limits.processes_count);
-                let member = Member { tree, pid: ROOT };
-                (Box::new(member.clone()) as Box<dyn Host>, Some(member))
+                in_tree(Tree::new(host, name, limits.processes_count))
             }
-            false => (host, None),
+            (None, false) => (host, None),
         };
-        let mut kernel = match state {
-            None => Kernel::new(manifest, host)?,
-            Some(state) => Kernel::restore(manifest, host, state).map_err(RestoreError::from)?,
+        let relations = tree.and_then(|image| image.state.member(ROOT));
+        let mut kernel = match (snapshot, &member, relations) {
+            (None, ..) => Kernel::new(manifest, host)?,
+            (Some(snapshot), Some(member), Some(relations)) => {
+                let (member, resources) = (member.clone(), &snapshot.resources);
+                Kernel::restore_member(manifest, member, resources, relations)
+                    .map_err(RestoreError::from)?
+            }
+            (Some(snapshot), ..) => {
+                Kernel::restore(manifest, host, &snapshot.resources).map_err(RestoreError::from)?
+            }
         };
-        if let Some(member) = member {
+        if let Some(member) = member.filter(|_| kernel.member().is_none()) {
             kernel.join_tree(member);
         }
         Ok(System { user_data, is_root: true, ..System::of_kernel(kernel, trace, limits) })

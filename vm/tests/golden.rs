@@ -15,14 +15,17 @@ use brant::{
 use brant_engine::compile::Stops;
 use brant_programs::Run;
 
-/// Name of the files, program with its first sample run, and the site at which it was stopped.
-const GOLDEN: [(&str, &str, u64); 6] = [
+/// Name of the files, which begins with the version of the format; program with its first sample run,
+/// and the site at which it was stopped.
+const GOLDEN: [(&str, &str, u64); 7] = [
     ("1-counter", "counter", 5),
     ("1-matrix", "matrix", 200),
     ("1-nbody", "nbody", 900),
     ("1-sudoku", "sudoku", 300),
     ("1-calc", "calc", 60),
     ("1-words", "words", 60),
+    // With a copy of itself, and a pipe between both.
+    ("3-sh", "sh", 1667),
 ];
 
 fn folder() -> PathBuf {
@@ -82,6 +85,7 @@ fn snapshots_of_the_past_go_on() {
         let run = &brant_programs::find(program).expect("the program").runs[0];
         for tier in [Tier::Interp, Tier::Jit] {
             let snapshot = read_snapshot(&path).expect("a snapshot");
+            assert!(name.starts_with(&format!("{}-", snapshot.version())), "{name}");
             let builder = Process::restore(&engine(tier), &snapshot).expect("its modules");
             let (mut process, output, _folder) = granted(builder, run);
             let status = process.run().expect("it runs");

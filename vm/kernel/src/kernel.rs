@@ -79,9 +79,8 @@ pub struct Kernel {
     pub(crate) sockets: Sockets,
     /// What the name service has answered.
     pub(crate) names: Names,
-    pub(crate) disk_bytes: u64,
-    /// Bytes read from or written to each standard stream.
-    pub(crate) stream_bytes: [u64; 3],
+    /// Of a process that is in no tree.
+    pub(crate) counted: Counted,
     /// What the guest's clocks are ahead of the host's.
     pub(crate) ahead: Ahead,
     pub(crate) counts: [u64; CALLS.len()],
@@ -91,6 +90,15 @@ pub struct Kernel {
     pub(crate) request: Option<Request>,
     /// The exported function that signals are told to; none if their default actions apply.
     pub(crate) signal_handler: Option<String>,
+}
+
+/// Bytes that a process, or a tree of processes, has moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Written to files.
+    pub disk_bytes: u64,
+    /// Read from or written to each standard stream.
+    pub stream_bytes: [u64; 3],
 }
 
 /// How far the guest's clocks are ahead of the host's, in nanoseconds: time on another host counts,
@@ -155,8 +163,7 @@ impl Kernel {
             names: Names::default(),
             manifest,
             run_state: RunState::Running,
-            disk_bytes: 0,
-            stream_bytes: [0; 3],
+            counted: Counted::default(),
             ahead: Ahead::default(),
             counts: [0; CALLS.len()],
             member: None,
@@ -349,13 +356,13 @@ impl Kernel {
 
     /// Bytes written to files so far.
     pub fn disk_bytes(&self) -> u64 {
-        self.disk_bytes
+        self.member.as_ref().map_or(self.counted, |member| member.tree.lock().counted).disk_bytes
     }
 
     /// Bytes read from standard input, written to standard output and to standard error so far, on
     /// all hosts that the process has been on.
     pub fn stream_bytes(&self) -> [u64; 3] {
-        self.stream_bytes
+        self.member.as_ref().map_or(self.counted, |member| member.tree.lock().counted).stream_bytes
     }
 
     /// Says something where the program would report errors, if it can be said at once.
@@ -443,11 +450,26 @@ impl Kernel {
 
     /// Counts bytes that will go to a file.
     pub(crate) fn charge_disk(&mut self, bytes: u64) -> Result<(), Errno> {
-        let sum = self.disk_bytes.saturating_add(bytes);
+        let sum = self.disk_bytes().saturating_add(bytes);
         if sum > self.manifest.limits.disk_bytes {
             return Err(Errno::NoSpace);
         }
-        self.disk_bytes = sum;
+        self.counted(|counted| counted.disk_bytes = sum);
         Ok(())
+    }
+
+    /// Counts bytes that went through a standard stream.
+    pub(crate) fn count_stream(&mut self, number: usize, bytes: u64) {
+        self.counted(|counted| {
+            counted.stream_bytes[number] = counted.stream_bytes[number].saturating_add(bytes);
+        });
+    }
+
+    /// What is counted of the process; processes of a tree are counted together.
+    fn counted<T>(&mut self, count: impl FnOnce(&mut Counted) -> T) -> T {
+        match &self.member {
+            Some(member) => count(&mut member.tree.lock().counted),
+            None => count(&mut self.counted),
+        }
     }
 }

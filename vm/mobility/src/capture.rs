@@ -113,7 +113,7 @@ impl Snapshot {
         let code = Code { modules, deterministic: config.deterministic, fuel: config.fuel };
         let execution =
             Execution { store: state, threads: images, preparation, trap: None, spawned };
-        Ok(Self { generation, code, execution, resources, pages: pages.finish() })
+        Ok(Self { generation, code, execution, resources, pages: pages.finish(), tree: None })
     }
 
     /// Captures what is left of a process that has trapped, in a thread for `purpose`. What is not

@@ -18,6 +18,8 @@ pub enum Section {
     Execution,
     /// Descriptors, clocks, arguments.
     Resources,
+    /// The processes that the program has made.
+    Tree,
     /// Which pages there are, and where their contents stand.
     Pages,
     /// Contents of pages.
@@ -34,6 +36,7 @@ impl Section {
             Section::Code => "code",
             Section::Execution => "execution",
             Section::Resources => "resources",
+            Section::Tree => "tree",
             Section::Pages => "pages",
             Section::Contents => "contents",
             Section::Message => "message",

@@ -79,7 +79,7 @@ impl Purpose {
     }
 }
 
-pub fn write(execution: &Execution) -> Vec<u8> {
+pub fn write(execution: &Execution, has_spawned: HasSpawned) -> Vec<u8> {
     let mut writer = Writer::default();
     write_store(&mut writer, &execution.store);
     writer.list(&execution.threads, |writer, thread| {
@@ -88,6 +88,9 @@ pub fn write(execution: &Execution) -> Vec<u8> {
     });
     writer.list(&execution.preparation, |writer, func| writer.var(func.bits()));
     writer.option(execution.trap.as_ref(), write_trap);
+    if has_spawned == HasSpawned::Maybe {
+        writer.u8(execution.spawned.is_some().into());
+    }
     if let Some(spawned) = &execution.spawned {
         spawned::write(&mut writer, spawned);
     }
@@ -120,8 +123,19 @@ pub fn write_thread(writer: &mut Writer, state: &ThreadState) {
     writer.list(&state.frames, write_frame);
 }
 
-/// What the section of a file says that may or may not have [`Spawned`] threads.
-pub fn read(mut reader: Reader<'_>, has_spawned: bool) -> Read<Execution> {
+/// Whether a section says what there is to say of [`Spawned`] threads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HasSpawned {
+    /// There were none when it was written first.
+    No,
+    /// It does.
+    Yes,
+    /// It says whether it does.
+    Maybe,
+}
+
+/// What the section of a file says.
+pub fn read(mut reader: Reader<'_>, has_spawned: HasSpawned) -> Read<Execution> {
     let store = read_store(&mut reader)?;
     let threads = reader.list(|reader| {
         let number = reader.u8()?;
@@ -132,7 +146,11 @@ pub fn read(mut reader: Reader<'_>, has_spawned: bool) -> Read<Execution> {
     })?;
     let preparation = reader.list(read_func)?;
     let trap = reader.option(read_trap)?;
-    let spawned = has_spawned.then(|| spawned::read(&mut reader)).transpose()?;
+    let spawned = match has_spawned {
+        HasSpawned::No => None,
+        HasSpawned::Yes => Some(spawned::read(&mut reader)?),
+        HasSpawned::Maybe => reader.option(spawned::read)?,
+    };
     reader.finish()?;
     Ok(Execution { store, threads, preparation, trap, spawned })
 }

@@ -1,4 +1,5 @@
-//! The file: a header with checksums, and five sections behind each other.
+//! The file: a header with checksums, and five sections behind each other; six where the program has
+//! made processes.
 //!
 //! ```text
 //! 0    magic, 8 bytes            36   for each section, 52 bytes:
@@ -17,9 +18,10 @@ use brant_engine::ModuleBytes;
 use brant_engine::site::SITE_SCHEME;
 
 use crate::error::{Section, SnapshotError};
+use crate::execution::HasSpawned;
 use crate::pages::{CHUNK_BYTES, Pages};
 use crate::wire::{Reader, Writer};
-use crate::{Snapshot, code, execution, resources};
+use crate::{Snapshot, code, execution, resources, tree};
 
 /// The first bytes of every snapshot. The first one is in no text, the last ones do not survive
 /// whoever changes the ends of lines.
@@ -27,16 +29,38 @@ pub const MAGIC: &[u8; 8] = b"\xB7brant\r\n";
 
 /// The latest version of the format. What it may hold is in `docs/SNAPSHOT.md`. A snapshot has the
 /// oldest version that can say what it has to say: see [`Snapshot::version`].
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// The version of processes with one thread.
 const ONE_THREAD_VERSION: u32 = 1;
 
-const SECTIONS: [Section; 5] =
-    [Section::Code, Section::Execution, Section::Resources, Section::Pages, Section::Contents];
+/// The version of processes that have started threads, and no processes.
+const THREADS_VERSION: u32 = 2;
 
-/// The section of contents, among all.
-const CONTENTS: usize = 4;
+/// The sections of all versions, in their order; that of the tree is in the last version alone.
+const SECTIONS: [Section; 6] = [
+    Section::Code,
+    Section::Execution,
+    Section::Resources,
+    Section::Tree,
+    Section::Pages,
+    Section::Contents,
+];
+
+/// The sections that a version has.
+fn sections_of(version: u32) -> impl Iterator<Item = Section> {
+    let has_tree = version > THREADS_VERSION;
+    SECTIONS.into_iter().filter(move |section| has_tree || *section != Section::Tree)
+}
+
+/// What the section of the execution says of threads.
+fn spawned_of(version: u32) -> HasSpawned {
+    match version {
+        ONE_THREAD_VERSION => HasSpawned::No,
+        THREADS_VERSION => HasSpawned::Yes,
+        _ => HasSpawned::Maybe,
+    }
+}
 
 /// Which checksums are looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,9 +73,11 @@ enum Check {
 const FIXED_BYTES: usize = 36;
 const ENTRY_BYTES: usize = 52;
 const HASH_BYTES: usize = 32;
-const TABLE_END: usize = FIXED_BYTES + SECTIONS.len() * ENTRY_BYTES;
-/// Where the first section begins.
-const HEADER_BYTES: usize = TABLE_END + HASH_BYTES;
+
+/// Where the first section of a version begins.
+fn header_bytes(version: u32) -> usize {
+    FIXED_BYTES + sections_of(version).count() * ENTRY_BYTES + HASH_BYTES
+}
 
 /// How large sections may be. A section is never held in more than a small multiple of its bytes,
 /// but for contents, which are expanded into memories only, under the limits of the process.
@@ -63,6 +89,8 @@ pub struct ReadLimits {
     pub execution_bytes: u64,
     /// Copied files have at most 64 MiB.
     pub resources_bytes: u64,
+    /// The other processes of a tree, with their memories as far as these are written to.
+    pub tree_bytes: u64,
     /// About a byte for each page, at most 20.
     pub pages_bytes: u64,
     /// Contents of pages.
@@ -75,6 +103,7 @@ impl Default for ReadLimits {
             code_bytes: 2 << 30,
             execution_bytes: 64 << 20,
             resources_bytes: 72 << 20,
+            tree_bytes: 1 << 30,
             pages_bytes: 64 << 20,
             contents_bytes: 64 << 30,
         }
@@ -84,10 +113,11 @@ impl Default for ReadLimits {
 impl ReadLimits {
     fn of(&self, section: Section) -> u64 {
         match section {
-            Section::Header => HEADER_BYTES as u64,
+            Section::Header => header_bytes(FORMAT_VERSION) as u64,
             Section::Code => self.code_bytes,
             Section::Execution => self.execution_bytes,
             Section::Resources => self.resources_bytes,
+            Section::Tree => self.tree_bytes,
             Section::Pages => self.pages_bytes,
             Section::Contents => self.contents_bytes,
             Section::Message => 0,
@@ -117,7 +147,7 @@ pub fn is_snapshot(bytes: &[u8]) -> bool {
 #[derive(Debug)]
 pub struct Encoded<'a> {
     /// The header, and all sections but the last.
-    parts: [Vec<u8>; 5],
+    parts: Vec<Vec<u8>>,
     contents: &'a [u8],
 }
 
@@ -148,9 +178,10 @@ struct Header {
 impl Snapshot {
     /// The version of the format in which it is written.
     pub fn version(&self) -> u32 {
-        match &self.execution.spawned {
-            None => ONE_THREAD_VERSION,
-            Some(_) => FORMAT_VERSION,
+        match (&self.tree, &self.execution.spawned) {
+            (Some(_), _) => FORMAT_VERSION,
+            (None, Some(_)) => THREADS_VERSION,
+            (None, None) => ONE_THREAD_VERSION,
         }
     }
 
@@ -166,14 +197,18 @@ impl Snapshot {
 
     /// The snapshot as it will be written, so that its size is known before.
     pub fn encode(&self) -> Encoded<'_> {
-        let code = code::write(&self.code);
-        let execution = execution::write(&self.execution);
-        let resources = resources::write(&self.resources);
-        let before = HEADER_BYTES + code.len() + execution.len() + resources.len();
-        let pages = self.pages.write(before as u64);
+        let version = self.version();
+        let mut parts = vec![
+            code::write(&self.code),
+            execution::write(&self.execution, spawned_of(version)),
+            resources::write(&self.resources),
+        ];
+        parts.extend(self.tree.as_ref().map(|tree| tree::write(tree, &self.code)));
+        let before: usize = parts.iter().map(Vec::len).sum();
+        parts.push(self.pages.write((header_bytes(version) + before) as u64));
         let contents = self.pages.contents();
-        let header = self.header(&[&code, &execution, &resources, &pages, contents]);
-        Encoded { parts: [header, code, execution, resources, pages], contents }
+        parts.insert(0, self.header(parts.iter().map(Vec::as_slice).chain([contents])));
+        Encoded { parts, contents }
     }
 
     /// The snapshot as bytes.
@@ -185,14 +220,15 @@ impl Snapshot {
         }
     }
 
-    fn header(&self, sections: &[&[u8]; 5]) -> Vec<u8> {
+    fn header<'a>(&self, sections: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+        let version = self.version();
         let mut header = Writer::default();
         header.raw(MAGIC);
-        header.u32(self.version());
+        header.u32(version);
         header.u32(SITE_SCHEME);
         header.raw(&self.generation);
-        header.u32(SECTIONS.len() as u32);
-        let mut offset = HEADER_BYTES as u64;
+        header.u32(sections_of(version).count() as u32);
+        let mut offset = header_bytes(version) as u64;
         for (number, section) in (1..).zip(sections) {
             header.u32(number);
             header.u64(offset);
@@ -203,7 +239,7 @@ impl Snapshot {
         let mut header = header.finish();
         let hash = blake3::hash(&header);
         header.extend_from_slice(hash.as_bytes());
-        assert_eq!(header.len(), HEADER_BYTES, "the size that offsets are counted from");
+        assert_eq!(header.len(), header_bytes(version), "the size that offsets are counted from");
         header
     }
 
@@ -212,8 +248,10 @@ impl Snapshot {
     /// # Errors
     /// The first thing that is wrong.
     pub fn read(reader: &mut impl io::Read, limits: &ReadLimits) -> Result<Self, SnapshotError> {
-        let mut bytes = Vec::with_capacity(HEADER_BYTES);
-        fill(reader, &mut bytes, HEADER_BYTES as u64, Section::Header)?;
+        let mut bytes = Vec::with_capacity(header_bytes(FORMAT_VERSION));
+        fill(reader, &mut bytes, FIXED_BYTES as u64, Section::Header)?;
+        let left = header_bytes(version_of(&bytes)?) - FIXED_BYTES;
+        fill(reader, &mut bytes, left as u64, Section::Header)?;
         let header = header(&bytes, limits)?;
         for info in &header.sections {
             fill(reader, &mut bytes, info.bytes, info.section)?;
@@ -222,7 +260,7 @@ impl Snapshot {
             let what = "something stands behind the last section";
             return Err(SnapshotError::Malformed { section: Section::Header, what });
         }
-        Self::parse(&header, ModuleBytes::from(bytes), Check::All)
+        Self::parse(&header, ModuleBytes::from(bytes), Check::All, limits)
     }
 
     /// The snapshot that these bytes are; contents of pages stay where they are.
@@ -231,7 +269,22 @@ impl Snapshot {
     /// The first thing that is wrong.
     pub fn from_bytes(bytes: ModuleBytes, limits: &ReadLimits) -> Result<Self, SnapshotError> {
         let header = whole(bytes.as_slice(), limits)?;
-        Self::parse(&header, bytes, Check::All)
+        Self::parse(&header, bytes, Check::All, limits)
+    }
+
+    /// A snapshot that is a part of another one, and has no parts of its own.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub(crate) fn from_part(
+        bytes: ModuleBytes, limits: &ReadLimits,
+    ) -> Result<Self, SnapshotError> {
+        let header = whole(bytes.as_slice(), limits)?;
+        if header.version > THREADS_VERSION {
+            let what = "a process of the tree has a tree of its own";
+            return Err(SnapshotError::Malformed { section: Section::Tree, what });
+        }
+        Self::parse(&header, bytes, Check::All, limits)
     }
 
     /// As [`Self::from_bytes`], but the checksum of contents that can be mapped is not looked at, so
@@ -244,40 +297,46 @@ impl Snapshot {
         bytes: ModuleBytes, limits: &ReadLimits,
     ) -> Result<Self, SnapshotError> {
         let header = whole(bytes.as_slice(), limits)?;
-        Self::parse(&header, bytes, Check::AllButPlainContents)
+        Self::parse(&header, bytes, Check::AllButPlainContents, limits)
     }
 
-    fn parse(header: &Header, bytes: ModuleBytes, check: Check) -> Result<Self, SnapshotError> {
+    fn parse(
+        header: &Header, bytes: ModuleBytes, check: Check, limits: &ReadLimits,
+    ) -> Result<Self, SnapshotError> {
         let all = bytes.as_slice();
-        let part = |number: usize| {
-            let info = &header.sections[number];
-            &all[info.offset as usize..(info.offset + info.bytes) as usize]
+        let find = |section: Section| {
+            header.sections.iter().find(move |info| info.section == section).copied()
         };
-        let is_right = |number: usize| {
-            let info = &header.sections[number];
-            match *blake3::hash(part(number)).as_bytes() == info.hash {
-                true => Ok(()),
-                false => Err(SnapshotError::Checksum(info.section)),
-            }
+        let info = |section: Section| find(section).ok_or(SnapshotError::Truncated(section));
+        let part =
+            |info: SectionInfo| &all[info.offset as usize..(info.offset + info.bytes) as usize];
+        let is_right = |info: SectionInfo| match *blake3::hash(part(info)).as_bytes() == info.hash {
+            true => Ok(()),
+            false => Err(SnapshotError::Checksum(info.section)),
         };
-        (1..CONTENTS).try_for_each(is_right)?;
-        let reader = |number: usize| Reader::new(header.sections[number].section, part(number));
-        let has_spawned = header.version > ONE_THREAD_VERSION;
-        let execution = execution::read(reader(1), has_spawned)?;
-        let resources = resources::read(reader(2))?;
-        let contents = header.sections[CONTENTS];
-        let pages = Pages::read(reader(3), bytes.clone(), contents.offset, contents.bytes)?;
+        let reader = |section: Section| info(section).map(|info| Reader::new(section, part(info)));
+        let others = header.sections.iter().copied();
+        let is_late =
+            |info: &SectionInfo| matches!(info.section, Section::Code | Section::Contents);
+        others.filter(|info| !is_late(info)).try_for_each(is_right)?;
+        let execution = execution::read(reader(Section::Execution)?, spawned_of(header.version))?;
+        let resources = resources::read(reader(Section::Resources)?)?;
+        let contents = info(Section::Contents)?;
+        let pages =
+            Pages::read(reader(Section::Pages)?, bytes.clone(), contents.offset, contents.bytes)?;
         let is_lazy = check == Check::AllButPlainContents && pages.can_be_mapped();
         if !is_lazy {
-            is_right(CONTENTS)?;
+            is_right(contents)?;
         }
         // To hash a large module takes longer than to start it.
-        let is_large = header.sections[0].bytes > code::LARGE_BYTES;
-        if !(is_lazy && is_large) {
-            is_right(0)?;
+        let of_code = info(Section::Code)?;
+        if !(is_lazy && of_code.bytes > code::LARGE_BYTES) {
+            is_right(of_code)?;
         }
-        let code = code::read(reader(0), &bytes, is_lazy)?;
-        Ok(Self { generation: header.generation, code, execution, resources, pages })
+        let code = code::read(reader(Section::Code)?, &bytes, is_lazy)?;
+        let tree = find(Section::Tree).map(|info| tree::read(part(info), limits, &code));
+        let tree = tree.transpose()?.map(Box::new);
+        Ok(Self { generation: header.generation, code, execution, resources, pages, tree })
     }
 
     /// Where the sections of a snapshot stand.
@@ -324,14 +383,11 @@ fn header(bytes: &[u8], limits: &ReadLimits) -> Result<Header, SnapshotError> {
     if !is_snapshot(bytes) {
         return Err(SnapshotError::NoSnapshot);
     }
-    let bytes = bytes.get(..HEADER_BYTES).ok_or(SnapshotError::Truncated(Section::Header))?;
-    let (table, hash) = bytes.split_at(TABLE_END);
-    let mut reader = Reader::new(Section::Header, &table[MAGIC.len()..]);
-    let version = reader.u32()?;
-    // Another version may have another header: its checksum is not looked for.
-    if !(ONE_THREAD_VERSION..=FORMAT_VERSION).contains(&version) {
-        return Err(SnapshotError::Version(version));
-    }
+    let version = version_of(bytes)?;
+    let header_bytes = header_bytes(version);
+    let bytes = bytes.get(..header_bytes).ok_or(SnapshotError::Truncated(Section::Header))?;
+    let (table, hash) = bytes.split_at(header_bytes - HASH_BYTES);
+    let mut reader = Reader::new(Section::Header, &table[MAGIC.len() + size_of_val(&version)..]);
     if blake3::hash(table).as_bytes() != hash {
         return Err(SnapshotError::Checksum(Section::Header));
     }
@@ -340,12 +396,12 @@ fn header(bytes: &[u8], limits: &ReadLimits) -> Result<Header, SnapshotError> {
         return Err(SnapshotError::SiteScheme(scheme));
     }
     let generation = reader.array()?;
-    if reader.u32()? as usize != SECTIONS.len() {
+    if reader.u32()? as usize != sections_of(version).count() {
         return Err(malformed("it has another number of sections"));
     }
     let mut sections = Vec::with_capacity(SECTIONS.len());
-    let mut next = HEADER_BYTES as u64;
-    for (number, section) in (1..).zip(SECTIONS) {
+    let mut next = header_bytes as u64;
+    for (number, section) in (1..).zip(sections_of(version)) {
         let (is_next, offset, bytes) = (reader.u32()? == number, reader.u64()?, reader.u64()?);
         if !is_next || offset != next {
             return Err(malformed("the sections do not stand behind each other"));
@@ -359,6 +415,21 @@ fn header(bytes: &[u8], limits: &ReadLimits) -> Result<Header, SnapshotError> {
     }
     reader.finish()?;
     Ok(Header { version, generation, sections })
+}
+
+/// The version that a header says, if it is one that is known.
+fn version_of(bytes: &[u8]) -> Result<u32, SnapshotError> {
+    if !is_snapshot(bytes) {
+        return Err(SnapshotError::NoSnapshot);
+    }
+    let version = bytes.get(MAGIC.len()..).and_then(<[u8]>::first_chunk);
+    let version = version.copied().map(u32::from_le_bytes);
+    let version = version.ok_or(SnapshotError::Truncated(Section::Header))?;
+    // Another version may have another header: its checksum is not looked for.
+    match (ONE_THREAD_VERSION..=FORMAT_VERSION).contains(&version) {
+        true => Ok(version),
+        false => Err(SnapshotError::Version(version)),
+    }
 }
 
 /// Where a section that is to be mapped begins.

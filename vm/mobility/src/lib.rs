@@ -9,6 +9,7 @@
 //! file.rs       header, table of sections, checksums
 //! code.rs execution.rs resources.rs pages.rs    one section each, written and read side by side
 //! spawned.rs    threads that the program has started, behind the rest of the execution section
+//! tree.rs       the processes that the program has made, each as a snapshot of its own
 //! capture.rs    from a store that stands to a snapshot
 //! restore.rs    from a snapshot to a store that goes on
 //! migration/    what two hosts say to each other while a process moves
@@ -27,6 +28,7 @@ mod pages;
 mod resources;
 mod restore;
 mod spawned;
+mod tree;
 mod wire;
 
 pub use capture::{Contents, Standing, StandingThread, StandingThreads};
@@ -37,6 +39,7 @@ pub use file::{Encoded, FORMAT_VERSION, MAGIC, ReadLimits, SectionInfo, is_snaps
 pub use pages::{PageRun, Pages};
 pub use restore::{Restored, RestoredSpawned, RestoredThread};
 pub use spawned::{MAX_THREAD_ID, Spawned, SpawnedThread, WaitImage};
+pub use tree::TreeImage;
 
 use brant_kernel::persist::KernelState;
 
@@ -53,4 +56,6 @@ pub struct Snapshot {
     pub resources: KernelState,
     /// Contents of the memories, as far as the modules do not have them.
     pub pages: Pages,
+    /// The processes that the program has made, if there is something to say of them.
+    pub tree: Option<Box<TreeImage>>,
 }

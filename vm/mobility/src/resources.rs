@@ -138,6 +138,10 @@ fn write_descriptor(writer: &mut Writer, state: &DescriptorState) {
             writer.u8(3);
             writer.bytes(name);
         }
+        Action::Connect(end) => {
+            writer.u8(4);
+            writer.var((*end).into());
+        }
     }
 }
 
@@ -171,6 +175,7 @@ fn read_descriptor(reader: &mut Reader<'_>) -> Read<DescriptorState> {
         }),
         2 => Action::Copy(reader.vec()?),
         3 => Action::TakeOver(reader.vec()?),
+        4 => Action::Connect(reader.var32()?),
         _ => return reader.malformed("an action is not known"),
     };
     Ok(DescriptorState {

@@ -108,6 +108,7 @@ impl Keeper for NodeKeeper {
             }
             Stood::Departed(mut departed) => {
                 self.with_entry(|entry| entry.has_moved = entry.left.is_some());
+                self.shared.changed.notify_all();
                 self.remote.has_news();
                 departed.wait_until_durable(process, &route);
                 if route.decision.verdict() == Some(Verdict::Here) {

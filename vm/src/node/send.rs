@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use brant_engine::persist::PAGE_BYTES;
 use brant_engine::{ModuleBytes, WriteTracker, WrittenPages};
+use brant_kernel::Binding;
 use brant_mobility::migration::{
     Message, Next, Offer, OfferedModule, PAGES_IN_A_FRAME, PageRun, PagesFrame, Progress, Rounds,
     SourceHears, Stage,
@@ -34,7 +35,9 @@ pub(super) fn offer(process: &mut Process, identity: &Identity) -> Result<Offer,
             "programs move that run by themselves, from `_start`",
         ));
     }
-    let resources = process.resources().map_err(crate::Error::from)?;
+    let mut resources = process.resources().map_err(crate::Error::from)?;
+    // Pipes come with the tree of processes.
+    resources.descriptors.retain(|descriptor| descriptor.binding != Binding::Pipe);
     let modules = process.modules.iter().map(|(name, module)| OfferedModule {
         name: name.clone(),
         hash: module.hash(),

@@ -114,7 +114,8 @@ fn list(shared: &Shared) -> Message {
         let table = shared.table();
         let Some(entry) = table.get(&id) else { continue };
         let state = match (&entry.left, &entry.ended) {
-            (Some(_), _) if entry.is_settled => continue,
+            // Its destination has it: what is still here is a copy, until that has one of its own.
+            (Some(_), _) if entry.has_moved || entry.is_settled => continue,
             (Some(_), _) => "fenced",
             _ if entry.is_buried => continue,
             (None, Some(_)) => "ended",
@@ -278,6 +279,14 @@ fn take_code(
     Ok(code.into())
 }
 
+/// Whoever asks for the programs of this node does not find one that has left.
+fn wait_until_gone(shared: &Shared, id: ProcessId) {
+    let is_here = |table: &mut std::collections::HashMap<ProcessId, Entry>| {
+        table.get(&id).is_some_and(|entry| entry.left.is_some() && !entry.has_moved)
+    };
+    drop(shared.changed.wait_timeout_while(shared.table(), DURABLE_PATIENCE, is_here));
+}
+
 fn migrate(
     shared: &Arc<Shared>, peer: &mut Peer, digits: &str, address: &str, mode: Mode,
 ) -> Result<Message, NodeError> {
@@ -317,6 +326,7 @@ fn migrate(
                 peer.send(&Message::Progressed { progress })?;
                 let last = if mode == Mode::Postcopy { Stage::Followed } else { Stage::Moved };
                 if progress.stage == last {
+                    wait_until_gone(shared, id);
                     return Ok(Message::Done {});
                 }
             }

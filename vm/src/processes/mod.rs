@@ -9,10 +9,12 @@
 //! run.rs      who runs next, who waits, and for what
 //! make.rs     how a process comes into being, and how it becomes another program
 //! signals.rs  what comes of signals
+//! persist.rs  a tree as data, and one that goes on from it
 //! terminal.rs how those of the terminal get there
 //! ```
 
 mod make;
+mod persist;
 mod run;
 mod signals;
 mod terminal;
@@ -26,6 +28,7 @@ use crate::process::Pause;
 use crate::threads::Ticker;
 use crate::{Module, Process};
 
+pub(crate) use persist::standing;
 pub(crate) use signals::Handler;
 pub use terminal::Terminal;
 

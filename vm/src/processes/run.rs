@@ -208,7 +208,7 @@ impl Relatives {
     }
 
     /// Has those run that something has become of.
-    fn wake(&mut self) {
+    pub(super) fn wake(&mut self) {
         let woken = self.tree.lock().take_woken();
         for pid in woken {
             if pid == ROOT || self.others.contains_key(&pid) {

@@ -16,8 +16,10 @@ use crate::threads::Blocked;
 
 /// What waits for the end of a function that was told of a signal.
 pub(crate) struct Handler {
-    current: Current,
-    run_state: RunState,
+    /// The thread that was interrupted.
+    pub current: Current,
+    /// Whether it stood in a call.
+    pub run_state: RunState,
 }
 
 impl Relatives {

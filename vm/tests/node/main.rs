@@ -8,3 +8,4 @@ mod isolate;
 mod moves;
 mod rows;
 mod survival;
+mod trees;

@@ -7,6 +7,7 @@
 //! stream, mount, listener   rebound to what the destination grants under that number or name
 //! file, directory           rebound by its path below a mount, if it is the same one there
 //! file without a name       its bytes travel
+//! pipe                      its bytes travel with the tree of processes
 //! connection                handed over where a host holds it for the process, else an obstacle
 //! ```
 //!
@@ -14,8 +15,12 @@
 
 mod restore;
 mod save;
+mod tree;
 
 use std::fmt;
+
+pub(crate) use tree::Descriptions;
+pub use tree::{MemberState, Numbering, PipeState, Relation, TreeState};
 
 use crate::descriptor::{Binding, FdFlags, Object};
 use crate::host::Kind;
@@ -103,6 +108,8 @@ pub enum Action {
     Copy(Vec<u8>),
     /// The host that holds it for the process hands it over under this name.
     TakeOver(Vec<u8>),
+    /// An end of a pipe of the tree: twice its number for reading, and one more for writing.
+    Connect(u32),
 }
 
 /// By what a file is known again: the same number on the same device, or, elsewhere, the same kind
@@ -136,6 +143,7 @@ impl Action {
             Action::Reopen(_) => "reopen",
             Action::Copy(_) => "copy",
             Action::TakeOver(_) => "take over",
+            Action::Connect(_) => "connect",
         }
     }
 }
@@ -155,7 +163,7 @@ impl DescriptorState {
     /// How fast it is tied to its host.
     pub fn attachment(&self) -> Attachment {
         match (&self.action, self.object) {
-            (Action::Copy(_), _) => Attachment::Unattached,
+            (Action::Copy(_) | Action::Connect(_), _) => Attachment::Unattached,
             (_, Object::Connection | Object::Listener | Object::Socket) => Attachment::Fixed,
             _ => Attachment::Fastened,
         }

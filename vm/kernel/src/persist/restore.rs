@@ -2,12 +2,16 @@
 
 use std::io::IoSlice;
 
-use super::{Action, ClockState, DescriptorState, Identity, KernelState, Obstacle, ParkedState};
+use super::{
+    Action, ClockState, DescriptorState, Identity, KernelState, MemberState, Obstacle, ParkedState,
+    Relation,
+};
 use crate::descriptor::{Binding, Descriptor, FdFlags, Object, OpenFile};
 use crate::errno::Errno;
 use crate::host::{Answer, Clock, Durability, Follow, Handle, Host, Kind, OpenHow, Opened, Stream};
-use crate::kernel::{Ahead, Kernel, stream_kind};
+use crate::kernel::{Ahead, Counted, Kernel, stream_kind};
 use crate::manifest::Manifest;
+use crate::processes::Member;
 use crate::rights::Rights;
 use crate::run_state::{Parked, RunState};
 use crate::syscall::meaningful;
@@ -48,6 +52,14 @@ impl Kernel {
     pub fn restore(
         manifest: Manifest, host: Box<dyn Host>, state: &KernelState,
     ) -> Result<Kernel, Obstacle> {
+        Kernel::restore_with(manifest, host, state, None)
+    }
+
+    /// The same for a process of a tree, whose place there and relations these are.
+    pub(super) fn restore_with(
+        manifest: Manifest, host: Box<dyn Host>, state: &KernelState,
+        place: Option<(&Member, &MemberState)>,
+    ) -> Result<Kernel, Obstacle> {
         let mut kernel = Kernel::empty(manifest, host);
         if kernel.manifest.args.is_empty() {
             kernel.manifest.args = state.args.clone();
@@ -59,13 +71,17 @@ impl Kernel {
             kernel.manifest.env.push(pair);
         }
         kernel.restore_clocks(&state.clocks)?;
-        kernel.stream_bytes = state.stream_bytes;
-        kernel.disk_bytes = state.disk_bytes;
+        kernel.counted = Counted { disk_bytes: state.disk_bytes, stream_bytes: state.stream_bytes };
         if let Some(chance) = state.chance {
             kernel.host.go_on_with(chance);
         }
-        for descriptor in &state.descriptors {
-            kernel.restore_descriptor(descriptor).map_err(|refused| Obstacle {
+        for (index, descriptor) in state.descriptors.iter().enumerate() {
+            let related = place.map(|(member, relations)| (member, relations.descriptors[index]));
+            let restored = match related {
+                Some((member, relation)) => kernel.restore_related(descriptor, member, relation),
+                None => kernel.restore_descriptor(descriptor, None),
+            };
+            restored.map_err(|refused| Obstacle {
                 fd: Some(descriptor.fd),
                 what: descriptor.binding_name(),
                 why: refused.why,
@@ -97,8 +113,33 @@ impl Kernel {
         Ok(())
     }
 
-    fn restore_descriptor(&mut self, state: &DescriptorState) -> Result<(), Refused> {
+    /// Restores a descriptor of a process of a tree: by itself, or as a duplicate of another one.
+    fn restore_related(
+        &mut self, state: &DescriptorState, member: &Member, relation: Relation,
+    ) -> Result<(), Refused> {
+        let Relation { description, closes_on_exec } = relation;
+        match member.duplicate_of(description) {
+            Some(first) if state.is_of(&first) => self.insert(state, first)?,
+            Some(_) => return Err(wrong("is a duplicate of something else")),
+            None => self.restore_descriptor(state, Some(member))?,
+        }
+        // A stream that is closed here has no descriptor.
+        if let Ok(descriptor) = self.descriptors.get_mut(state.fd) {
+            descriptor.closes_on_exec = closes_on_exec;
+            member.is_first_of(description, descriptor);
+        }
+        Ok(())
+    }
+
+    fn restore_descriptor(
+        &mut self, state: &DescriptorState, member: Option<&Member>,
+    ) -> Result<(), Refused> {
         let (opened, object) = match (&state.action, &state.binding) {
+            (Action::Connect(end), Binding::Pipe) => {
+                let handle = member.and_then(|member| member.take_end(*end));
+                let handle = handle.ok_or_else(|| wrong("is an end of no pipe"))?;
+                (Opened { handle, kind: state.kind, terminal: false }, Object::Stream)
+            }
             (Action::Rebind, Binding::Stream(number)) => match self.stream(*number)? {
                 Some(opened) => (opened, Object::Stream),
                 // A stream that is closed here is closed inside.
@@ -137,6 +178,23 @@ impl Kernel {
         if object != state.object || i64::try_from(state.offset).is_err() {
             return Err(wrong("is something else here"));
         }
+        let first = Descriptor {
+            handle: opened.handle,
+            object,
+            kind: opened.kind,
+            rights: Rights::NONE,
+            inheriting: Rights::NONE,
+            open: OpenFile::new(FdFlags(state.flags.0 & FdFlags::ALL.0), state.offset),
+            closes_on_exec: false,
+            preopen: None,
+            binding: state.binding.clone(),
+        };
+        self.insert(state, first)
+    }
+
+    /// Gives a descriptor the rights and the number that the state says, as far as there can be such.
+    fn insert(&mut self, state: &DescriptorState, first: Descriptor) -> Result<(), Refused> {
+        let object = first.object;
         let inheriting = match object {
             Object::Directory => Rights::BELOW_MOUNT,
             Object::Listener | Object::Socket => Rights::CONNECTION,
@@ -147,15 +205,10 @@ impl Kernel {
             _ => None,
         };
         let descriptor = Descriptor {
-            handle: opened.handle,
-            object,
-            kind: opened.kind,
             rights: state.rights & meaningful(object),
             inheriting: state.inheriting & inheriting,
-            open: OpenFile::new(FdFlags(state.flags.0 & FdFlags::ALL.0), state.offset),
-            closes_on_exec: false,
             preopen,
-            binding: state.binding.clone(),
+            ..first
         };
         self.descriptors
             .insert_at(state.fd, descriptor)
@@ -166,7 +219,7 @@ impl Kernel {
         let streams = [Stream::Input, Stream::Output, Stream::Error];
         let stream = *streams.get(number as usize).ok_or_else(|| wrong("is no stream"))?;
         let Ok(opened) = self.host.stream(stream) else { return Ok(None) };
-        let bytes = self.stream_bytes[number as usize];
+        let bytes = self.counted.stream_bytes[number as usize];
         self.host
             .resume_stream(stream, bytes)
             .map_err(|errno| refused(errno, "attach the stream that the process had before"))?;

@@ -5,8 +5,9 @@ use std::io::IoSliceMut;
 use super::{Action, ClockState, DescriptorState, Identity, KernelState, Obstacle, ParkedState};
 use crate::descriptor::{Binding, Descriptor, Object};
 use crate::errno::Errno;
-use crate::host::{Answer, Clock, Follow, Kind};
+use crate::host::{Answer, Clock, Direction, Follow, Kind};
 use crate::kernel::Kernel;
+use crate::processes::end_of;
 use crate::run_state::RunState;
 
 /// Files without a name may be so large that their bytes travel, all together.
@@ -49,8 +50,8 @@ impl Kernel {
             env: self.manifest.env.clone(),
             descriptors: saved,
             clocks,
-            stream_bytes: self.stream_bytes,
-            disk_bytes: self.disk_bytes,
+            stream_bytes: self.stream_bytes(),
+            disk_bytes: self.disk_bytes(),
             chance: self.host.chance(),
             parked: self.run_state.save(),
         })
@@ -70,10 +71,12 @@ impl Kernel {
                      connection first",
                 )),
             },
-            Binding::Pipe => Err((
-                "is an end of a pipe, which leads to another process",
-                "save the tree of processes from its first one, which has both ends",
-            )),
+            Binding::Pipe => match end_of(descriptor.handle) {
+                Some((number, direction)) => {
+                    Ok(Action::Connect(2 * number + u32::from(direction == Direction::Write)))
+                }
+                None => Err(("is no pipe of its tree", "let the program close it first")),
+            },
             Binding::Path { mount, path } => {
                 self.path_action(descriptor, mount, path, copied_bytes)
             }

@@ -9,9 +9,11 @@
 //! signal.rs   numbers of signals, and sets of them
 //! pipe.rs     bytes between two processes
 //! member.rs   the host as one process sees it
+//! persist.rs  a tree as plain values, and back
 //! ```
 
 mod member;
+mod persist;
 mod pipe;
 pub mod signal;
 mod table;
@@ -21,7 +23,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::host::{Direction, Handle, Host, Interest};
-use crate::kernel::Kernel;
+use crate::kernel::{Counted, Kernel};
+use crate::persist::Descriptions;
 
 pub use member::Member;
 pub use pipe::Pipe;
@@ -90,8 +93,10 @@ pub struct Core {
     woken: BTreeSet<Pid>,
     /// Programs that are loaded already.
     known: BTreeSet<ProgramId>,
-    /// Bytes that all of them have written to files.
-    pub disk_bytes: u64,
+    /// Bytes that all of them have moved.
+    pub counted: Counted,
+    /// What descriptors have in common, while a tree is restored.
+    pub(crate) descriptions: Descriptions,
 }
 
 /// What a process waits for.
@@ -154,7 +159,8 @@ impl Tree {
             waits: BTreeMap::new(),
             woken: BTreeSet::new(),
             known: BTreeSet::new(),
-            disk_bytes: 0,
+            counted: Counted::default(),
+            descriptions: Descriptions::default(),
         };
         Tree { core: Arc::new(Mutex::new(core)), terminal: Arc::default() }
     }
@@ -306,7 +312,7 @@ impl Core {
 }
 
 /// Which pipe a handle leads to, and which of its ends it is.
-fn end_of(handle: Handle) -> Option<(u32, Direction)> {
+pub(crate) fn end_of(handle: Handle) -> Option<(u32, Direction)> {
     let place = handle.0.checked_sub(FIRST_END)?;
     let direction = if place % 2 == 0 { Direction::Read } else { Direction::Write };
     Some((place / 2, direction))

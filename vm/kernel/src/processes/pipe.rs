@@ -28,6 +28,31 @@ impl Pipe {
         Pipe { bytes: VecDeque::new(), has_reader: true, has_writer: true, waiting: Vec::new() }
     }
 
+    /// A pipe with something in it, of which nobody has an end yet.
+    pub fn restore(bytes: &[u8]) -> Pipe {
+        let bytes = bytes.iter().copied().collect();
+        Pipe { bytes, has_reader: false, has_writer: false, waiting: Vec::new() }
+    }
+
+    /// Opens an end of a pipe that was restored; false if it is open.
+    pub fn open(&mut self, direction: Direction) -> bool {
+        let end = match direction {
+            Direction::Read => &mut self.has_reader,
+            Direction::Write => &mut self.has_writer,
+        };
+        !std::mem::replace(end, true)
+    }
+
+    /// Whether an end is open.
+    pub fn is_open(&self) -> bool {
+        self.has_reader || self.has_writer
+    }
+
+    /// What is in it.
+    pub fn content(&self) -> Vec<u8> {
+        self.bytes.iter().copied().collect()
+    }
+
     /// Closes an end; says whether the pipe is gone.
     pub fn close(&mut self, direction: Direction) -> bool {
         match direction {

@@ -15,7 +15,7 @@ pub type Pid = u32;
 /// The process that was there first.
 pub const ROOT: Pid = 1;
 /// No process has a larger number.
-const MAX_PID: Pid = (1 << 29) - 1;
+pub(super) const MAX_PID: Pid = (1 << 29) - 1;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +115,20 @@ impl Table {
         };
         let entries = BTreeMap::from([(ROOT, root)]);
         Table { entries, last_pid: ROOT, begins_anew: false, foreground: ROOT, limit }
+    }
+
+    /// A table of these rows, whose numbers go on as [`Table::numbers`] has said.
+    pub(super) fn restore(
+        entries: &[(Pid, Entry)], numbers: (Pid, bool), foreground: Pid, limit: u64,
+    ) -> Table {
+        let (last_pid, begins_anew) = numbers;
+        let entries = entries.iter().cloned().collect();
+        Table { entries, last_pid, begins_anew, foreground, limit }
+    }
+
+    /// The number that was given last, and whether numbers have come to their end once.
+    pub(super) fn numbers(&self) -> (Pid, bool) {
+        (self.last_pid, self.begins_anew)
     }
 
     /// The row of a process.

@@ -197,7 +197,7 @@ impl Kernel {
             self.descriptors.get(fd)?.set_offset(offset.saturating_add(done));
         }
         if let Some(number) = standard {
-            self.stream_bytes[number] = self.stream_bytes[number].saturating_add(done);
+            self.count_stream(number, done);
         }
         Ok(memory.write_u32(u64::from(nread), done as u32)?)
     }
@@ -251,7 +251,7 @@ impl Kernel {
         if let Some(number) = standard {
             let (Ok(reached) | Err((reached, _))) = &written;
             let more = reached.saturating_sub(before);
-            self.stream_bytes[number] = self.stream_bytes[number].saturating_add(more);
+            self.count_stream(number, more);
         }
         let nonblock = flags.contains(FdFlags::NONBLOCK);
         let done = match written {

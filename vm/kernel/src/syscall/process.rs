@@ -8,6 +8,7 @@ use brant_engine::GuestMemory;
 use crate::errno::Errno;
 use crate::host::Kind;
 use crate::kernel::{CallResult, Kernel, Stopped, Wait};
+use crate::manifest::Manifest;
 use crate::processes::{End, Member, Pid, ROOT, Request, Told, Whom, signal};
 use crate::syscall::Syscall;
 
@@ -116,6 +117,9 @@ impl Kernel {
     /// Puts a process that has just been made into a tree, whose host is its host from now on.
     pub fn join_tree(&mut self, member: Member) {
         self.host = Box::new(member.clone());
+        if member.pid == ROOT {
+            member.tree.lock().counted = self.counted;
+        }
         self.member = Some(member);
     }
 
@@ -130,6 +134,11 @@ impl Kernel {
         child.ahead = self.ahead;
         child.signal_handler.clone_from(&self.signal_handler);
         Ok(child)
+    }
+
+    /// What is granted to any process of the tree.
+    pub fn grants(&self) -> Manifest {
+        Manifest { args: Vec::new(), env: Vec::new(), ..self.manifest.clone() }
     }
 
     /// Closes everything, because the process has ended.

@@ -8,6 +8,7 @@ mod icode;
 mod sites;
 mod snapshot;
 mod survey;
+mod tree;
 
 use std::io::Write;
 use std::path::PathBuf;

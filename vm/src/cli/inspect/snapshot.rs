@@ -13,6 +13,7 @@ use brant::{Engine, Snapshot, ValType};
 use brant_engine::persist::FuncRef;
 use brant_engine::site::SITE_SCHEME;
 use brant_engine::{FrameInfo, FrameState, Module, Slot, WaitEnd};
+use brant_kernel::processes::Pid;
 use serde_json::{Value, json};
 use wasmparser::{BinaryReader, Name, NameSectionReader};
 
@@ -30,6 +31,8 @@ pub struct View {
     /// None where the snapshot does not have the bytes.
     modules: Vec<Option<Module>>,
     names: Vec<LocalNames>,
+    /// The other processes of its tree, by number.
+    pub(super) members: Vec<(Pid, View)>,
 }
 
 /// Names of locals, by function and local.
@@ -56,6 +59,11 @@ impl View {
         let size = bytes.len() as u64;
         let snapshot = Snapshot::from_bytes(bytes.into(), &brant::ReadLimits::default());
         let snapshot = snapshot.map_err(failed)?;
+        Ok(View::of(name, (size, sections), snapshot))
+    }
+
+    /// What was read, with its modules, and the same for the processes that it has made.
+    fn of(name: String, (bytes, sections): (u64, Vec<SectionInfo>), snapshot: Snapshot) -> View {
         let engine = Engine::default();
         let modules: Vec<Option<Module>> = snapshot
             .code
@@ -65,7 +73,13 @@ impl View {
             .collect();
         let names = modules.iter().map(|module| module.as_ref().map(local_names));
         let names = names.map(Option::unwrap_or_default).collect();
-        Ok(View { name, bytes: size, snapshot, sections, modules, names })
+        let members = snapshot.tree.iter().flat_map(|tree| &tree.members);
+        let members = members.map(|(pid, member)| {
+            let name = format!("process {pid} of {name}");
+            (*pid, View::of(name, (0, Vec::new()), member.clone()))
+        });
+        let members = members.collect();
+        View { name, bytes, snapshot, sections, modules, names, members }
     }
 
     fn module(&self, instance: u32) -> Option<&Module> {
@@ -173,6 +187,7 @@ impl View {
         self.write_threads(&mut out);
         self.write_store(&mut out);
         self.write_resources(&mut out);
+        self.write_tree(&mut out);
         out
     }
 
@@ -209,7 +224,7 @@ impl View {
         let _ = write!(out, "\n{table}");
     }
 
-    fn write_threads(&self, out: &mut String) {
+    pub(super) fn write_threads(&self, out: &mut String) {
         let execution = &self.snapshot.execution;
         for (number, thread) in execution.threads.iter().enumerate() {
             let frames = self.frames(&thread.state.frames);
@@ -408,7 +423,7 @@ impl View {
 
     /// The whole report for programs.
     pub fn json(&self) -> Value {
-        let Snapshot { generation, code, execution, resources, pages } = &self.snapshot;
+        let Snapshot { generation, code, execution, resources, pages, tree: _ } = &self.snapshot;
         let sections = self.sections.iter().map(|info| {
             json!({
                 "name": info.section.name(), "offset": info.offset, "bytes": info.bytes,
@@ -476,6 +491,7 @@ impl View {
             "disk_bytes": resources.disk_bytes, "monotonic_ns": resources.clocks.monotonic_ns,
             "process_cpu_ns": resources.clocks.process_cpu_ns,
             "waits_in": resources.parked.as_ref().map(|parked| parked.call.row().name),
+            "processes": self.tree_json(),
         })
     }
 

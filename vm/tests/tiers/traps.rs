@@ -54,6 +54,17 @@ const BODIES: &[(&str, &str)] = &[
         "out of bounds table access",
         "(table.fill (i32.const 1) (ref.null func) (i32.add (local.get $x) (i32.const 4)))",
     ),
+    // The old value of the local is saved in front of what writes it, which stays what it was.
+    (
+        "out of bounds memory access",
+        "(local.get $x) (local.set $x (i32.load offset=65533 (local.get $x))) (drop)",
+    ),
+    (
+        "integer overflow",
+        "(local.get $x)
+            (local.set $x (i32.div_s (i32.const 0x80000000) (i32.sub (local.get $x) (i32.const 1))))
+            (drop)",
+    ),
     // What these load, one instruction of the processor loads and uses.
     (
         "out of bounds memory access",

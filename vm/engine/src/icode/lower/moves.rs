@@ -65,7 +65,6 @@ impl Lower<'_> {
     /// Saves references to a local in front of the last record, which shall write the local.
     fn save_before_last(&mut self, slot: u32) {
         let Some(last) = self.last else { return };
-        let offset = self.offset;
         let (words, count) = self.code.take(last.at);
         // The accumulator has its old value again, which may be that of the local.
         let holding = self.holding;
@@ -74,7 +73,8 @@ impl Lower<'_> {
         self.save_references(slot);
         // What moves overwrote is nobody's alias any more; the saved operands lie there.
         self.holding = holding.map(|holding| Holding { alias: None, ..holding });
-        let at = self.emit_words(&words[..count], offset);
+        // It is still the operator that it was: where it traps is in a backtrace.
+        let at = self.emit_words(&words[..count], last.offset);
         self.last = Some(Last { at, ..last });
     }
 

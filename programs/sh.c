@@ -504,7 +504,8 @@ static void note(int pid, const join_status *ended) {
 static bool hear_of_child(int flags) {
   option_pid who = {0};
   join_status ended = {0};
-  if (proc_join(&who, flags | TELL_STOPPED, &ended) || !who.tag) return false;
+  // Without jobs of its own the shell waits on for one that was stopped.
+  if (proc_join(&who, flags | (interactive ? TELL_STOPPED : 0), &ended) || !who.tag) return false;
   note((int)who.value, &ended);
   return true;
 }
@@ -653,7 +654,9 @@ static int built_in(char **argv) {
     for (size_t i = 0; i < sizeof built_ins / sizeof *built_ins; i++) printf("%s%s", i ? " " : "", built_ins[i]);
     putchar('\n');
   }
-  return 0;
+  if (!fflush(stdout) && !ferror(stdout)) return 0;
+  clearerr(stdout);
+  return complain("%s: %s", name, strerror(errno)), 1;
 }
 
 // ---- running a tree ----

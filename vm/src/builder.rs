@@ -16,7 +16,7 @@ use brant_mobility::Snapshot;
 
 use crate::linker::HostFunction;
 use crate::streams::{Input, Output};
-use crate::system::{Grants, System, Trace, TracedCall};
+use crate::system::{Grants, System, Trace, TracedCall, Watched};
 use crate::threads;
 use crate::{
     Arrival, Caller, Error, Interrupt, Limits, Linker, MissingImport, Module, Process, ThreadPolicy,
@@ -167,13 +167,16 @@ impl ProcessBuilder {
         self
     }
 
-    /// Shows system calls as they end: those of some topics, all of them where none is named.
+    /// Shows system calls as they end, those of processes that the program makes among them: those of
+    /// some topics, all of them where none is named.
     #[must_use]
     pub fn trace(
-        mut self, groups: &[&str], see: impl FnMut(&TracedCall<'_>) + Send + 'static,
+        mut self, groups: &[&str], mut see: impl FnMut(&TracedCall<'_>) + Send + 'static,
     ) -> Self {
-        let groups = groups.iter().map(ToString::to_string).collect();
-        self.grants.trace = Some(Trace { groups, see: Box::new(see) });
+        self.grants.trace = Some(Trace::new(groups, move |call| {
+            see(call);
+            Watched::GoesOn
+        }));
         self
     }
 

@@ -208,7 +208,7 @@ impl Process {
         let interrupted = self.told_in();
         let origin = Origin { snapshot, preloads: modules, memories, interrupted };
         let limits = self.limits().clone();
-        let mut system = System::of_kernel(kernel, None, &limits);
+        let mut system = System::of_kernel(kernel, self.system().traces(), &limits);
         system.set_run_state(self.system().run_state().clone());
         system.answer(answer);
         let linker = self.linker();

@@ -1,6 +1,6 @@
 //! Why a run has to stop, and the thread that watches the time where a limit asks for one.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
@@ -24,6 +24,8 @@ pub struct Interrupt {
 struct Shared {
     asked: AtomicBool,
     timed_out: AtomicBool,
+    /// How long it shall stand.
+    rest_ns: AtomicU64,
     /// Ends a wait in a system call.
     waker: OnceLock<Arc<dyn Waker>>,
 }
@@ -48,8 +50,18 @@ impl Interrupt {
         }
     }
 
+    /// Has the process stand for so long at its next site. Whoever runs it waits with it.
+    pub fn rest(&self, time: Duration) {
+        let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.shared.rest_ns.store(ns, Ordering::Release);
+        self.engine.interrupt();
+    }
+
     /// Why the process was stopped; none if what stopped it is over.
     pub(crate) fn take_reason(&self) -> Option<Stopped> {
+        if self.shared.rest_ns.load(Ordering::Relaxed) != 0 {
+            thread::sleep(Duration::from_nanos(self.shared.rest_ns.swap(0, Ordering::Acquire)));
+        }
         if self.shared.timed_out.swap(false, Ordering::Acquire) {
             return Some(Stopped::OutOfTime);
         }

@@ -30,7 +30,7 @@ use crate::{Error, ExitStatus, Interrupt, Limits, Module, ProcessBuilder, Stoppe
 pub struct Process {
     pub(crate) store: Store,
     instance: Instance,
-    limits: Limits,
+    pub(crate) limits: Limits,
     interrupt: Interrupt,
     /// The modules of all instances with the names under which they are linked; the program last.
     pub(crate) modules: Vec<(String, Module)>,
@@ -58,6 +58,8 @@ pub struct Process {
     gave_way: bool,
     /// Whether its program has still to begin, by itself, behind what prepares it.
     pub(crate) has_to_begin: bool,
+    /// How long it has run, where it takes turns with other processes.
+    pub(crate) busy: Duration,
 }
 
 /// A thread that was begun and has not ended.
@@ -111,6 +113,7 @@ impl Process {
             handler: None,
             gave_way: false,
             has_to_begin: false,
+            busy: Duration::ZERO,
         }
     }
 
@@ -384,7 +387,8 @@ impl Process {
         self.deadlocked = Vec::new();
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
+    /// How much it may take.
+    pub fn limits(&self) -> &Limits {
         &self.limits
     }
 

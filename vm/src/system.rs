@@ -64,12 +64,15 @@ struct Shared {
 
 struct Core {
     kernel: Kernel,
-    trace: Option<Trace>,
+    /// Who sees its calls.
+    traces: Vec<Trace>,
 }
 
 /// A system call, as a trace sees it when it ends or begins to wait.
 #[derive(Clone, Copy, Debug)]
 pub struct TracedCall<'a> {
+    /// The number of the process that made it: 1 is the one that was there first.
+    pub pid: u32,
     /// The module that defines it.
     pub module: &'static str,
     /// Its name.
@@ -101,19 +104,42 @@ fn in_tree(tree: Tree) -> (Box<dyn Host>, Option<Member>) {
     (Box::new(member.clone()), Some(member))
 }
 
-/// Who wants to see which calls.
+/// Whether whoever sees calls wants to see more of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watched {
+    /// It does.
+    GoesOn,
+    /// It does not: it is not told any more.
+    IsOver,
+}
+
+/// Who sees calls, each with its answer whether it goes on.
+type See = dyn FnMut(&TracedCall<'_>) -> Watched + Send;
+
+/// Who wants to see which calls. A copy is the same one, for another process.
+#[derive(Clone)]
 pub(crate) struct Trace {
     /// Topics by name; none for all.
-    pub groups: Vec<String>,
-    pub see: Box<dyn FnMut(&TracedCall<'_>) + Send>,
+    groups: Arc<[String]>,
+    see: Arc<Mutex<See>>,
 }
 
 impl Trace {
-    fn call(&mut self, call: Syscall, args: &[u64], outcome: Outcome, memory: &GuestMemory<'_>) {
+    /// Shows calls of these topics, of all where none is named.
+    pub fn new(
+        groups: &[&str], see: impl FnMut(&TracedCall<'_>) -> Watched + Send + 'static,
+    ) -> Trace {
+        let groups = groups.iter().map(ToString::to_string).collect();
+        Trace { groups, see: Arc::new(Mutex::new(see)) }
+    }
+
+    fn call(
+        &self, pid: Pid, call: Syscall, args: &[u64], outcome: Outcome, memory: &GuestMemory<'_>,
+    ) -> Watched {
         let row = call.row();
         let group = row.group.name();
         if !self.groups.is_empty() && !self.groups.iter().any(|wanted| wanted == group) {
-            return;
+            return Watched::GoesOn;
         }
         let end = match outcome {
             Outcome::Done(errno) => TracedEnd::Errno(errno.name()),
@@ -121,14 +147,16 @@ impl Trace {
             Outcome::Exit(code) => TracedEnd::Exit(code),
         };
         let line = trace::line(call, args, outcome, memory);
-        (self.see)(&TracedCall {
+        let mut see = self.see.lock().unwrap_or_else(PoisonError::into_inner);
+        see(&TracedCall {
+            pid,
             module: row.module.name(),
             name: row.name,
             group,
             args,
             end,
             line: &line,
-        });
+        })
     }
 }
 
@@ -219,17 +247,18 @@ impl System {
         if let Some(member) = member.filter(|_| kernel.member().is_none()) {
             kernel.join_tree(member);
         }
-        Ok(System { user_data, is_root: true, ..System::of_kernel(kernel, trace, limits) })
+        let traces = trace.into_iter().collect();
+        Ok(System { user_data, is_root: true, ..System::of_kernel(kernel, traces, limits) })
     }
 
     /// What the first thread of a process with this kernel carries.
-    pub fn of_kernel(mut kernel: Kernel, trace: Option<Trace>, limits: &Limits) -> System {
+    pub fn of_kernel(mut kernel: Kernel, traces: Vec<Trace>, limits: &Limits) -> System {
         let member = kernel.member().cloned();
         let mut run_state = RunState::Running;
         kernel.exchange_run_state(&mut run_state);
         let shared = Arc::new(Shared {
             waker: kernel.host().waker(),
-            core: Mutex::new(Core { kernel, trace }),
+            core: Mutex::new(Core { kernel, traces }),
             wanting: AtomicUsize::new(0),
             is_waiting: AtomicBool::new(false),
         });
@@ -310,17 +339,28 @@ impl System {
 
     fn call(&mut self, call: Syscall, memory: &mut GuestMemory<'_>, args: &[u64]) -> Outcome {
         let mut core = self.shared.lock();
-        let Core { kernel, trace } = &mut *core;
+        let Core { kernel, traces } = &mut *core;
         let waited = matches!(self.run_state, RunState::Parked(_));
         kernel.exchange_run_state(&mut self.run_state);
         let outcome = kernel.syscall(call, memory, args);
         kernel.exchange_run_state(&mut self.run_state);
-        let Some(trace) = trace else { return outcome };
         // A call that goes on waiting was seen when it began to.
-        if !(waited && outcome == Outcome::Block) {
-            trace.call(call, args, outcome, memory);
+        let was_seen = waited && outcome == Outcome::Block;
+        if !(traces.is_empty() || was_seen) {
+            let pid = kernel.number();
+            traces.retain(|trace| trace.call(pid, call, args, outcome, memory) == Watched::GoesOn);
         }
         outcome
+    }
+
+    /// Has somebody see calls from now on.
+    pub fn attach_trace(&mut self, trace: Trace) {
+        self.shared.lock().traces.push(trace);
+    }
+
+    /// Who sees calls: whoever is made by this process is seen too.
+    pub fn traces(&self) -> Vec<Trace> {
+        self.shared.lock().traces.clone()
     }
 
     /// How often each call was made, by name; those that were not made are left out.

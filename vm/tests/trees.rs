@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 /// Pipes with bytes in them, copies and other programs, offsets that are shared, codes that wait to
 /// be asked for, input that several read.
-const SCRIPT: &str = "seq 3000 | sort -rn | (head -2; cat) | uniq | wc
+const SCRIPT: &str = "seq 3000 | sort -rn | (cat; echo end) | uniq | wc
 (echo one; seq 2; echo two) > f; cat < f
 sleep 0.01 & (exit 3); echo $?; yes | head -1; wait
 echo $(seq 4 | tr 1-4 a-d) | cat | cat

@@ -153,6 +153,16 @@ impl DescriptorTable {
         DescriptorTable { limit, ..DescriptorTable::default() }
     }
 
+    /// How many are open.
+    pub fn open_count(&self) -> u32 {
+        self.open_count
+    }
+
+    /// From now on there may be as many.
+    pub fn set_limit(&mut self, limit: u32) {
+        self.limit = limit;
+    }
+
     /// Takes the lowest free number.
     ///
     /// # Errors

@@ -458,6 +458,19 @@ impl Kernel {
         Ok(())
     }
 
+    /// How many descriptors are open.
+    pub fn open_count(&self) -> u32 {
+        self.descriptors.open_count()
+    }
+
+    /// Changes how many descriptors may be open, and how many bytes may be written to files. What is
+    /// open stays open.
+    pub fn set_limits(&mut self, descriptors: u32, disk_bytes: u64) {
+        self.manifest.limits.descriptors = descriptors;
+        self.manifest.limits.disk_bytes = disk_bytes;
+        self.descriptors.set_limit(descriptors);
+    }
+
     /// Counts bytes that went through a standard stream.
     pub(crate) fn count_stream(&mut self, number: usize, bytes: u64) {
         self.counted(|counted| {

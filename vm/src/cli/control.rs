@@ -6,12 +6,14 @@ use std::time::Instant;
 
 use brant::control::{self, CallError, Control, Next};
 use brant::{Error, ExitStatus, Process, Stopped};
+use brant_kernel::processes::signal;
 use serde_json::{Value, json};
 
 use super::checkpoint::Checkpoints;
 use super::exit::{Failure, KILLED};
 use super::options::{Format, Tier};
 use super::table::{Table, printable};
+use super::tree;
 use super::units::show_bytes;
 
 /// Options of `brant ps`.
@@ -20,6 +22,10 @@ pub struct PsOptions {
     /// Form of the listing.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
+
+    /// Show the processes of each program as a tree.
+    #[arg(long)]
+    tree: bool,
 
     /// List the programs of a node: `HOST:PORT` or `unix:PATH`.
     #[cfg(feature = "node")]
@@ -37,6 +43,24 @@ pub struct ProgramOptions {
     #[cfg(feature = "node")]
     #[arg(long, value_name = "NODE")]
     node: Option<brant::node::Address>,
+}
+
+/// Options of `brant kill`.
+#[derive(clap::Args)]
+pub struct KillOptions {
+    #[command(flatten)]
+    program: ProgramOptions,
+
+    /// Send a signal by its name or number instead (`INT`, `TERM`, `STOP`, `CONT`...); `ID.PID` names one
+    /// of the processes that `brant ps --tree` shows.
+    #[arg(short, long, value_name = "SIGNAL", value_parser = signal_number)]
+    signal: Option<u8>,
+}
+
+fn signal_number(text: &str) -> Result<u8, String> {
+    signal::from_name(text).filter(|number| *number > 0).ok_or_else(|| {
+        "write a signal such as INT, TERM, KILL, STOP, CONT, USR1, or its number in WASI".to_owned()
+    })
 }
 
 /// Options of `brant tier`.
@@ -96,6 +120,7 @@ impl Attendance {
             // Whatever stopped it may have covered a call that came at the same moment.
             match self.control.as_mut().map(|control| control.serve(process)) {
                 Some(Next::Kill) => return Err(Failure::quiet(KILLED)),
+                Some(Next::End(code)) => return Err(Failure::quiet(code as u8)),
                 Some(Next::Moved) => return Ok(Ended::Moved),
                 Some(Next::GoOn) | None => {}
             }
@@ -153,6 +178,9 @@ pub fn ps(options: &PsOptions) -> Result<u8, Failure> {
         return super::node::list(node, options.format);
     }
     let all = control::running().map_err(|error| Failure::load(error.to_string()))?;
+    if options.tree {
+        return tree::show(&all, options.format);
+    }
     let mut out = std::io::stdout();
     if options.format == Format::Json {
         for program in all {
@@ -196,6 +224,43 @@ pub fn steer(verb: &str, options: &ProgramOptions) -> Result<u8, Failure> {
         Err(_) => Err(Failure::usage(format!("`{}` is no number of a program", options.id))
             .with_help("`brant ps` lists those that run")),
     }
+}
+
+/// Runs `brant kill`.
+pub fn kill(options: &KillOptions) -> Result<u8, Failure> {
+    let KillOptions { program, signal } = options;
+    #[cfg(feature = "node")]
+    if program.node.is_some() {
+        return match signal {
+            None => steer("kill", program),
+            Some(_) => Err(Failure::usage("programs of a node are killed as a whole")
+                .with_help("leave `--signal` out")),
+        };
+    }
+    let (id, pid) = parts(&program.id)?;
+    let Some(signal) = signal.or(pid.map(|_| signal::number::KILL)) else {
+        return steer("kill", program);
+    };
+    if signal == signal::number::KILL && pid.is_none_or(|pid| pid == 1) {
+        return ask(id, &json!({ "verb": "kill" }));
+    }
+    ask(id, &json!({ "verb": "signal", "pid": pid.unwrap_or(1), "signal": signal }))
+}
+
+/// The number of a program, and behind a dot that of one of its processes. What is no number may be
+/// the name of a program of a node, and is asked for there.
+pub fn parts(id: &str) -> Result<(u32, Option<u32>), Failure> {
+    let (program, process) = match id.split_once('.') {
+        Some((program, process)) => (program, Some(process)),
+        None => (id, None),
+    };
+    let number = |text: &str| {
+        text.parse().map_err(|_| {
+            Failure::usage(format!("`{id}` is no number of a program or of a process"))
+                .with_help("`brant ps --tree` lists those that run")
+        })
+    };
+    Ok((number(program)?, process.map(number).transpose()?))
 }
 
 /// Runs `brant tier`.

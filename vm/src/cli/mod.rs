@@ -22,6 +22,7 @@ mod exit;
 mod freeze;
 mod input;
 mod inspect;
+mod limit;
 mod man;
 #[cfg(feature = "node")]
 mod node;
@@ -31,12 +32,14 @@ mod profile;
 mod restore;
 mod run;
 mod signals;
+mod strace;
 mod table;
 #[cfg(feature = "node")]
 mod tenant;
 mod terminal;
 #[cfg(feature = "top")]
 mod top;
+mod tree;
 mod units;
 mod wall;
 mod wasmtime;
@@ -151,8 +154,12 @@ enum Verb {
     Pause(control::ProgramOptions),
     /// Let a program that was paused go on
     Resume(control::ProgramOptions),
-    /// End a program (its exit code is 137)
-    Kill(control::ProgramOptions),
+    /// End a program (its exit code is 137), or send it a signal
+    Kill(control::KillOptions),
+    /// Show or change how much a program that runs may have
+    Limit(limit::LimitOptions),
+    /// Watch the system calls of a program that runs
+    Strace(strace::StraceOptions),
     /// Change how the instructions of a program that runs are executed
     Tier(control::TierOptions),
     /// Write a snapshot of a program that runs
@@ -243,7 +250,9 @@ fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
         Verb::Top(options) => top::top(&options),
         Verb::Pause(options) => control::steer("pause", &options),
         Verb::Resume(options) => control::steer("resume", &options),
-        Verb::Kill(options) => control::steer("kill", &options),
+        Verb::Kill(options) => control::kill(&options),
+        Verb::Limit(options) => limit::limit_program(&options),
+        Verb::Strace(options) => strace::strace(&options),
         Verb::Tier(options) => control::tier(&options),
         Verb::Checkpoint(options) => checkpoint::checkpoint(&options),
         Verb::Fork(options) => restore::fork(*options),
@@ -308,6 +317,8 @@ const VERBS: &[&str] = &[
     "pause",
     "resume",
     "kill",
+    "limit",
+    "strace",
     "tier",
     "checkpoint",
     "fork",

@@ -111,6 +111,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "SIZE", value_parser = units::bytes, help_heading = LIMITS)]
     pub max_disk: Option<u64>,
 
+    /// Share of processors: 50% is half of one, 200% are two.
+    #[arg(long, value_name = "PERCENT", value_parser = units::percent, help_heading = LIMITS)]
+    pub max_cpu: Option<u64>,
+
     /// Repeat a run exactly: fixes NaN bits, makes clocks virtual and random numbers seeded.
     #[arg(long, help_heading = REPEAT)]
     pub deterministic: bool,

@@ -11,7 +11,7 @@ use brant::{
     Validation,
 };
 
-use brant::control::Control;
+use brant::control::{Control, Throttle};
 use brant_host::native::NativeHost;
 
 use super::checkpoint::Checkpoints;
@@ -76,7 +76,7 @@ pub(super) fn begin(
 ) -> Result<(Process, Attendance), Failure> {
     let checkpoints = Checkpoints::new(options)?;
     brant_engine::exit_on_termination();
-    let (builder, control) = listen(builder, file, options);
+    let (builder, mut control) = listen(builder, file, options);
     let builder = builder.threads(options.threads.into());
     let mut process = builder.build().map_err(|error| explain(&error, options))?;
     if let Some(control) = &control {
@@ -86,6 +86,15 @@ pub(super) fn begin(
     // path resolver does.
     wall::build(options, control.as_ref(), cache);
     signals::pass_on(&process)?;
+    let mut throttle = None;
+    if let Some(percent) = options.max_cpu {
+        Throttle::change(&mut throttle, percent, &process).map_err(Failure::load)?;
+    }
+    match &mut control {
+        Some(control) => control.set_throttle(throttle),
+        // Nobody can change it: it holds to the end.
+        None => std::mem::forget(throttle),
+    }
     Ok((process, Attendance { control, checkpoints }))
 }
 

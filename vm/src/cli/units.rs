@@ -54,6 +54,12 @@ pub fn count(text: &str) -> Result<u64, String> {
     digits.parse().map_err(|_| "write a whole number such as 1000000".to_owned())
 }
 
+/// A share of processors as people write it: `50%`, `50`, `200%`.
+pub fn percent(text: &str) -> Result<u64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse().ok();
+    number.filter(|percent| *percent > 0).ok_or_else(|| "write a share such as 50%".to_owned())
+}
+
 /// A size for a person: three digits and a binary unit.
 pub fn show_bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];

@@ -9,6 +9,7 @@ use std::io::{BufWriter, Read, Seek, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use brant::control::trace_line;
 use brant::{CodeCounts, Process, ProcessBuilder, TracedCall, TracedEnd, system_call_groups};
 use brant_host::native::NativeHost;
 use brant_kernel::host::{Clock, Host};
@@ -91,8 +92,9 @@ impl Watch {
             if lines {
                 // A trace that nobody can read is no reason to disturb the program.
                 let _ = match format {
-                    Format::Text => writeln!(shared.out, "{}", call.line),
-                    Format::Json => writeln!(shared.out, "{}", as_json(call)),
+                    Format::Text if call.pid == 1 => writeln!(shared.out, "{}", call.line),
+                    Format::Text => writeln!(shared.out, "[{}] {}", call.pid, call.line),
+                    Format::Json => writeln!(shared.out, "{}", trace_line(call)),
                 };
             }
         }))
@@ -167,7 +169,7 @@ impl Shared {
 }
 
 /// The topics of a comma-separated list; none for all.
-fn groups(list: &str) -> Result<Vec<&str>, Failure> {
+pub(super) fn groups(list: &str) -> Result<Vec<&str>, Failure> {
     if list == "all" {
         return Ok(Vec::new());
     }
@@ -179,17 +181,6 @@ fn groups(list: &str) -> Result<Vec<&str>, Failure> {
                 .with_help(format!("there are all, {}", known.join(", ")))),
         })
         .collect()
-}
-
-fn as_json(call: &TracedCall<'_>) -> Value {
-    let (end, value) = match call.end {
-        TracedEnd::Errno(name) => ("errno", json!(name)),
-        TracedEnd::Waits => ("waits", json!(true)),
-        TracedEnd::Exit(code) => ("exit", json!(code)),
-    };
-    json!({
-        "module": call.module, "call": call.name, "group": call.group, "args": call.args, "line": call.line, end: value,
-    })
 }
 
 fn statistics(

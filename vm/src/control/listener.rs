@@ -18,8 +18,9 @@ use serde_json::{Value, json};
 
 #[cfg(feature = "node")]
 use super::depart::Leave;
-use super::{read_line, transfer};
-use crate::{Error, Process, Tier};
+use super::throttle::Throttle;
+use super::{members, read_line, tracing, transfer};
+use crate::{Error, Process, Signalled, Tier};
 
 /// In this time a caller has to send its line and take its answer: the guest stands meanwhile.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -31,6 +32,8 @@ pub enum Next {
     GoOn,
     /// It has been killed.
     Kill,
+    /// It has to end with this exit code.
+    End(i32),
     /// It goes on elsewhere: somebody has its snapshot, and has stored it.
     Moved,
 }
@@ -45,6 +48,8 @@ pub struct Control {
     is_paused: bool,
     /// Snapshots on their way, while the program goes on.
     transfers: Vec<JoinHandle<()>>,
+    /// Its share of processors, if somebody has set one.
+    throttle: Option<Throttle>,
     #[cfg(feature = "node")]
     pub(super) leave: Leave,
 }
@@ -77,6 +82,7 @@ impl Control {
             began,
             is_paused: false,
             transfers: Vec::new(),
+            throttle: None,
             #[cfg(feature = "node")]
             leave: Leave::default(),
         })
@@ -93,6 +99,11 @@ impl Control {
     /// The system has no descriptor left.
     pub fn doorbell(&self) -> io::Result<OwnedFd> {
         self.listener.as_fd().try_clone_to_owned()
+    }
+
+    /// Keeps the program to a share of processors, which callers can change.
+    pub fn set_throttle(&mut self, throttle: Option<Throttle>) {
+        self.throttle = throttle;
     }
 
     /// Has callers stop the program from now on.
@@ -133,6 +144,15 @@ impl Control {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let request: Value = serde_json::from_slice(&read_line(&stream)?).unwrap_or_default();
+        if request["verb"] == "trace" {
+            let attached = tracing::attach(&stream, &request, process);
+            let answer = match attached {
+                Ok(()) => json!({ "attached": true }),
+                Err(text) => json!({ "error": text }),
+            };
+            say(&stream, &answer)?;
+            return Ok(Next::GoOn);
+        }
         if request["verb"] == "checkpoint" {
             return self.checkpoint(stream, &request, process);
         }
@@ -184,6 +204,17 @@ impl Control {
             Some("pause") => self.is_paused = true,
             Some("resume") => self.is_paused = false,
             Some("kill") => return Ok((json!({ "killed": true }), Next::Kill)),
+            Some("processes") => return Ok((members::list(process), Next::GoOn)),
+            Some("signal") => match members::signal(request, process)? {
+                Signalled::Sent => {}
+                Signalled::Ends(code) => return Ok((json!({ "ended": code }), Next::End(code))),
+                Signalled::Stops => self.is_paused = true,
+                Signalled::GoesOn => self.is_paused = false,
+            },
+            Some("limit") => {
+                let limits = members::limit(request, process, &mut self.throttle)?;
+                return Ok((limits, Next::GoOn));
+            }
             Some("tier") => {
                 let tier = request["tier"].as_str().and_then(Tier::from_name);
                 let tier = tier.ok_or("there is no such tier")?;

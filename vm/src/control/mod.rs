@@ -16,6 +16,9 @@ mod caller;
 #[cfg(feature = "node")]
 mod depart;
 mod listener;
+mod members;
+mod throttle;
+mod tracing;
 mod transfer;
 
 use std::fs::DirBuilder;
@@ -28,6 +31,8 @@ pub use caller::{CallError, RunningProgram, ask, follow, running};
 #[cfg(feature = "node")]
 pub use depart::Left;
 pub use listener::{Control, Next};
+pub use throttle::Throttle;
+pub use tracing::line as trace_line;
 pub use transfer::{Fetched, fetch};
 
 /// No line of a caller or of an answer is longer: names and numbers fit, and nothing else is sent.

@@ -30,7 +30,8 @@ impl Relatives {
             }
             Request::Spawn(child, kernel, program) => {
                 let made = self.load(process, program).and_then(|module| {
-                    let system = System::of_kernel(*kernel, None, process.limits());
+                    let system =
+                        System::of_kernel(*kernel, process.system().traces(), process.limits());
                     self.begin(process, &module, system)
                 });
                 self.born(child, made)

@@ -6,6 +6,7 @@
 //! ends, so do all.
 //!
 //! ```text
+//! look.rs     who there is, signals, limits and traces, for whoever steers a program
 //! run.rs      who runs next, who waits, and for what
 //! make.rs     how a process comes into being, and how it becomes another program
 //! signals.rs  what comes of signals
@@ -13,6 +14,7 @@
 //! terminal.rs how those of the terminal get there
 //! ```
 
+mod look;
 mod make;
 mod persist;
 mod run;
@@ -28,6 +30,7 @@ use crate::process::Pause;
 use crate::threads::Ticker;
 use crate::{Module, Process};
 
+pub use look::{LimitChange, ProcessInfo, Signalled, Usage, state_name};
 pub(crate) use persist::standing;
 pub(crate) use signals::Handler;
 pub use terminal::Terminal;

@@ -101,7 +101,7 @@ impl Relatives {
         let kernel = Kernel::restore_member(grants, member, &snapshot.resources, state);
         let kernel = kernel.map_err(|obstacle| RestoreError::from(of_process(pid, obstacle)))?;
         let (limits, linker) = (root.limits().clone(), root.linker());
-        let system = System::of_kernel(kernel, None, &limits);
+        let system = System::of_kernel(kernel, root.system().traces(), &limits);
         let builder = builder.limits(limits).linker(&linker);
         let builder = builder.interrupted(state.interrupted.map(RunState::restore));
         let mut process = builder.build_beside(&root.store, system)?;

@@ -1,6 +1,7 @@
 //! Who runs next, who waits, and for what.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Instant;
 
 use brant_engine::Val;
 use brant_kernel::Errno;
@@ -80,7 +81,9 @@ impl Relatives {
         if let Some(ticker) = &self.ticker {
             ticker.turn_of_store(&root.store);
         }
+        let began = Instant::now();
         let slice = root.slice();
+        root.busy += began.elapsed();
         if let Some(ticker) = &self.ticker {
             ticker.turn_of(None);
         }
@@ -139,7 +142,9 @@ impl Relatives {
         if let Some(ticker) = &self.ticker {
             ticker.turn_of_store(&process.store);
         }
+        let began = Instant::now();
         let slice = process.slice();
+        process.busy += began.elapsed();
         if let Some(ticker) = &self.ticker {
             ticker.turn_of(None);
         }

@@ -122,7 +122,7 @@ impl Kernel {
             closes_on_exec: descriptor.closes_on_exec,
         });
         MemberState {
-            pid: self.pid(),
+            pid: self.number(),
             signal_handler: self.signal_handler.clone(),
             descriptors: descriptors.collect(),
             ..MemberState::default()

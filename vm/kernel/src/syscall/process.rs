@@ -52,7 +52,7 @@ impl Kernel {
     }
 
     /// The number of this process.
-    pub(crate) fn pid(&self) -> Pid {
+    pub fn number(&self) -> Pid {
         self.member.as_ref().map_or(ROOT, |member| member.pid)
     }
 
@@ -60,7 +60,7 @@ impl Kernel {
     ///
     /// Errors: fault. Spec: WASIX, `proc_id`.
     pub(crate) fn proc_id(&mut self, memory: &mut GuestMemory<'_>, pid: u32) -> CallResult {
-        Ok(memory.write_u32(pid.into(), self.pid())?)
+        Ok(memory.write_u32(pid.into(), self.number())?)
     }
 
     /// `proc_parent(pid, parent)`: the number of a process's parent; 0 where it has none.
@@ -256,7 +256,7 @@ impl Kernel {
     pub(crate) fn proc_group(
         &mut self, memory: &mut GuestMemory<'_>, pid: u32, group: u32,
     ) -> CallResult {
-        let pid = if pid == 0 { self.pid() } else { pid };
+        let pid = if pid == 0 { self.number() } else { pid };
         let found = match &self.member {
             Some(member) => member.tree.lock().table.get(pid)?.group,
             None if pid == ROOT => ROOT,

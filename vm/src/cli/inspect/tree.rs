@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use brant_kernel::processes::{End, Entry, State, signal};
+use brant::state_name;
 use serde_json::{Value, json};
 
 use super::super::table::{Table, printable};
@@ -19,7 +19,7 @@ impl View {
                 &pid.to_string(),
                 &entry.parent.to_string(),
                 &entry.group.to_string(),
-                &state(entry),
+                &state_name(entry),
                 &printable(&entry.name),
             ]);
         }
@@ -41,7 +41,7 @@ impl View {
         let rows = tree.state.entries.iter().map(|(pid, entry)| {
             let view = self.members.iter().find(|(other, _)| other == pid);
             json!({
-                "pid": pid, "parent": entry.parent, "group": entry.group, "state": state(entry),
+                "pid": pid, "parent": entry.parent, "group": entry.group, "state": state_name(entry),
                 "program": entry.name, "snapshot": view.map(|(_, view)| view.json()),
             })
         });
@@ -51,15 +51,5 @@ impl View {
             "foreground": tree.state.foreground, "table": rows.collect::<Vec<_>>(),
             "pipes": pipes.collect::<Vec<_>>(),
         })
-    }
-}
-
-/// How a process stands, in words.
-fn state(entry: &Entry) -> String {
-    match entry.state {
-        State::Runs => "runs".to_owned(),
-        State::Stopped { signal, .. } => format!("stopped ({})", signal::name(signal)),
-        State::Ended(End::Exit(code)) => format!("ended ({code})"),
-        State::Ended(End::Signal(signal)) => format!("ended ({})", signal::name(signal)),
     }
 }

@@ -131,3 +131,44 @@ fn points(below: u64) -> impl Iterator<Item = u64> {
     });
     [1, below - 1].into_iter().chain(by_chance)
 }
+
+/// Branches whose condition is known, with values that are carried, and out of several blocks.
+const KNOWN: &str = r#"(module
+    (memory (export "memory") 1)
+    (func (export "_start") (local $n i32)
+        (loop $again (result i32)
+            (i32.const 7)
+            (block $out (result i32)
+                (i32.const 3)
+                (br_if $again (i32.const 0))
+                (br_if $out (i32.ctz (i32.const 5)))
+                (block $inner (br_if $inner (i32.const 0)) (local.set $n (i32.add (local.get $n) (i32.const 1))))
+                (br_if $again (i32.lt_u (local.get $n) (i32.const 3))))
+            (i32.store (i32.const 0) (i32.add)) (i32.const 1))
+        (drop)))"#;
+
+#[test]
+fn branches_that_are_never_taken_are_places_to_stop_in_every_tier() {
+    let modules = [Tier::Interp, Tier::Jit].map(|tier| {
+        let config = brant::with_compiler(Config { tier, fuel: true, ..Config::default() });
+        Module::from_text(&Engine::new(&config).expect("an engine"), KNOWN).expect("a module")
+    });
+    let mut stops = 0;
+    for fuel in 0..80 {
+        let seen = modules.each_ref().map(|module| {
+            let limits = Limits { fuel: Some(fuel), ..Limits::default() };
+            let mut process = Process::builder(module).limits(limits).build().expect("linked");
+            let status = process.run().expect("a status");
+            let stopped = matches!(status, ExitStatus::Stopped(Stopped::OutOfFuel));
+            let left = process.fuel();
+            let execution = stopped.then(|| process.checkpoint().expect("it stands").execution);
+            process.add_fuel(1000);
+            let ends = stopped.then(|| process.run().expect("it goes on").code());
+            (status.to_string(), left, execution, ends)
+        });
+        assert!(seen[0] == seen[1], "{fuel}: {:?}\n{:?}", seen[0], seen[1]);
+        assert!(seen[0].3.is_none_or(|code| code == 0), "{fuel}");
+        stops += usize::from(seen[0].3.is_some());
+    }
+    assert!(stops > 20, "{stops}");
+}

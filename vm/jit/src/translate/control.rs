@@ -358,11 +358,12 @@ impl<'a> Translator<'a, '_> {
     pub(super) fn branch_if(&mut self) -> Result<(), CompileError> {
         let depth = self.label()?;
         let condition = self.pop_any()?;
-        // As in the interpreter, whose basic blocks these have to be.
+        // Where fuel is counted basic blocks have to be those of the interpreter, which knows other
+        // conditions beforehand: there it does not matter whether one is known.
         match bits(&self.b.func.dfg, condition) {
-            Some([0, _]) => return Ok(()),
+            Some([0, _]) if !self.options.fuel => return Ok(()),
+            Some([0, _]) | None => {}
             Some(_) => return self.branch_to(depth),
-            None => {}
         }
         let args = self.carry(self.arity(depth))?;
         let target = self.target(depth);

@@ -380,9 +380,12 @@ impl<'a> Lower<'a> {
         if let Place::Constant(bits) = condition.place {
             if bits as u32 != 0 {
                 self.branch_to(depth);
-                self.skip_unreachable();
+                return self.skip_unreachable();
             }
-            return;
+            // Where fuel is counted a thread can stop behind it, and where it would have led to.
+            if !self.counts_fuel() {
+                return;
+            }
         }
         let test = self.take_test(condition);
         let label = self.scratch.labels[depth];

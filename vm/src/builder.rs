@@ -298,11 +298,15 @@ impl ProcessBuilder {
             return Err(Error::NoFuel);
         }
         let mut store = Store::new(&engine, Box::new(system));
+        // Each process of a tree may have one of each.
+        let processes = self.limits.processes_count;
+        let default = brant_engine::Limits::default();
         store.set_limits(brant_engine::Limits {
             memory_bytes: self.limits.memory_bytes,
             table_elements: self.limits.table_elements,
-            instances_count: self.limits.instances_count,
-            ..brant_engine::Limits::default()
+            instances_count: self.limits.instances_count.saturating_add(processes),
+            memories_count: default.memories_count.saturating_add(processes),
+            tables_count: default.tables_count.saturating_add(processes),
         });
         store.add_fuel(self.limits.fuel.unwrap_or(0));
         self.link_in_store(store)

@@ -41,11 +41,16 @@ pub(crate) enum Backing {
 pub struct MemoryImage {
     /// The file that the pages are in, and how many bytes of it.
     file: Option<(Arc<File>, u64)>,
-    /// Pages that are not as the file has them.
-    own: Vec<(u64, Box<[u8; PAGE_BYTES]>)>,
+    /// Pages that are not as the file has them; none is a page of zeros.
+    own: Vec<(u64, Option<Box<[u8; PAGE_BYTES]>>)>,
     wasm_pages: u64,
     /// Where the original was mapped. To give it back takes longer than the copy.
     _retired: Option<Reservation>,
+}
+
+fn is_zero(page: &[u8; PAGE_BYTES]) -> bool {
+    let (words, _) = page.as_chunks::<8>();
+    words.iter().all(|word| u64::from_ne_bytes(*word) == 0)
 }
 
 /// A memory whose pages take less than this is simply copied.
@@ -111,11 +116,14 @@ impl MemoryInner {
     }
 
     /// The pages that a question is answered with yes for; all of them if there is no question.
-    fn copies(&self, wanted: Option<impl Fn(u64) -> bool>) -> Vec<(u64, Box<[u8; PAGE_BYTES]>)> {
+    fn copies(
+        &self, wanted: Option<impl Fn(u64) -> bool>,
+    ) -> Vec<(u64, Option<Box<[u8; PAGE_BYTES]>>)> {
         let (pages, _) = self.bytes().as_chunks::<PAGE_BYTES>();
         let is_wanted = |page: u64| wanted.as_ref().is_none_or(|wanted| wanted(page));
         let wanted = (0..).zip(pages).filter(|(number, _)| is_wanted(*number));
-        wanted.map(|(number, page)| (number, Box::new(*page))).collect()
+        let copy = |page: &[u8; PAGE_BYTES]| (!is_zero(page)).then(|| Box::new(*page));
+        wanted.map(|(number, page)| (number, copy(page))).collect()
     }
 
     /// Becomes what another memory was; has its size already.
@@ -135,7 +143,13 @@ impl MemoryInner {
         }
         let (pages, _) = self.bytes_mut().as_chunks_mut::<PAGE_BYTES>();
         for (number, page) in &image.own {
-            *pages.get_mut(*number as usize).ok_or(PersistError::Page)? = **page;
+            let target = pages.get_mut(*number as usize).ok_or(PersistError::Page)?;
+            match page {
+                Some(page) => *target = **page,
+                // A page that nobody has written to yet need not be provided by the host.
+                None if is_zero(target) => {}
+                None => *target = [0; PAGE_BYTES],
+            }
         }
         Ok(())
     }

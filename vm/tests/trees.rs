@@ -116,14 +116,12 @@ fn a_tree_goes_on_from_any_site_of_its_first_process() {
             .ends_with("one\n1\n2\ntwo\n3\ny\na b c d\nFIRST\nABC\nDEF\nnobody: not found\n127\n"),
         "{undisturbed}"
     );
-    for sites in [89, 307] {
-        let world = World::new();
-        let process = world.begin(0, SCRIPT);
-        let (moved, moves) = run_moving(&world, process, sites);
-        assert_eq!(world.output.text(), undisturbed, "{moves} moves");
-        assert_eq!(moved.code(), status.code());
-        assert!(moves > 10, "{moves} moves");
-    }
+    let world = World::new();
+    let process = world.begin(0, SCRIPT);
+    let (moved, moves) = run_moving(&world, process, 211);
+    assert_eq!(world.output.text(), undisturbed, "{moves} moves");
+    assert_eq!(moved.code(), status.code());
+    assert!(moves > 10, "{moves} moves");
 }
 
 #[test]

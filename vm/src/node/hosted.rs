@@ -17,7 +17,10 @@ use super::depart::{Departing, Identity, Report, Route, Stood};
 use super::peer::NodeError;
 use super::serve::INTERNAL_CODE;
 use crate::remote::Remote;
-use crate::{Error, ExitStatus, Interrupt, Process};
+use crate::{Error, ExitStatus, Interrupt, Process, Terminal};
+
+/// Ctrl-C: the same number for the host and for guests.
+const SIGINT: u8 = 2;
 
 /// What a program is asked.
 pub(super) enum Command {
@@ -39,6 +42,8 @@ pub(super) enum Command {
 pub(super) struct Hosted {
     pub remote: Remote,
     interrupt: Interrupt,
+    /// The way of signals of its terminal, if it can handle any.
+    terminal: Option<Terminal>,
     commands: Mutex<Sender<Command>>,
     health: Mutex<Health>,
     began: Instant,
@@ -100,6 +105,7 @@ impl Hosted {
         let hosted = Arc::new(Hosted {
             remote,
             interrupt: process.interrupt_handle(),
+            terminal: process.terminal(),
             commands: Mutex::new(sender),
             health: Mutex::new(Health::default()),
             began: Instant::now(),
@@ -133,6 +139,15 @@ impl Hosted {
         if let Some(missing) = self.missing.as_ref().filter(|missing| is_end && missing.left() > 0)
         {
             missing.give_up();
+        }
+    }
+
+    /// A signal has come to its terminal: the program gets it, if it handles signals; otherwise it
+    /// ends with this code.
+    pub fn signal(&self, number: u8, code: u8) {
+        match self.terminal.as_ref().filter(|terminal| number == SIGINT && terminal.is_wanted()) {
+            Some(terminal) => terminal.send(number),
+            None => self.ask(Command::Kill(code)),
         }
     }
 

@@ -11,7 +11,6 @@ use std::time::Duration;
 use brant_mobility::migration::{Destination, DestinationHears, Message, ProcessId};
 
 use super::daemon::Shared;
-use super::hosted::Command;
 use super::keep::bury;
 use super::peer::{NodeError, Peer, Receiver, Sender, name, unexpected};
 use super::take_in::{is_durable, settled};
@@ -136,7 +135,7 @@ impl Session {
                 Message::Signal { number } => {
                     let hosted = self.shared.table().get(&self.id).and_then(|e| e.hosted.clone());
                     let code = number.saturating_add(SIGNAL_CODE_BASE);
-                    hosted.inspect(|hosted| hosted.ask(Command::Kill(code)));
+                    hosted.inspect(|hosted| hosted.signal(number, code));
                 }
                 Message::Settle { id, epoch } => {
                     let answer = settled(&self.shared, id, DestinationHears::Settle { epoch })?;

@@ -60,3 +60,19 @@ fn a_process_that_cannot_move_is_named_before_the_pause() {
     assert!(text.contains("mount `/bin`") && text.contains("grant it with"), "{text}");
     assert_eq!(run.code(), 0);
 }
+
+#[test]
+fn ctrl_c_reaches_the_job_in_front_where_the_shell_is_elsewhere() {
+    let bed = Bed::new();
+    let grant = format!("sh.wasm=dir={}", folder());
+    let _node = bed.node("one", &["--allow", &grant]);
+    // The shell gives its jobs groups, and the terminal to the one in front.
+    let script = "echo begun >&2; sleep 60; echo code $?; exit 9";
+    let args = ["--dir", &folder(), &program("bin/sh.wasm"), "-m", "-c", script];
+    let mut run = bed.run("run", &args);
+    bed.until("it has begun", |bed| bed.errors("run").contains("begun"));
+    bed.migrate(&run, "one", &[]);
+    run.signal("INT");
+    assert_eq!(run.code(), 9, "{}", bed.errors("run"));
+    assert_eq!(bed.output("run"), "code 130\n");
+}

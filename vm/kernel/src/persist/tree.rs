@@ -12,7 +12,7 @@ use crate::descriptor::{Descriptor, OpenFile};
 use crate::host::{Handle, Host};
 use crate::kernel::Kernel;
 use crate::manifest::Manifest;
-use crate::processes::{Entry, Member, Pid, Tree};
+use crate::processes::{Entry, Member, Pid, ROOT, Tree};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -101,7 +101,7 @@ impl TreeState {
         seen.sort_unstable();
         let has_duplicates = seen.windows(2).any(|pair| pair[0] == pair[1]);
         let closes = descriptors.iter().any(|relation| relation.closes_on_exec);
-        self.last_pid == crate::processes::ROOT
+        self.last_pid == ROOT
             && root.group == self.foreground
             && root.pending.0 == 0
             && self.pipes.is_empty()
@@ -210,6 +210,9 @@ impl Tree {
         state.check().map_err(wrong)?;
         let tree = Tree::new(host, String::new(), limit);
         tree.lock().restore(state);
+        if state.foreground != ROOT {
+            tree.terminal().want();
+        }
         Ok(tree)
     }
 

@@ -560,9 +560,11 @@ static int go_on_in(char **argv, bool front) {
   Job *job = job_of(argv[1]);
   if (!job) return complain("%s: there is no such job", *argv), 1;
   job->is_stopped = false;
+  // It has the terminal before anybody can see that it goes on: a key that is pressed then is for it.
+  if (front && interactive) tty_foreground_set(job->group);
+  if (front) fprintf(stderr, "%s\n", job->text);
   proc_signal(A_GROUP | (unsigned)job->group, SIGNAL_CONT);
   if (!front) return report((int)(job - jobs), "runs"), 0;
-  fprintf(stderr, "%s\n", job->text);
   in_front(job);
   return status;
 }
@@ -757,7 +759,13 @@ static void run_job(Node *n, bool in_background) {
     if (i && fd_pipe(&reader, &writer)) complain("no pipe can be made");
     int pid = copy_self();
     if (pid == 0) {
-      if (interactive) proc_group_set(0, job->group);
+      if (interactive) {
+        // The shell does both too: whoever is first, no key is pressed in vain.
+        int group = job->group;
+        if (!group) proc_id(&group);
+        proc_group_set(0, group);
+        if (!in_background) tty_foreground_set(group);
+      }
       if (input >= 0) move_fd(input, 0);
       else if (in_background && interactive) {
         // The terminal is not its own: it reads nothing.

@@ -200,8 +200,8 @@ impl Entry {
     pub fn epoch(&self) -> u64 {
         match self.ownership {
             Destination::Nothing => 0,
-            Destination::Receives { epoch }
-            | Destination::Prepared { epoch }
+            Destination::Receives { epoch, .. }
+            | Destination::Prepared { epoch, .. }
             | Destination::Owns { epoch, .. }
             | Destination::Gone { epoch } => epoch,
         }

@@ -39,13 +39,8 @@ pub(super) fn offered(
                 entry.attempt
             }
             _ => {
-                let refusal = Refusal {
-                    what: "the process".to_owned(),
-                    why: "is here already, or has been since".to_owned(),
-                    remedy: "look for it: `brant ps NODE`".to_owned(),
-                    ..Refusal::default()
-                };
-                return Ok(peer.send(&Message::Refuse { refusal })?);
+                let why = "is here already, or has been since";
+                return Ok(refuse(peer, why, "look for it: `brant ps NODE`")?);
             }
         }
     };
@@ -65,8 +60,9 @@ pub(super) fn offered(
                 return Ok(peer.send(&Message::Prepared {})?);
             }
             drop(table);
-            let why = "the process came on another connection".to_owned();
-            Err(NodeError::Peer(why))
+            let why = "came on another connection meanwhile";
+            refuse(peer, why, "look for it: `brant ps NODE`")?;
+            Err(NodeError::Peer(format!("the process {why}")))
         }
         Err(error) => {
             shared.folder.remove_frames(id, &file_name(epoch, attempt));
@@ -74,17 +70,23 @@ pub(super) fn offered(
             if matches!(error, NodeError::Refused { .. }) {
                 return Ok(());
             }
-            let refusal = Refusal {
-                what: "the process".to_owned(),
-                why: format!("cannot go on here: {error}"),
-                ..Refusal::default()
-            };
             // Where the connection has broken nobody hears it.
-            let _ = peer.send(&Message::Refuse { refusal });
+            let _ = refuse(peer, &format!("cannot go on here: {error}"), "");
             // What is left of it is still on its way: the connection is of no use any more.
             Err(error)
         }
     }
+}
+
+/// Says that the process cannot come.
+fn refuse(peer: &mut Peer, why: &str, remedy: &str) -> std::io::Result<()> {
+    let refusal = Refusal {
+        what: "the process".to_owned(),
+        why: why.to_owned(),
+        remedy: remedy.to_owned(),
+        ..Refusal::default()
+    };
+    peer.send(&Message::Refuse { refusal })
 }
 
 /// The file of frames of a process that comes.

@@ -130,11 +130,15 @@ pub enum Destination {
     Receives {
         /// With this epoch.
         epoch: u64,
+        /// It was here before, up to this epoch; 0 if it never was.
+        gone: u64,
     },
     /// The process is there, and does not run.
     Prepared {
         /// With this epoch.
         epoch: u64,
+        /// It was here before, up to this epoch; 0 if it never was.
+        gone: u64,
     },
     /// It owns the process. On its disk.
     Owns {
@@ -229,10 +233,20 @@ impl Destination {
     #[must_use]
     pub fn restarted(self) -> Destination {
         match self {
-            Destination::Receives { .. } | Destination::Prepared { .. } => Destination::Nothing,
+            Destination::Receives { gone, .. } | Destination::Prepared { gone, .. } => {
+                Destination::before(gone)
+            }
             Destination::Owns { held: Held::Durable, .. } => self,
             Destination::Owns { epoch, .. } => Destination::Owns { epoch, held: Held::Nothing },
             other => other,
+        }
+    }
+
+    /// What there was before the process came, or came back.
+    fn before(gone: u64) -> Destination {
+        match gone {
+            0 => Destination::Nothing,
+            epoch => Destination::Gone { epoch },
         }
     }
 
@@ -247,19 +261,19 @@ impl Destination {
         use DestinationHears as Hears;
         let (next, does) = match (*self, what) {
             (_, Hears::Offer { epoch }) => match self.takes(epoch) {
-                Takes::Anew => (Destination::Receives { epoch }, Does::Accept),
+                Takes::Anew { gone } => (Destination::Receives { epoch, gone }, Does::Accept),
                 // What is owned stays owned while it comes once more.
                 Takes::Again => (Destination::Owns { epoch, held: Held::Nothing }, Does::Accept),
                 Takes::No => (*self, Does::Refuse),
             },
-            (Destination::Receives { epoch }, Hears::Complete) => {
-                (Destination::Prepared { epoch }, Does::SayPrepared)
+            (Destination::Receives { epoch, gone }, Hears::Complete) => {
+                (Destination::Prepared { epoch, gone }, Does::SayPrepared)
             }
             (Destination::Owns { epoch, held: Held::Nothing }, Hears::Complete) => {
                 (Destination::Owns { epoch, held: Held::Prepared }, Does::SayPrepared)
             }
             (
-                Destination::Prepared { epoch: ours },
+                Destination::Prepared { epoch: ours, .. },
                 Hears::Commit { epoch } | Hears::Settle { epoch },
             ) if ours == epoch => (Destination::Owns { epoch, held: Held::Running }, Does::Own),
             (
@@ -277,14 +291,22 @@ impl Destination {
                 Destination::Gone { epoch: ours },
                 Hears::Commit { epoch } | Hears::Settle { epoch },
             ) if ours >= epoch => (*self, Does::SayOwned { is_durable: true }),
+            // It comes back from where it went when it was here last, and whoever brought it then
+            // has not heard yet that it arrived.
+            (
+                Destination::Receives { gone, .. } | Destination::Prepared { gone, .. },
+                Hears::Commit { epoch } | Hears::Settle { epoch },
+            ) if gone >= epoch => (*self, Does::SayOwned { is_durable: true }),
             // Somebody else's epoch, or one that nothing is left of. What comes is dropped, so that
             // a commit that is still on its way finds nothing.
             (
-                Destination::Receives { .. } | Destination::Prepared { .. },
+                Destination::Receives { gone, .. } | Destination::Prepared { gone, .. },
                 Hears::Commit { .. } | Hears::Settle { .. },
-            ) => (Destination::Nothing, Does::SayLost),
+            ) => (Destination::before(gone), Does::SayLost),
             (_, Hears::Commit { .. } | Hears::Settle { .. }) => (*self, Does::SayLost),
-            (Destination::Receives { .. }, Hears::Cut) => (Destination::Nothing, Does::Nothing),
+            (Destination::Receives { gone, .. }, Hears::Cut) => {
+                (Destination::before(gone), Does::Nothing)
+            }
             (Destination::Owns { epoch, held: Held::Running }, Hears::Durable) => {
                 let next = Destination::Owns { epoch, held: Held::Durable };
                 (next, Does::SayOwned { is_durable: true })
@@ -301,17 +323,18 @@ impl Destination {
 
     fn takes(self, epoch: u64) -> Takes {
         match self {
-            Destination::Nothing => Takes::Anew,
+            Destination::Nothing => Takes::Anew { gone: 0 },
             // The source has begun once more: what came before is dropped.
-            Destination::Receives { epoch: ours } | Destination::Prepared { epoch: ours }
+            Destination::Receives { epoch: ours, gone }
+            | Destination::Prepared { epoch: ours, gone }
                 if epoch >= ours =>
             {
-                Takes::Anew
+                Takes::Anew { gone }
             }
             Destination::Owns { epoch: ours, held } if epoch == ours && !held.runs() => {
                 Takes::Again
             }
-            Destination::Gone { epoch: ours } if epoch > ours => Takes::Anew,
+            Destination::Gone { epoch: ours } if epoch > ours => Takes::Anew { gone: ours },
             _ => Takes::No,
         }
     }
@@ -319,7 +342,10 @@ impl Destination {
 
 /// Whether a process may come.
 enum Takes {
-    Anew,
+    /// It was here before, up to this epoch; 0 if it never was.
+    Anew {
+        gone: u64,
+    },
     Again,
     No,
 }
@@ -583,5 +609,40 @@ mod tests {
         assert_eq!(old, DestinationDoes::Refuse);
         let new = destination.hears(DestinationHears::Offer { epoch: 6 });
         assert_eq!(new, DestinationDoes::Accept);
+    }
+
+    #[test]
+    fn whoever_brought_it_last_time_is_answered_while_it_comes_back() {
+        let mut destination = Destination::Nothing;
+        for epoch in [1, 3, 5] {
+            destination.hears(DestinationHears::Offer { epoch });
+            destination.hears(DestinationHears::Complete);
+            let does = destination.hears(DestinationHears::Commit { epoch });
+            assert_eq!(does, DestinationDoes::Own);
+            destination.hears(DestinationHears::Durable);
+            // It moves on, and is on its way back when the host that it came from asks whether it
+            // has arrived.
+            destination.hears(DestinationHears::Ended { epoch: epoch + 1 });
+            destination.hears(DestinationHears::Offer { epoch: epoch + 2 });
+            for _ in 0..2 {
+                let before = destination;
+                for asked in [epoch, epoch + 1] {
+                    let does = destination.hears(DestinationHears::Settle { epoch: asked });
+                    assert_eq!(does, DestinationDoes::SayOwned { is_durable: true });
+                }
+                assert_eq!(destination, before, "what comes is not disturbed");
+                destination.hears(DestinationHears::Complete);
+            }
+            // The host that it comes from now hears that this has come to nothing, and what was
+            // known before is not forgotten.
+            let mut cut = destination;
+            let does = cut.hears(DestinationHears::Settle { epoch: epoch + 3 });
+            assert_eq!(
+                (cut, does),
+                (Destination::Gone { epoch: epoch + 1 }, DestinationDoes::SayLost)
+            );
+            assert_eq!(destination.restarted(), cut);
+            destination = cut;
+        }
     }
 }

@@ -207,6 +207,11 @@ impl Entry {
         }
     }
 
+    /// Whether there is output that no terminal has seen.
+    pub fn has_unseen_output(&self) -> bool {
+        self.hosted.as_ref().is_some_and(|hosted| !hosted.remote.is_all_seen())
+    }
+
     /// What has to be on the disk.
     pub fn record(&self) -> Record {
         let ended = self.ended.as_ref().filter(|_| self.is_buried);

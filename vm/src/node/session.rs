@@ -57,6 +57,8 @@ pub(super) fn attach(
     };
     let answer = match (&entry.left, &entry.ended, entry.ownership) {
         (Some(address), ..) if entry.has_moved => Some(Message::Moved { address: address.clone() }),
+        // Nobody was told, as nobody waited; who asks now gets what is left of its output.
+        (None, Some(_), _) if entry.has_unseen_output() => None,
         (None, Some((code, text)), _) if entry.is_buried => {
             Some(Message::Exited { code: *code, text: text.clone() })
         }

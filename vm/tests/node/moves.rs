@@ -194,6 +194,18 @@ fn a_program_that_is_let_go_can_be_picked_up_again() {
 }
 
 #[test]
+fn what_a_pushed_program_wrote_is_shown_to_who_comes_after_its_end() {
+    let bed = Bed::new();
+    let _node = bed.node("node", &[]);
+    let address = bed.address("node");
+    let id = bed.does(&["push", &program("hello.wat"), &address]);
+    bed.until("its end", |bed| bed.list(&address).is_empty());
+    assert_eq!(bed.does(&["attach", &address, id.trim()]), "hello\n");
+    // It was seen: it is not kept any longer.
+    assert_eq!(bed.does(&["attach", &address, id.trim()]), "");
+}
+
+#[test]
 fn a_pushed_program_starts_there_and_its_code_is_sent_once() {
     let bed = Bed::new();
     let _node = bed.node("node", &[]);

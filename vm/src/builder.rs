@@ -101,6 +101,23 @@ impl ProcessBuilder {
         self
     }
 
+    /// The same; should the process leave this host, the socket and the connections that it has taken
+    /// stay here, and whoever sees it leave speaks for it to its callers. A node does so by itself.
+    #[must_use]
+    pub fn serve(mut self, address: impl Into<String>) -> Self {
+        let address = address.into();
+        self.grants.served.push(address.clone());
+        self.listen(address)
+    }
+
+    /// Has waits of the program end whenever there is input at `doorbell`, which somebody else reads.
+    /// Without effect on a host of one's own.
+    #[must_use]
+    pub fn doorbell(mut self, doorbell: std::os::fd::OwnedFd) -> Self {
+        self.grants.doorbell = Some(doorbell);
+        self
+    }
+
     /// Lets sockets that the program makes reach what the rule allows; what a rule denies stays
     /// denied. Nothing is allowed by default.
     ///

@@ -9,6 +9,7 @@ use std::time::Duration;
 use brant_engine::{
     Extern, Func, GuestMemory, Instance, Stop, Store, Thread, Tier, Trap, TrapReport, Val,
 };
+use brant_host::native::Gate;
 
 use brant_mobility::Purpose;
 
@@ -371,6 +372,11 @@ impl Process {
     pub fn terminal(&self) -> Option<Terminal> {
         let member = self.store.data::<System>().member()?;
         Some(Terminal::new(member.tree.terminal().clone(), self.interrupt.clone()))
+    }
+
+    /// Knows which sockets stay on this host when the process leaves, if any do.
+    pub(crate) fn gate(&mut self) -> Option<&Gate> {
+        self.system().gate()
     }
 
     pub(crate) fn system(&mut self) -> &mut System {

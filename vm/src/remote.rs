@@ -20,6 +20,8 @@ use std::time::Duration;
 use brant_kernel::errno::Errno;
 use brant_kernel::host::{Answer, Readiness, Waker};
 
+use crate::lanes::Lanes;
+
 /// So much of each stream is kept; a terminal that reads at all is quicker than that.
 pub const KEPT_BYTES: usize = 1 << 20;
 
@@ -31,6 +33,8 @@ pub struct Remote(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// Connections whose sockets are elsewhere too.
+    lanes: Lanes,
 }
 
 #[derive(Default)]
@@ -104,6 +108,11 @@ impl Remote {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// The connections whose sockets are elsewhere.
+    pub fn lanes(&self) -> &Lanes {
+        &self.0.lanes
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // The state is whole after every call, so a panic elsewhere does not spoil it.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -117,6 +126,7 @@ impl Remote {
     // ---- The guest's side ----
 
     pub(crate) fn set_waker(&self, waker: Arc<dyn Waker>) {
+        self.0.lanes.set_waker(waker.clone());
         self.lock().waker = Some(waker);
     }
 
@@ -249,10 +259,12 @@ impl Remote {
         next_piece(&state, sent)
     }
 
-    /// Something has happened that whoever waits in [`Remote::next`] has to look at.
+    /// Something has happened that whoever waits in [`Remote::next`] or for news of a lane has to look
+    /// at.
     pub fn has_news(&self) {
         self.lock().news += 1;
         self.tell();
+        self.0.lanes.has_news();
     }
 
     /// Output up to these numbers has reached its place.

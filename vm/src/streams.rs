@@ -3,6 +3,7 @@
 //! [`Streams`] stands in front of a host and answers for the streams it was given; all else passes
 //! through.
 //! Its own objects have handles from the upper half, which hosts, counting from 0, never reach.
+//! Connections whose sockets are elsewhere (`lanes`) come with remote streams.
 
 use std::io::{self, IoSlice, IoSliceMut, Write};
 use std::path::Path;
@@ -15,8 +16,9 @@ use brant_kernel::host::{
     MountAccess, OpenHow, Opened, Readiness, Receive, SetTime, Shutdown, Stat, Stream, Truncated,
     Waker, Woken,
 };
-use brant_kernel::net::Net;
+use brant_kernel::net::{Address, Carries, Family, Net, Resolution, SocketOption};
 
+use crate::lanes::Lanes;
 use crate::remote::Remote;
 
 /// What a program reads as its standard input.
@@ -109,6 +111,9 @@ impl Captured {
 /// The first handle of an object of [`Streams`]: input, output, error.
 const FIRST: u32 = 1 << 31;
 
+/// The first handle of a lane or a door.
+const FIRST_LANE: u32 = 3 << 30;
+
 /// A host whose standard streams are others.
 pub(crate) struct Streams {
     host: Box<dyn Host>,
@@ -116,6 +121,8 @@ pub(crate) struct Streams {
     /// How many bytes of the input were read.
     read_bytes: usize,
     outputs: [Output; 2],
+    /// Connections whose sockets are elsewhere; none where nothing is.
+    lanes: Option<Lanes>,
     /// Who answers for time and chance, if the host does not.
     twin: Option<SimHost>,
 }
@@ -123,15 +130,36 @@ pub(crate) struct Streams {
 impl Streams {
     /// Puts streams in front of a host.
     pub(crate) fn new(host: Box<dyn Host>, input: Input, output: Output, error: Output) -> Streams {
+        let mut lanes = None;
         if let Input::Remote(remote) = &input {
             remote.set_waker(host.waker());
+            lanes = Some(remote.lanes().clone());
         }
         for output in [&output, &error] {
             if let Output::Remote(remote) = output {
                 remote.set_waker(host.waker());
             }
         }
-        Streams { host, input, read_bytes: 0, outputs: [output, error], twin: None }
+        Streams { host, input, read_bytes: 0, outputs: [output, error], lanes, twin: None }
+    }
+
+    /// Tries whether a process could go on: whatever lanes it has could be had.
+    pub(crate) fn on_trial(self) -> Streams {
+        Streams { lanes: Some(Lanes::trial()), ..self }
+    }
+
+    /// The lanes and the place there that a handle leads to.
+    fn lane(&self, handle: Handle) -> Option<(&Lanes, usize)> {
+        let slot = handle.0.checked_sub(FIRST_LANE)?;
+        self.lanes.as_ref().map(|lanes| (lanes, slot as usize))
+    }
+
+    /// What one of our own objects can do; the outer option is whether it is one.
+    fn own_readiness(&self, interest: &Interest) -> Option<Option<Readiness>> {
+        if let Some((lanes, slot)) = self.lane(interest.object) {
+            return Some(lanes.readiness(slot, interest.direction));
+        }
+        own(interest.object).map(|index| self.readiness(index, interest.direction))
     }
 
     /// Takes time and chance from a simulated host; everything else stays as it is.
@@ -193,6 +221,11 @@ fn errno(error: &io::Error) -> Errno {
     }
 }
 
+/// The handle of a lane or door at this place.
+pub(crate) fn lane_handle(slot: usize) -> Handle {
+    Handle(FIRST_LANE + slot as u32)
+}
+
 /// Which of our objects a handle names: 0 is the input, 1 and 2 the outputs.
 fn own(handle: Handle) -> Option<usize> {
     handle.0.checked_sub(FIRST).filter(|index| *index < 3).map(|index| index as usize)
@@ -222,6 +255,9 @@ impl Host for Streams {
     }
 
     fn close(&mut self, object: Handle) -> Answer<()> {
+        if let Some((lanes, slot)) = self.lane(object) {
+            return lanes.close(slot);
+        }
         match own(object) {
             Some(_) => Ok(()),
             None => self.host.close(object),
@@ -229,13 +265,14 @@ impl Host for Streams {
     }
 
     fn stat(&mut self, object: Handle) -> Answer<Stat> {
-        if own(object).is_none() {
+        let is_lane = self.lane(object).is_some();
+        if own(object).is_none() && !is_lane {
             return self.host.stat(object);
         }
         Ok(Stat {
             device: 0,
             inode: u64::from(object.0),
-            kind: Kind::Unknown,
+            kind: if is_lane { Kind::StreamSocket } else { Kind::Unknown },
             link_count: 1,
             size_bytes: 0,
             accessed_ns: 0,
@@ -245,6 +282,9 @@ impl Host for Streams {
     }
 
     fn read(&mut self, stream: Handle, buffers: &mut [IoSliceMut<'_>]) -> Answer<usize> {
+        if let Some((lanes, slot)) = self.lane(stream) {
+            return lanes.receive(slot, buffers, Receive::default());
+        }
         let bytes = match (own(stream), &self.input) {
             (None, _) => return self.host.read(stream, buffers),
             (Some(0), Input::Bytes(bytes)) => bytes.get(self.read_bytes..).unwrap_or_default(),
@@ -264,6 +304,9 @@ impl Host for Streams {
     }
 
     fn write(&mut self, stream: Handle, buffers: &[IoSlice<'_>]) -> Answer<usize> {
+        if let Some((lanes, slot)) = self.lane(stream) {
+            return lanes.send(slot, buffers);
+        }
         match own(stream) {
             None => self.host.write(stream, buffers),
             Some(0) => Err(Errno::BadDescriptor),
@@ -287,13 +330,14 @@ impl Host for Streams {
         let mut any = false;
         let mut waits_for_remote = false;
         for interest in interests.iter_mut() {
-            let Some(index) = own(interest.object) else { continue };
-            interest.ready = self.readiness(index, interest.direction);
+            let Some(ready) = self.own_readiness(interest) else { continue };
+            interest.ready = ready;
             any |= interest.ready.is_some();
             waits_for_remote |= interest.ready.is_none();
         }
+        let is_ours = |interest: &Interest| interest.object.0 >= FIRST;
         let mut others: Vec<Interest> =
-            interests.iter().copied().filter(|interest| own(interest.object).is_none()).collect();
+            interests.iter().copied().filter(|interest| !is_ours(interest)).collect();
         let deadline_ns = if any { Some(0) } else { deadline_ns };
         let woken = match (&mut self.twin, others.is_empty() && !waits_for_remote) {
             (_, true) if any => Woken::Ready,
@@ -307,12 +351,12 @@ impl Host for Streams {
         };
         if waits_for_remote {
             for interest in interests.iter_mut().filter(|interest| interest.ready.is_none()) {
-                let Some(index) = own(interest.object) else { continue };
-                interest.ready = self.readiness(index, interest.direction);
+                let Some(ready) = self.own_readiness(interest) else { continue };
+                interest.ready = ready;
                 any |= interest.ready.is_some();
             }
         }
-        let theirs = interests.iter_mut().filter(|interest| own(interest.object).is_none());
+        let theirs = interests.iter_mut().filter(|interest| !is_ours(interest));
         for (interest, answered) in theirs.zip(others) {
             interest.ready = answered.ready;
         }
@@ -435,25 +479,42 @@ impl Host for Streams {
     }
 
     fn accept(&mut self, listener: Handle) -> Answer<Opened> {
-        self.host.accept(listener)
+        match self.lane(listener) {
+            Some((lanes, slot)) => lanes.accept(slot),
+            None => self.host.accept(listener),
+        }
     }
 
     fn receive(
         &mut self, socket: Handle, buffers: &mut [IoSliceMut<'_>], how: Receive,
     ) -> Answer<(usize, Truncated)> {
-        self.host.receive(socket, buffers, how)
+        match self.lane(socket) {
+            Some((lanes, slot)) => {
+                lanes.receive(slot, buffers, how).map(|count| (count, Truncated::No))
+            }
+            None => self.host.receive(socket, buffers, how),
+        }
     }
 
     fn send(&mut self, socket: Handle, buffers: &[IoSlice<'_>]) -> Answer<usize> {
-        self.host.send(socket, buffers)
+        match self.lane(socket) {
+            Some((lanes, slot)) => lanes.send(slot, buffers),
+            None => self.host.send(socket, buffers),
+        }
     }
 
     fn shut_down(&mut self, socket: Handle, what: Shutdown) -> Answer<()> {
-        self.host.shut_down(socket, what)
+        match self.lane(socket) {
+            Some((lanes, slot)) => lanes.shut_down(slot, what),
+            None => self.host.shut_down(socket, what),
+        }
     }
 
     fn net(&mut self) -> Answer<&mut dyn Net> {
-        self.host.net()
+        match self.lanes {
+            Some(_) => Ok(self),
+            None => self.host.net(),
+        }
     }
 
     fn terminal_size(&mut self) -> Option<(u16, u16)> {
@@ -508,14 +569,114 @@ impl Host for Streams {
     }
 
     fn hand_over(&mut self, object: Handle) -> Answer<Vec<u8>> {
-        self.host.hand_over(object)
+        match self.lane(object) {
+            Some((lanes, slot)) => lanes.hand_over(slot),
+            None => self.host.hand_over(object),
+        }
     }
 
     fn take_over(&mut self, name: &[u8]) -> Answer<Opened> {
-        self.host.take_over(name)
+        match &self.lanes {
+            Some(lanes) => lanes.take_over(name),
+            None => self.host.take_over(name),
+        }
     }
 
     fn scratch(&mut self) -> Answer<Opened> {
         self.host.scratch()
+    }
+}
+
+/// Options of a lane's socket are those of its keeper, and so are its addresses: they can be set
+/// without effect, and not be asked for.
+impl Net for Streams {
+    fn open(&mut self, family: Family, carries: Carries) -> Answer<Handle> {
+        self.host.net()?.open(family, carries)
+    }
+
+    fn pair(&mut self, carries: Carries) -> Answer<(Handle, Handle)> {
+        self.host.net()?.pair(carries)
+    }
+
+    fn bind(&mut self, socket: Handle, address: &Address) -> Answer<()> {
+        match self.lane(socket) {
+            Some(_) => Err(Errno::Invalid),
+            None => self.host.net()?.bind(socket, address),
+        }
+    }
+
+    fn listen(&mut self, socket: Handle, backlog: u32) -> Answer<()> {
+        match self.lane(socket) {
+            // A door is open as long as it is there.
+            Some((lanes, slot)) if lanes.is_door(slot) => Ok(()),
+            Some(_) => Err(Errno::Invalid),
+            None => self.host.net()?.listen(socket, backlog),
+        }
+    }
+
+    fn connect(&mut self, socket: Handle, address: &Address) -> Answer<()> {
+        match self.lane(socket) {
+            Some(_) => Err(Errno::IsConnected),
+            None => self.host.net()?.connect(socket, address),
+        }
+    }
+
+    fn receive_from(
+        &mut self, socket: Handle, buffers: &mut [IoSliceMut<'_>], how: Receive,
+    ) -> Answer<(usize, Truncated, Option<Address>)> {
+        match self.lane(socket) {
+            Some((lanes, slot)) => {
+                lanes.receive(slot, buffers, how).map(|count| (count, Truncated::No, None))
+            }
+            None => self.host.net()?.receive_from(socket, buffers, how),
+        }
+    }
+
+    fn send_to(
+        &mut self, socket: Handle, buffers: &[IoSlice<'_>], address: &Address,
+    ) -> Answer<usize> {
+        match self.lane(socket) {
+            Some(_) => Err(Errno::IsConnected),
+            None => self.host.net()?.send_to(socket, buffers, address),
+        }
+    }
+
+    fn local(&mut self, socket: Handle) -> Answer<Address> {
+        match self.lane(socket) {
+            Some(_) => Err(Errno::NotSupported),
+            None => self.host.net()?.local(socket),
+        }
+    }
+
+    fn peer(&mut self, socket: Handle) -> Answer<Address> {
+        match self.lane(socket) {
+            Some(_) => Err(Errno::NotSupported),
+            None => self.host.net()?.peer(socket),
+        }
+    }
+
+    fn option(&mut self, socket: Handle, option: SocketOption) -> Answer<u64> {
+        match self.lane(socket) {
+            Some(_) => Err(Errno::NotSupported),
+            None => self.host.net()?.option(socket, option),
+        }
+    }
+
+    fn set_option(&mut self, socket: Handle, option: SocketOption, value: u64) -> Answer<()> {
+        match self.lane(socket) {
+            Some(_) => Ok(()),
+            None => self.host.net()?.set_option(socket, option, value),
+        }
+    }
+
+    fn take_error(&mut self, socket: Handle) -> Answer<Option<Errno>> {
+        match self.lane(socket) {
+            Some((lanes, slot)) => Ok(lanes.error(slot)),
+            None => self.host.net()?.take_error(socket),
+        }
+    }
+
+    fn resolve(&mut self, name: &str) -> Answer<Resolution> {
+        self.host.net()?.resolve(name)
     }
 }

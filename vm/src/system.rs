@@ -1,11 +1,12 @@
 //! The system of a process: its kernel, and how system calls get from the engine to it.
 
 use std::any::Any;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use brant_engine::{Caller, Flow, Func, FuncType, GuestMemory, HostError, Store, Val, ValType};
-use brant_host::native::NativeHost;
+use brant_host::native::{Gate, NativeHost};
 use brant_host::sim::SimHost;
 use brant_kernel::host::{Answer, Clock, Host, Waker, Woken};
 use brant_kernel::processes::signal::Signals;
@@ -30,6 +31,10 @@ pub(crate) struct Grants {
     pub output: Output,
     pub error: Output,
     pub trace: Option<Trace>,
+    /// Addresses of listeners whose sockets stay on this host when the process leaves.
+    pub served: Vec<String>,
+    /// Input here ends waits.
+    pub doorbell: Option<OwnedFd>,
     /// The seed, if time and chance are fixed.
     pub seed: Option<u64>,
     /// Whether the program may come to have other processes beside it.
@@ -49,6 +54,8 @@ pub(crate) struct System {
     member: Option<Member>,
     /// Whether it is the process that the embedder has.
     pub is_root: bool,
+    /// Knows which sockets stay on this host when the process leaves, if any do.
+    gate: Option<Gate>,
 }
 
 /// What all threads of a process share.
@@ -194,6 +201,18 @@ pub fn provides(module: &str, name: &str) -> bool {
     Syscall::from_import(module, name).is_some() || threads::provides(module, name)
 }
 
+/// This machine, as a process has it.
+fn native(doorbell: Option<OwnedFd>, gate: Option<Gate>) -> NativeHost {
+    let mut host = NativeHost::new();
+    if let Some(doorbell) = doorbell {
+        host = host.with_doorbell(doorbell);
+    }
+    if let Some(gate) = gate {
+        host = host.with_gate(gate);
+    }
+    host
+}
+
 impl System {
     /// Opens what is granted; with a state, what that asks for and is granted.
     ///
@@ -203,11 +222,16 @@ impl System {
         grants: Grants, limits: &Limits, host: Option<Box<dyn Host>>,
         user_data: Box<dyn Any + Send>, snapshot: Option<&Snapshot>,
     ) -> Result<System, Error> {
-        let Grants { mut manifest, input, output, error, trace, seed, has_tree } = grants;
+        let Grants { mut manifest, input, output, error, trace, served, doorbell, seed, has_tree } =
+            grants;
         manifest.limits.descriptors = limits.descriptors_count;
         manifest.limits.sockets = limits.sockets_count;
         manifest.limits.disk_bytes = limits.disk_bytes.unwrap_or(u64::MAX);
-        let host = host.unwrap_or_else(|| Box::new(NativeHost::new()));
+        let gate = match served.is_empty() || host.is_some() {
+            true => None,
+            false => Some(Gate::new(served).map_err(|error| Error::Host(error.into()))?),
+        };
+        let host = host.unwrap_or_else(|| Box::new(native(doorbell, gate.clone())));
         let all_inherited =
             matches!((&input, &output, &error), (Input::Inherit, Output::Inherit, Output::Inherit));
         let host: Box<dyn Host> = match (all_inherited, seed) {
@@ -248,7 +272,7 @@ impl System {
             kernel.join_tree(member);
         }
         let traces = trace.into_iter().collect();
-        Ok(System { user_data, is_root: true, ..System::of_kernel(kernel, traces, limits) })
+        Ok(System { user_data, is_root: true, gate, ..System::of_kernel(kernel, traces, limits) })
     }
 
     /// What the first thread of a process with this kernel carries.
@@ -263,12 +287,18 @@ impl System {
             is_waiting: AtomicBool::new(false),
         });
         let births = Births::new(limits);
-        System { shared, run_state, user_data: Box::new(()), births, member, is_root: false }
+        let (user_data, is_root, gate) = (Box::new(()), false, None);
+        System { shared, run_state, user_data, births, member, is_root, gate }
     }
 
     /// What the first thread carries of another program that takes the place of this one.
     pub fn of_successor(&self, limits: &Limits) -> System {
         System { births: Births::new(limits), is_root: self.is_root, ..self.of_thread() }
+    }
+
+    /// Knows which sockets stay on this host when the process leaves.
+    pub fn gate(&self) -> Option<&Gate> {
+        self.gate.as_ref()
     }
 
     /// Its place in a tree.
@@ -307,7 +337,8 @@ impl System {
         let (shared, births) = (self.shared.clone(), self.births.clone());
         let member = self.member.clone();
         let (run_state, user_data) = (RunState::Running, Box::new(()));
-        System { shared, run_state, user_data, births, member, is_root: false }
+        let gate = self.gate.clone();
+        System { shared, run_state, user_data, births, member, is_root: false, gate }
     }
 
     /// Does something with the kernel, on behalf of this thread.

@@ -316,7 +316,8 @@ pub trait Host: Send {
         Ok(())
     }
 
-    /// A name by which another host can take an open connection over.
+    /// A name by which another host can take an open connection or a listener over. Asking for it
+    /// changes nothing.
     ///
     /// # Errors
     /// [`Errno::NotSupported`] if nobody could.

@@ -22,9 +22,14 @@ pub enum Trust {
 
 /// Stays as the terminal of a program that has left, or lets it go.
 pub fn stay(left: Left, mut process: Process, trust: Trust) -> Failure {
-    let Left { mut departed, route, position, lets_go } = left;
+    let Left { mut departed, route, position, lets_go, broker } = left;
     if lets_go {
         departed.wait_until_durable(&mut process, &route);
+        if let Some(broker) = broker {
+            eprintln!("brant: the program is gone; its sockets stay here until it ends");
+            // Those of a broker that has failed are closed.
+            let _ = broker.join();
+        }
         return Failure::quiet(MOVED);
     }
     let at = Whereabouts {

@@ -45,6 +45,7 @@ pub struct NodeOptions {
     tls: Option<PathBuf>,
 
     /// What programs of a name are granted: `NAME=dir=HOST::GUEST:ro`, `NAME=listen=ADDR:PORT`,
+    /// `NAME=serve=ADDR:PORT` (the same, and its connections stay here when it moves on),
     /// `NAME=max-memory=SIZE`, `NAME=max-open-files=COUNT`, `NAME=max-disk=SIZE`. May be repeated.
     #[arg(long, value_name = "NAME=GRANT")]
     pub(super) allow: Vec<String>,
@@ -305,6 +306,7 @@ pub(super) fn grants(list: &[String]) -> Result<Grants, String> {
                 grants.mount(name, host, guest.to_owned(), access);
             }
             "listen" => grants.listen(name, value.to_owned()),
+            "serve" => grants.serve(name, value.to_owned()),
             "max-memory" => limits.memory_bytes = units::bytes(value)?,
             "max-disk" => limits.disk_bytes = Some(units::bytes(value)?),
             "max-open-files" => {

@@ -27,6 +27,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "ADDR:PORT", help_heading = GRANTS)]
     pub listen: Vec<String>,
 
+    /// The same; should the program be migrated, its connections stay here and are passed on.
+    #[arg(long, value_name = "ADDR:PORT", help_heading = GRANTS)]
+    pub serve: Vec<String>,
+
     /// Let the guest's own sockets reach others: [deny:]connect|listen|resolve[:WHO[:PORTS]].
     #[arg(long, value_name = "RULE", help_heading = GRANTS)]
     pub net: Vec<NetRule>,

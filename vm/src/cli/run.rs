@@ -12,7 +12,6 @@ use brant::{
 };
 
 use brant::control::{Control, Throttle};
-use brant_host::native::NativeHost;
 
 use super::checkpoint::Checkpoints;
 use super::control::{Attendance, Ended, why_stopped};
@@ -108,9 +107,7 @@ fn listen(
     match opened {
         // A simulated host never waits for long.
         Ok((_, control)) if options.sim => (builder, Some(control)),
-        Ok((doorbell, control)) => {
-            (builder.host(NativeHost::new().with_doorbell(doorbell)), Some(control))
-        }
+        Ok((doorbell, control)) => (builder.doorbell(doorbell), Some(control)),
         Err(error) => {
             if options.verbose {
                 eprintln!("brant: `brant ps` will not show this program: {error}");
@@ -298,6 +295,9 @@ pub(super) fn granted(
     }
     for address in &options.listen {
         builder = builder.listen(address);
+    }
+    for address in &options.serve {
+        builder = builder.serve(address);
     }
     for rule in &options.net {
         builder = builder.net(rule.clone());

@@ -82,7 +82,7 @@ fn reachable(options: &NodeOptions, state: &Path) -> Result<(Vec<Grant>, Vec<u16
                 (host, _, MountAccess::ReadOnly) => Grant::read(host),
                 (host, _, MountAccess::ReadWrite) => Grant::read_write(host),
             }),
-            (Some("listen"), Some(value)) => {
+            (Some("listen" | "serve"), Some(value)) => {
                 let port = value.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
                 let wrong =
                     || Failure::usage(format!("`--allow {grant}`: write NAME=listen=ADDR:PORT"));

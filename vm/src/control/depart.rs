@@ -7,6 +7,7 @@
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use brant_host::native::NativeHost;
@@ -15,8 +16,8 @@ use serde_json::{Value, json};
 
 use crate::Process;
 use crate::node::{
-    Credentials, Decision, Departed, Departing, Identity, Mode, NodeError, Position, ProcessId,
-    Report, Route, Stage, Stood,
+    self, Along, Credentials, Decision, Departed, Departing, Identity, KeptSockets, Mode,
+    NodeError, Position, ProcessId, Report, Route, Stage, Stood, handed_over,
 };
 
 /// A caller that does not read is not waited for.
@@ -41,6 +42,8 @@ pub struct Left {
     pub position: Position,
     /// Whether the terminal is not wanted any more.
     pub lets_go: bool,
+    /// Speaks for it to those who have called it here, if anybody could.
+    pub broker: Option<JoinHandle<()>>,
 }
 
 impl std::fmt::Debug for Leave {
@@ -128,7 +131,8 @@ impl super::Control {
     pub fn let_leave(&mut self, process: &mut Process) -> bool {
         let Some((departing, route, lets_go)) = self.leave.departing.take() else { return false };
         // Nothing of this program is on any disk: who dies here has given nothing up.
-        match departing.stand(process, &[], |_| Ok(())) {
+        let along = Along { output: Vec::new(), lanes: handed_over(process) };
+        match departing.stand(process, &along, |_| Ok(())) {
             Stood::GoesOn => {
                 if let Some(identity) = &mut self.leave.identity {
                     // An epoch that was given up and came back is not used again.
@@ -139,7 +143,8 @@ impl super::Control {
             Stood::Departed(departed) => {
                 let [input, output, error] = process.stream_bytes();
                 let position = Position { input, seen: [output, error] };
-                self.leave.left = Some(Left { departed, route, position, lets_go });
+                let broker = keep_sockets(departed.id(), process, &route);
+                self.leave.left = Some(Left { departed, route, position, lets_go, broker });
                 true
             }
         }
@@ -149,6 +154,14 @@ impl super::Control {
     pub fn take_left(&mut self) -> Option<Left> {
         self.leave.left.take()
     }
+}
+
+/// Speaks for a program that has left, where it has left sockets here.
+fn keep_sockets(id: ProcessId, process: &mut Process, route: &Route) -> Option<JoinHandle<()>> {
+    let sockets = process.gate().map(|gate| gate.take()).filter(|sockets| !sockets.is_empty())?;
+    let (address, credentials) = (route.address.clone(), route.credentials.clone());
+    let broker = node::keep(KeptSockets { id, address, credentials, sockets });
+    broker.inspect_err(|error| eprintln!("brant: its sockets are closed: {error}")).ok()
 }
 
 /// The way that a request names.

@@ -140,6 +140,11 @@ impl Coming {
                 let stream = stream.ok_or_else(|| unexpected("output of no stream"))?;
                 self.remote.came_along(&Piece { stream, position, bytes });
             }
+            Incoming::Message(message @ (Message::Lane { .. } | Message::Door { .. })) => {
+                if !self.remote.lanes().came_along(message) {
+                    return Err(NodeError::Peer("it has more connections than fit".to_owned()));
+                }
+            }
             Incoming::Message(Message::State { is_last, bytes }) => {
                 if self.state.len() + bytes.len() > STATE_LIMIT_BYTES {
                     return Err(NodeError::Peer("the state is too large".to_owned()));
@@ -237,6 +242,7 @@ fn load(engine: &Engine, bytes: ModuleBytes) -> Result<Module, Error> {
 /// Opens all that the process would have open, and lets go of it again.
 fn try_resources(state: &KernelState, grant: &Grant) -> Result<(), Refusal> {
     let host = Streams::new(Box::new(NativeHost::new()), Input::Empty, Output::Null, Output::Null);
+    let host = host.on_trial();
     let tried = Kernel::restore(grant.manifest(), Box::new(host), state);
     tried.map(drop).map_err(|Obstacle { fd, what, why, remedy }| Refusal { fd, what, why, remedy })
 }

@@ -12,6 +12,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use brant_engine::MissingPages;
@@ -45,6 +46,8 @@ pub struct Grants {
 pub(super) struct Grant {
     pub mounts: Vec<(PathBuf, String, MountAccess)>,
     pub listeners: Vec<String>,
+    /// Listeners whose sockets stay here when the program leaves.
+    pub served: Vec<String>,
     pub limits: Limits,
 }
 
@@ -57,6 +60,11 @@ impl Grants {
     /// Lets a program of this name listen.
     pub fn listen(&mut self, name: &str, address: String) {
         self.of_mut(name).listeners.push(address);
+    }
+
+    /// Lets a program of this name listen; the sockets stay here when it leaves, and are spoken for.
+    pub fn serve(&mut self, name: &str, address: String) {
+        self.of_mut(name).served.push(address);
     }
 
     /// The limits of a program of this name.
@@ -89,7 +97,7 @@ impl Grant {
         };
         let mut manifest = Manifest {
             mounts: self.mounts.iter().map(mount).collect(),
-            listeners: self.listeners.clone(),
+            listeners: [&self.listeners[..], &self.served].concat(),
             ..Manifest::default()
         };
         manifest.limits.descriptors = self.limits.descriptors_count;
@@ -103,6 +111,9 @@ impl Grant {
         }
         for address in &self.listeners {
             builder = builder.listen(address.as_str());
+        }
+        for address in &self.served {
+            builder = builder.serve(address.as_str());
         }
         builder.limits(self.limits.clone())
     }
@@ -155,6 +166,8 @@ pub(super) struct Shared {
     table: Mutex<HashMap<ProcessId, Entry>>,
     /// Told whenever something of the table has changed.
     pub changed: Condvar,
+    /// Those that speak for processes which are elsewhere.
+    brokers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// A process that the node has or had.
@@ -229,6 +242,13 @@ impl Entry {
 }
 
 impl Shared {
+    /// Those that still speak for processes which are elsewhere.
+    pub fn brokers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        let mut brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
+        brokers.retain(|broker| !broker.is_finished());
+        brokers
+    }
+
     pub fn table(&self) -> MutexGuard<'_, HashMap<ProcessId, Entry>> {
         // An entry is whole whenever the lock is let go of.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
@@ -284,8 +304,13 @@ impl Node {
             _ => LOCK_PATIENCE,
         };
         let folder = StateFolder::open(&config.state, patience)?;
-        let shared =
-            Arc::new(Shared { config, folder, table: Mutex::default(), changed: Condvar::new() });
+        let shared = Arc::new(Shared {
+            config,
+            folder,
+            table: Mutex::default(),
+            changed: Condvar::new(),
+            brokers: Mutex::default(),
+        });
         for (id, record) in shared.folder.all()? {
             match record {
                 Ok(record) => go_on(&shared, id, record),
@@ -363,7 +388,9 @@ impl Node {
         let is_over = |entry: &Entry| {
             entry.is_buried || (entry.left.is_some() && entry.is_settled && entry.hosted.is_none())
         };
-        self.connections.load(Ordering::Acquire) == 0 && shared.table().values().all(is_over)
+        self.connections.load(Ordering::Acquire) == 0
+            && shared.brokers().is_empty()
+            && shared.table().values().all(is_over)
     }
 
     /// Somebody has called.

@@ -23,11 +23,10 @@ use brant_mobility::migration::{
 use super::behind;
 use super::peer::{NodeError, Peer, unexpected};
 use super::send::{
-    self, hear, hear_missing, heard, propose, send_again, send_changed, send_code, send_rounds,
-    send_state, send_written,
+    self, Along, hear, hear_missing, heard, propose, send_again, send_changed, send_code,
+    send_rounds, send_state, send_written,
 };
 use super::{Address, Credentials};
-use crate::remote::Piece;
 use crate::{Interrupt, Process};
 
 /// The guest is asked again after this time: a request that came while it was asked something else
@@ -166,8 +165,8 @@ pub struct Departed {
     pub is_durable: bool,
     /// What it was offered as, to be offered once more.
     offer: Offer,
-    /// Output that nobody had seen.
-    kept: Vec<Piece>,
+    /// What went along with it.
+    along: Along,
     progress: Progress,
     began: Instant,
     report: Report,
@@ -224,9 +223,9 @@ impl Departing {
     }
 
     /// Sends the rest of a process that stands, and settles whose it is. `fence` brings to the disk
-    /// that it was given up; `kept` is output that nobody has seen yet.
+    /// that it was given up; `along` goes with it.
     pub fn stand(
-        self, process: &mut Process, kept: &[Piece], mut fence: impl FnMut(u64) -> io::Result<()>,
+        self, process: &mut Process, along: &Along, mut fence: impl FnMut(u64) -> io::Result<()>,
     ) -> Stood {
         let place = std::mem::replace(&mut *self.meeting.lock(), Place::Over);
         self.meeting.changed.notify_all();
@@ -237,7 +236,7 @@ impl Departing {
         let follow = self.route.mode == Mode::Postcopy;
         let behind = Vec::new();
         let mut leaving =
-            Leaving { process, kept, offer, progress, report, tracker, follow, behind };
+            Leaving { process, along, offer, progress, report, tracker, follow, behind };
         // From `Accept` on.
         let mut does = SourceDoes::Send;
         let mut is_durable = false;
@@ -294,9 +293,9 @@ impl Departing {
         progress.ns = began.elapsed().as_nanos() as u64;
         progress.bytes = peer.sender.bytes;
         report(Ok(progress));
-        let kept = kept.to_vec();
+        let along = along.clone();
         let peer = Some(peer);
-        let mut departed = Departed { peer, is_durable, offer, kept, progress, began, report };
+        let mut departed = Departed { peer, is_durable, offer, along, progress, began, report };
         if !behind.is_empty() {
             departed.follow(process, &self.route, behind);
         }
@@ -366,7 +365,7 @@ impl Ahead {
 /// A process that stands and is sent.
 struct Leaving<'a> {
     process: &'a mut Process,
-    kept: &'a [Piece],
+    along: &'a Along,
     offer: Offer,
     progress: Progress,
     report: Report,
@@ -395,7 +394,7 @@ impl Leaving<'_> {
         peer.send(&Message::Sizes { memories })?;
         if self.follow {
             self.progress.pages = behind::announce(self.process, peer)?;
-            send_state(self.process, self.kept, &mut peer.sender)?;
+            send_state(self.process, self.along, &mut peer.sender)?;
             return hear(peer);
         }
         self.progress.pages += match &mut self.tracker {
@@ -406,13 +405,13 @@ impl Leaving<'_> {
             }
             None => send_changed(self.process, |_| 0, &mut peer.sender)?,
         };
-        send_state(self.process, self.kept, &mut peer.sender)?;
+        send_state(self.process, self.along, &mut peer.sender)?;
         hear(peer)
     }
 
     /// Everything once more, from the offer on.
     fn send_all(&mut self, peer: &mut Peer) -> Result<SourceHears, NodeError> {
-        send_again(self.process, &self.offer, self.kept, peer)
+        send_again(self.process, &self.offer, self.along, peer)
     }
 
     fn commit(&mut self, peer: &mut Peer) -> Result<SourceHears, NodeError> {
@@ -442,7 +441,7 @@ impl Departed {
     /// # Errors
     /// The connection breaks, or the destination cannot take it now.
     pub fn send_again(&self, process: &mut Process, peer: &mut Peer) -> Result<(), NodeError> {
-        match send_again(process, &self.offer, &self.kept, peer)? {
+        match send_again(process, &self.offer, &self.along, peer)? {
             SourceHears::Prepared => {}
             _ => return Err(unexpected("no answer")),
         }

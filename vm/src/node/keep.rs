@@ -12,11 +12,12 @@ use brant_mobility::migration::{
 };
 
 use super::arrive::Coming;
+use super::broker::{self, KeptSockets};
 use super::daemon::{Entry, Shared};
-use super::depart::{Departing, Identity, Stood, Verdict};
+use super::depart::{Departing, Identity, Route, Stood, Verdict};
 use super::hosted::{Command, End, Hosted, Keeper};
 use super::peer::{Incoming, NodeError, Peer, Sender, incoming, unexpected};
-use super::send::{hear, hear_missing, write_frames};
+use super::send::{Along, hear, hear_missing, write_frames};
 use super::take_in::{OnDisk, made_durable, sweep};
 use crate::Process;
 use crate::remote::Remote;
@@ -79,7 +80,7 @@ impl Keeper for NodeKeeper {
     fn depart(&mut self, departing: Departing, process: &mut Process) -> Stood {
         let (identity, route) = departing.what();
         let (identity, route) = (identity.clone(), route.clone());
-        let kept = self.remote.kept();
+        let along = Along::leaving(process, &self.remote);
         let shared = self.shared.clone();
         let (id, address) = (self.id, route.address.to_string());
         let mut left_with = None;
@@ -98,15 +99,17 @@ impl Keeper for NodeKeeper {
             }
             put
         };
-        let stood = departing.stand(process, &kept, fence);
+        let stood = departing.stand(process, &along, fence);
         self.left_with = left_with;
         match stood {
             Stood::GoesOn => {
                 self.come_back(identity.epoch);
+                self.remote.lanes().go_on();
                 self.shared.changed.notify_all();
                 Stood::GoesOn
             }
             Stood::Departed(mut departed) => {
+                self.keep_sockets(process, &route);
                 self.with_entry(|entry| entry.has_moved = entry.left.is_some());
                 self.shared.changed.notify_all();
                 self.remote.has_news();
@@ -114,6 +117,7 @@ impl Keeper for NodeKeeper {
                 if route.decision.verdict() == Some(Verdict::Here) {
                     self.with_entry(|entry| entry.has_moved = false);
                     self.come_back(identity.epoch);
+                    self.remote.lanes().go_on();
                     self.shared.changed.notify_all();
                     return Stood::GoesOn;
                 }
@@ -157,6 +161,19 @@ impl Keeper for NodeKeeper {
 }
 
 impl NodeKeeper {
+    /// Speaks for a process that has left, where it has left sockets here.
+    fn keep_sockets(&self, process: &mut Process, route: &Route) {
+        let sockets = process.gate().map(|gate| gate.take()).unwrap_or_default();
+        if sockets.is_empty() {
+            return;
+        }
+        let (address, credentials) = (route.address.clone(), route.credentials.clone());
+        match broker::keep(KeptSockets { id: self.id, address, credentials, sockets }) {
+            Ok(broker) => self.shared.brokers().push(broker),
+            Err(error) => eprintln!("brant: process {}: its sockets are closed: {error}", self.id),
+        }
+    }
+
     fn write(&mut self, process: &mut Process) -> Result<(String, u64, Sender<File>), NodeError> {
         let asked = self.with_entry(|entry| {
             let epoch = entry.epoch();
@@ -170,7 +187,7 @@ impl NodeKeeper {
         let time = std::time::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_micros());
         let name = format!("check-{epoch}-{}-{time}", self.count);
         let mut file = Sender::to_file(self.shared.folder.new_frames(self.id, &name)?);
-        write_frames(process, &identity, &self.remote.kept(), &mut file)?;
+        write_frames(process, &identity, &Along::staying(&self.remote), &mut file)?;
         Ok((name, epoch, file))
     }
 
@@ -215,6 +232,7 @@ pub(super) fn tick(shared: &Arc<Shared>) {
         let hosted = entry.hosted.clone();
         let hosted = hosted.filter(|_| entry.left.is_none() && entry.missing.is_none());
         let Some(hosted) = hosted else { continue };
+        hosted.remote.lanes().sweep(now);
         let every = shared.config.checkpoint_every;
         let due = *entry.next_checkpoint.get_or_insert(now + every);
         let (read, _) = hosted.remote.input_position();

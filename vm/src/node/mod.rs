@@ -14,6 +14,8 @@
 //! take_in.rs   a program comes: the side of the node
 //! keep.rs      what a node does for its programs: checkpoints, moves, ends
 //! session.rs   a terminal is attached
+//! callers.rs   so is somebody who keeps sockets
+//! broker.rs    the sockets of a program that is elsewhere
 //! isolate/     programs in host processes of their own, behind walls
 //! record.rs    what a node knows after it was killed
 //! relay.rs     the terminal of a program that is elsewhere
@@ -26,6 +28,8 @@
 mod address;
 mod arrive;
 mod behind;
+mod broker;
+mod callers;
 mod client;
 mod daemon;
 mod depart;
@@ -43,10 +47,13 @@ mod tls;
 
 pub use address::Address;
 pub use brant_mobility::migration::{Listed, Mode, ProcessId, Progress, Stage};
+pub use broker::{KeptSockets, keep};
 pub use client::Client;
 pub use daemon::{Grants, Node, NodeConfig, Role};
 pub use depart::{Decision, Departed, Departing, Identity, Report, Route, Stood, write_tracking};
 pub use isolate::{Isolation, Tenancy, take_door, work};
 pub use peer::{Credentials, NodeError, Peer};
 pub use relay::{Copy, Ended, Keep, Position, Terminal, Whereabouts, relay};
+pub use send::Along;
+pub(crate) use send::handed_over;
 pub use tls::make_certificates;

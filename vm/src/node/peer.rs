@@ -334,7 +334,11 @@ fn makes_a_process(incoming: &Incoming<'_>) -> bool {
         Incoming::Pages(_) => true,
         Incoming::Message(message) => matches!(
             message,
-            Message::Sizes { .. } | Message::Output { .. } | Message::State { .. }
+            Message::Sizes { .. }
+                | Message::Output { .. }
+                | Message::Lane { .. }
+                | Message::Door { .. }
+                | Message::State { .. }
         ),
     }
 }

@@ -7,22 +7,69 @@ use std::time::{Duration, Instant};
 use brant_engine::persist::PAGE_BYTES;
 use brant_engine::{ModuleBytes, WriteTracker, WrittenPages};
 use brant_kernel::Binding;
+use brant_kernel::net::{LaneKind, LaneName};
 use brant_mobility::migration::{
-    Message, Next, Offer, OfferedModule, PAGES_IN_A_FRAME, PageRun, PagesFrame, Progress, Rounds,
-    SourceHears, Stage,
+    LaneState, Message, Next, Offer, OfferedModule, PAGES_IN_A_FRAME, PageRun, PagesFrame,
+    Progress, Rounds, SourceHears, Stage,
 };
 use brant_mobility::{CaptureError, Contents, Purpose};
 
 use super::depart::{Identity, Report};
 use super::peer::{NodeError, Peer, Sender, name, unexpected};
 use crate::Process;
-use crate::remote::Piece;
+use crate::remote::{Piece, Remote};
 
 /// Rounds go on until the rest is sent in about this time.
 const TARGET: Duration = Duration::from_millis(3);
 
 /// So much of a module, or of a state, fits into a frame.
 const CHUNK_BYTES: usize = 256 << 10;
+
+/// What goes along with a process besides itself.
+#[derive(Clone, Debug, Default)]
+pub struct Along {
+    /// Output that nobody has seen yet.
+    pub output: Vec<Piece>,
+    /// Connections and listeners whose sockets stay where they are.
+    pub lanes: Vec<Message>,
+}
+
+impl Along {
+    /// What goes along with a process that leaves; it stands, and none that calls is taken until
+    /// [`Lanes::go_on`](crate::Lanes::go_on).
+    pub(super) fn leaving(process: &mut Process, remote: &Remote) -> Along {
+        let mut lanes = remote.lanes().leave();
+        lanes.extend(handed_over(process));
+        Along { output: remote.kept(), lanes }
+    }
+
+    /// What stays with a process that is brought to the disk. Sockets of this host do not outlive it.
+    pub(super) fn staying(remote: &Remote) -> Along {
+        Along { output: remote.kept(), lanes: remote.lanes().kept() }
+    }
+}
+
+/// The sockets that a process leaves here, as those are when it leaves.
+pub(crate) fn handed_over(process: &mut Process) -> Vec<Message> {
+    let held = process.gate().map(|gate| gate.held()).unwrap_or_default();
+    let message = |name: LaneName| match name.kind {
+        LaneKind::Door => Message::Door { door: name.id },
+        LaneKind::Lane => Message::Lane {
+            state: LaneState {
+                lane: name.id,
+                waits_at: None,
+                input: 0,
+                output: 0,
+                bytes: Vec::new(),
+                output_ended: false,
+                input_ended: false,
+                is_closed: false,
+                is_broken: false,
+            },
+        },
+    };
+    held.into_iter().map(message).collect()
+}
 
 /// What a process offers of itself.
 pub(super) fn offer(process: &mut Process, identity: &Identity) -> Result<Offer, NodeError> {
@@ -144,7 +191,7 @@ pub(super) fn send_written(
 
 /// Sends a process that stands, once more and as a whole.
 pub(super) fn send_again(
-    process: &mut Process, offer: &Offer, kept: &[Piece], peer: &mut Peer,
+    process: &mut Process, offer: &Offer, along: &Along, peer: &mut Peer,
 ) -> Result<SourceHears, NodeError> {
     let wanted = propose(peer, offer)?;
     let code = process.modules.iter().map(|(_, module)| module.engine_module().shared_bytes());
@@ -152,19 +199,19 @@ pub(super) fn send_again(
     send_code(peer, &code, &wanted)?;
     peer.send(&Message::Sizes { memories: process.store.memory_sizes_wasm_pages() })?;
     send_changed(process, |_| 0, &mut peer.sender)?;
-    send_state(process, kept, &mut peer.sender)?;
+    send_state(process, along, &mut peer.sender)?;
     hear(peer)
 }
 
 /// Writes all that makes a process to a file, as if it had come from there.
 pub(super) fn write_frames(
-    process: &mut Process, identity: &Identity, kept: &[Piece], file: &mut Sender<File>,
+    process: &mut Process, identity: &Identity, along: &Along, file: &mut Sender<File>,
 ) -> Result<(), NodeError> {
     let offer = offer(process, identity)?;
     file.send(&Message::Offered { offer: Box::new(offer) })?;
     file.send(&Message::Sizes { memories: process.store.memory_sizes_wasm_pages() })?;
     send_changed(process, |_| 0, file)?;
-    send_state(process, kept, file)
+    send_state(process, along, file)
 }
 
 /// Sends all pages that the modules' data segments do not give, and says how many.
@@ -194,11 +241,14 @@ pub(super) fn send_changed(
 }
 
 pub(super) fn send_state(
-    process: &mut Process, kept: &[Piece], sender: &mut Sender<impl Write>,
+    process: &mut Process, along: &Along, sender: &mut Sender<impl Write>,
 ) -> Result<(), NodeError> {
-    for Piece { stream, position, bytes } in kept {
+    for Piece { stream, position, bytes } in &along.output {
         let (stream, position) = (*stream as u8 + 1, *position);
         sender.send(&Message::Output { stream, position, bytes: bytes.clone() })?;
+    }
+    for lane in &along.lanes {
+        sender.send(lane)?;
     }
     let mut snapshot = process.checkpoint_as(Contents::Elsewhere)?;
     snapshot.code.leave_out_bytes();

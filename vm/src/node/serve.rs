@@ -12,12 +12,13 @@ use brant_mobility::migration::{
 };
 
 use super::behind;
+use super::callers;
 use super::daemon::{Entry, Role, Shared};
 use super::depart::{Decision, Identity, Report, Route, Verdict};
 use super::hosted::{Command, Hosted};
 use super::keep::NodeKeeper;
 use super::peer::{NodeError, Peer, Sender, Socket, name, unexpected};
-use super::send::write_frames;
+use super::send::{Along, write_frames};
 use super::session::{self, Attach};
 use super::take_in;
 use crate::remote::Remote;
@@ -56,6 +57,13 @@ pub(super) fn converse(shared: &Arc<Shared>, socket: Socket) -> Result<(), NodeE
             Message::Attach { id, seen, goes_on } => {
                 let asked = Attach { id, seen, goes_on };
                 match session::attach(shared, peer, asked)? {
+                    Some(again) => peer = again,
+                    None => return Ok(()),
+                }
+                continue;
+            }
+            Message::Keep { id, keeper } => {
+                match callers::attach(shared, peer, id, keeper)? {
                     Some(again) => peer = again,
                     None => return Ok(()),
                 }
@@ -246,7 +254,7 @@ fn push(shared: &Arc<Shared>, peer: &mut Peer, pushed: Pushed) -> Result<Message
     let frames = "pushed".to_owned();
     let mut file = Sender::to_file(shared.folder.new_frames(id, &frames)?);
     let identity = Identity { id, epoch: 0, name: name.clone() };
-    write_frames(&mut process, &identity, &[], &mut file)?;
+    write_frames(&mut process, &identity, &Along::default(), &mut file)?;
     file.into_file()?.sync_all()?;
     let mut entry = Entry { name, is_let_go: true, ..Entry::default() };
     entry.ownership = Destination::Owns { epoch: 1, held: Held::Durable };

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use brant::mobility::migration::{Message, PROTOCOL_VERSION};
+use brant::mobility::migration::{Message, PROTOCOL_VERSION, ProcessId};
 
 use crate::bed::{Bed, Running, counted, program};
 
@@ -148,4 +148,38 @@ fn a_destination_that_makes_no_sense_leaves_the_program_where_it_is() {
     }
     assert_eq!(run.code(), 0);
     assert_eq!(bed.output("run"), counted(30));
+}
+
+#[test]
+fn a_keeper_that_makes_no_sense_is_turned_away() {
+    let bed = Bed::new();
+    let node = bed.node("node", &[]);
+    let mut run = bed.run("run", &[&program("counter.wat"), "20"]);
+    bed.until_line("run", "1");
+    bed.migrate(&run, "node", &[]);
+    let id = bed.only_id("node");
+    let id = ProcessId::from_hex(&id).expect("an id");
+    let keep = frame(&Message::Keep { id, keeper: [5; 16] });
+    let hello = frame(&Message::Hello { version: PROTOCOL_VERSION });
+    let unknown = frame(&Message::Keep { id: ProcessId([9; 16]), keeper: [5; 16] });
+    says(&bed, &[&hello[..], &unknown].concat());
+    let lane = 7;
+    for message in [
+        Message::Caller { door: 1, lane },
+        Message::FromCaller { lane, position: u64::MAX, bytes: vec![1; 100_000] },
+        Message::CallerEnded { lane, position: 3 },
+        Message::Reached { lane, position: u64::MAX },
+        Message::Gone { lane },
+        Message::ToCaller { lane, position: 0, bytes: vec![1] },
+        Message::Kept { lanes: Vec::new(), doors: vec![1] },
+        Message::Seen { seen: [u64::MAX; 2] },
+    ] {
+        says(&bed, &[&hello[..], &keep, &frame(&message)].concat());
+        // Nor does it make sense of somebody who keeps nothing.
+        says(&bed, &[&hello[..], &frame(&message)].concat());
+    }
+    let peak = peak_kib(&node);
+    assert!(peak <= MEMORY_LIMIT_KIB, "{peak} KiB");
+    assert_eq!(run.code(), 0);
+    assert_eq!(bed.output("run"), counted(20));
 }

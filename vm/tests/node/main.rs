@@ -3,6 +3,7 @@
 
 mod bed;
 mod behind;
+mod callers;
 mod hostile;
 mod isolate;
 mod moves;

@@ -10,6 +10,7 @@ mod clock;
 mod directory;
 pub mod doctor;
 mod errno;
+mod gate;
 pub mod handover;
 pub mod landlock;
 mod listing;
@@ -20,6 +21,7 @@ mod resolve;
 pub mod seccomp;
 mod socket;
 mod wait;
+pub mod watch;
 
 use std::io::{IoSlice, IoSliceMut};
 use std::num::NonZeroU64;
@@ -39,6 +41,7 @@ use rustix::io::ReadWriteFlags;
 use channel::Channel;
 use directory::{Directory, Found, timestamps};
 use errno::errno;
+pub use gate::Gate;
 use object::{Object, Objects};
 use wait::Bell;
 
@@ -50,6 +53,8 @@ pub struct NativeHost {
     bell: Arc<Bell>,
     /// Input here ends a wait.
     doorbell: Option<OwnedFd>,
+    /// Knows which sockets stay here when the process leaves.
+    gate: Option<Gate>,
 }
 
 impl NativeHost {
@@ -63,6 +68,12 @@ impl NativeHost {
     #[must_use]
     pub fn with_doorbell(self, doorbell: OwnedFd) -> NativeHost {
         NativeHost { doorbell: Some(doorbell), ..self }
+    }
+
+    /// Keeps sockets behind `gate` when the process leaves.
+    #[must_use]
+    pub fn with_gate(self, gate: Gate) -> NativeHost {
+        NativeHost { gate: Some(gate), ..self }
     }
 }
 
@@ -104,11 +115,19 @@ impl Host for NativeHost {
 
     fn listen(&mut self, address: &str) -> Answer<Handle> {
         let listener = socket::listen(address).map_err(errno)?;
-        self.objects.insert(Object::Listener(listener))
+        let handle = self.objects.insert(Object::Listener(listener))?;
+        if let Some(gate) = &self.gate {
+            gate.listens(address, handle);
+        }
+        Ok(handle)
     }
 
     fn close(&mut self, object: Handle) -> Answer<()> {
-        self.objects.remove(object).map(drop)
+        let closed = self.objects.remove(object);
+        if let Some(gate) = &self.gate {
+            gate.closed(object);
+        }
+        closed.map(drop)
     }
 
     fn stat(&mut self, object: Handle) -> Answer<Stat> {
@@ -283,13 +302,16 @@ impl Host for NativeHost {
     }
 
     fn accept(&mut self, listener: Handle) -> Answer<Opened> {
-        let listener = match self.objects.get(listener)? {
+        let socket = match self.objects.get(listener)? {
             // A socket that does not listen says so itself.
             Object::Listener(socket) | Object::Socket(socket) => socket,
             _ => return Err(Errno::NotSocket),
         };
-        let socket = socket::accept(listener).map_err(errno)?;
-        let handle = self.objects.insert(Object::Socket(socket))?;
+        let connection = socket::accept(socket).map_err(errno)?;
+        let handle = self.objects.insert(Object::Socket(connection))?;
+        if let Some(gate) = &self.gate {
+            gate.accepted(listener, handle);
+        }
         Ok(Opened { handle, kind: Kind::StreamSocket, terminal: false })
     }
 
@@ -325,6 +347,11 @@ impl Host for NativeHost {
 
     fn waker(&self) -> Arc<dyn Waker> {
         self.bell.clone()
+    }
+
+    fn hand_over(&mut self, object: Handle) -> Answer<Vec<u8>> {
+        let gate = self.gate.as_ref().ok_or(Errno::NotSupported)?;
+        gate.hand_over(object, self.objects.get(object)?.as_fd())
     }
 
     #[cfg(target_os = "linux")]

@@ -2,6 +2,7 @@
 //! kernel keeps of each.
 //!
 //! ```text
+//! lane.rs      names of sockets that stay on their host when the process leaves
 //! rule.rs      who may be called, what may be listened on, which names may be asked for
 //! table.rs     the sockets of a process: how many, how long a call on each may wait
 //! ```
@@ -9,6 +10,7 @@
 //! The addresses here are values; nothing of a network is touched. Nothing here knows how a guest
 //! writes an address into its memory.
 
+mod lane;
 mod rule;
 mod table;
 
@@ -16,6 +18,7 @@ use core::net::{IpAddr, SocketAddr};
 use std::fmt;
 use std::io::{IoSlice, IoSliceMut};
 
+pub use lane::{LaneId, LaneKind, LaneName};
 pub use rule::{Access, NetRule, NetRuleError, NetRules};
 pub(crate) use table::{Names, Socket, Sockets, Timeout};
 

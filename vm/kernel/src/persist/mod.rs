@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! stream, mount, listener   rebound to what the destination grants under that number or name
+//! listener that is kept     taken over from whoever keeps it; where nobody does, rebound
 //! file, directory           rebound by its path below a mount, if it is the same one there
 //! file without a name       its bytes travel
 //! pipe                      its bytes travel with the tree of processes

@@ -153,6 +153,14 @@ impl Kernel {
                 self.reopen(state, *identity, mount, path)?
             }
             (Action::Copy(bytes), Binding::Path { .. }) => (self.copy(bytes)?, Object::File),
+            (Action::TakeOver(name), Binding::Listener(number)) => {
+                let opened = match self.host.take_over(name) {
+                    Ok(opened) => opened,
+                    // Nobody keeps it any more, or ever did for this host: it is one of its own.
+                    Err(_) => self.listener(*number)?,
+                };
+                (opened, Object::Listener)
+            }
             (Action::TakeOver(name), Binding::Connection) => {
                 let opened = self.host.take_over(name).map_err(|errno| {
                     refused(errno, "restore it on the host that the connection was handed over to")

@@ -62,13 +62,17 @@ impl Kernel {
         &mut self, descriptor: &Descriptor, copied_bytes: &mut u64,
     ) -> Result<Action, (&'static str, &'static str)> {
         match &descriptor.binding {
-            Binding::Stream(_) | Binding::Mount(_) | Binding::Listener(_) => Ok(Action::Rebind),
+            Binding::Stream(_) | Binding::Mount(_) => Ok(Action::Rebind),
+            Binding::Listener(_) => Ok(match self.host.hand_over(descriptor.handle) {
+                Ok(name) => Action::TakeOver(name),
+                Err(_) => Action::Rebind,
+            }),
             Binding::Connection => match self.host.hand_over(descriptor.handle) {
                 Ok(name) => Ok(Action::TakeOver(name)),
                 Err(_) => Err((
                     "is a connection of this host, which no other host has",
-                    "run the program under a node that holds its sockets, or let it close the \
-                     connection first",
+                    "start the program where its sockets are kept (`--serve ADDR:PORT`, or \
+                     `--allow NAME=serve=ADDR:PORT` of a node), or let it close the connection first",
                 )),
             },
             Binding::Pipe => match end_of(descriptor.handle) {

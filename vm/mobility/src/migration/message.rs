@@ -3,6 +3,7 @@
 //! A message is a value; its bytes are those of the snapshot's sections (`wire.rs`), so that the same
 //! bounds hold. What a peer says is never longer than a frame, and a list never longer than its bytes.
 
+use brant_kernel::net::LaneId;
 use brant_kernel::persist::{Action, KernelState};
 
 use super::ProcessId;
@@ -11,7 +12,7 @@ use crate::resources;
 use crate::wire::{Read, Reader, Writer};
 
 /// The version of the protocol; peers of different ones do not understand each other.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// The kind of frames of pages.
 pub const PAGES: u8 = 1;
@@ -135,6 +136,40 @@ pub struct Progress {
     pub ns: u64,
     /// How long the guest stood, known at the end.
     pub downtime_ns: u64,
+}
+
+/// A connection whose socket stays elsewhere, as it is when its process is somewhere else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LaneState {
+    /// Which one.
+    pub lane: LaneId,
+    /// The door at which it waits, if the process has not taken it yet.
+    pub waits_at: Option<LaneId>,
+    /// How many bytes the process has read of what its caller said.
+    pub input: u64,
+    /// How many bytes the caller was told before these.
+    pub output: u64,
+    /// What the caller may not have been told yet.
+    pub bytes: Vec<u8>,
+    /// Whether the process says nothing more.
+    pub output_ended: bool,
+    /// Whether the process listens no more.
+    pub input_ended: bool,
+    /// Whether the process has closed it.
+    pub is_closed: bool,
+    /// Whether the caller is gone for good.
+    pub is_broken: bool,
+}
+
+/// From where on both directions of a lane go on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct LanePosition {
+    /// Which one, by its number.
+    pub lane: u64,
+    /// Input is wanted from this byte on.
+    pub input: u64,
+    /// Output comes from this byte on.
+    pub output: u64,
 }
 
 macro_rules! messages {
@@ -279,6 +314,17 @@ messages! {
         epoch: u64,
     }
 
+    /// A connection whose socket stays where it is.
+    26 Lane {
+        /// How it is.
+        state: LaneState,
+    }
+    /// A listener whose socket stays where it is.
+    27 Door {
+        /// Which one.
+        door: LaneId,
+    }
+
     /// The terminal of a process.
     30 Attach {
         /// Which process.
@@ -346,6 +392,85 @@ messages! {
     39 Moved {
         /// There.
         address: String,
+    }
+
+    /// Somebody keeps sockets of a process, and speaks for them.
+    40 Keep {
+        /// Which process.
+        id: ProcessId,
+        /// Who keeps them.
+        keeper: [u8; 16],
+    }
+    /// The process has these lanes and doors of that keeper.
+    41 Kept {
+        /// Its connections.
+        lanes: Vec<LanePosition>,
+        /// Its listeners.
+        doors: Vec<u64>,
+    }
+    /// Somebody has called.
+    42 Caller {
+        /// At this door.
+        door: u64,
+        /// And has this lane.
+        lane: u64,
+    }
+    /// The process knows of the call.
+    43 Called {
+        /// The lane.
+        lane: u64,
+    }
+    /// A caller says something.
+    44 FromCaller {
+        /// On this lane.
+        lane: u64,
+        /// How many bytes came before.
+        position: u64,
+        /// The bytes.
+        bytes: Vec<u8>,
+    }
+    /// A caller says nothing more.
+    45 CallerEnded {
+        /// On this lane.
+        lane: u64,
+        /// How many bytes came in all.
+        position: u64,
+    }
+    /// The process says something.
+    46 ToCaller {
+        /// On this lane.
+        lane: u64,
+        /// How many bytes came before.
+        position: u64,
+        /// The bytes.
+        bytes: Vec<u8>,
+    }
+    /// The process says nothing more.
+    47 ToCallerEnded {
+        /// On this lane.
+        lane: u64,
+        /// How many bytes came in all.
+        position: u64,
+    }
+    /// What the process said has left for its caller.
+    48 Reached {
+        /// On this lane.
+        lane: u64,
+        /// So many bytes in all.
+        position: u64,
+    }
+    /// The process has read what its caller said.
+    49 Read {
+        /// On this lane.
+        lane: u64,
+        /// So many bytes in all.
+        position: u64,
+    }
+    /// A lane or door is over: of the keeper, that its caller is gone; of the process, that it has
+    /// closed it.
+    59 Gone {
+        /// Which one.
+        lane: u64,
     }
 
     /// Which processes are there?
@@ -441,6 +566,9 @@ fields! {
     [u64; 2]: |value, writer| value.iter().for_each(|&item| writer.var(item)),
         |reader| Ok([reader.var()?, reader.var()?]);
     [u8; 32]: |value, writer| writer.raw(value), |reader| reader.array();
+    [u8; 16]: |value, writer| writer.raw(value), |reader| reader.array();
+    Vec<LanePosition>: |value, writer| writer.list(value, |writer, item| item.put(writer)),
+        |reader| reader.list(LanePosition::get);
     ProcessId: |value, writer| writer.raw(&value.0), |reader| reader.array().map(ProcessId);
     Mode: |value, writer| writer.u8(*value as u8), |reader| match reader.u8()? {
         0 => Ok(Mode::Cold),
@@ -482,6 +610,20 @@ structs! {
     Refusal { fd, what, why, remedy }
     OfferedModule { name, hash, bytes }
     PageRun { memory, first, count }
+    LaneId { keeper, number }
+    LanePosition { lane, input, output }
+    LaneState {
+        lane, waits_at, input, output, bytes, output_ended, input_ended, is_closed, is_broken
+    }
+}
+
+impl Field for Option<LaneId> {
+    fn put(&self, writer: &mut Writer) {
+        writer.option(self.as_ref(), |writer, value| value.put(writer));
+    }
+    fn get(reader: &mut Reader<'_>) -> Read<Self> {
+        reader.option(LaneId::get)
+    }
 }
 
 impl Field for Option<u32> {
@@ -552,11 +694,30 @@ mod tests {
         let refusal = Refusal { fd: Some(4), what: "x".to_owned(), ..Refusal::default() };
         let progress =
             Progress { stage: Stage::Round, round: 1, pages: 2, bytes: 3, ns: 4, downtime_ns: 5 };
+        let lane = LaneState {
+            lane: LaneId { keeper: [6; 16], number: 3 },
+            waits_at: Some(LaneId { keeper: [6; 16], number: 1 }),
+            input: 1 << 20,
+            output: 77,
+            bytes: vec![9, 8],
+            output_ended: true,
+            input_ended: false,
+            is_closed: true,
+            is_broken: false,
+        };
         vec![
             Message::Hello { version: PROTOCOL_VERSION },
             Message::Offered { offer: Box::new(offer) },
             Message::Accept { wanted: vec![true, false] },
             Message::Refuse { refusal },
+            Message::Lane { state: lane },
+            Message::Door { door: LaneId { keeper: [6; 16], number: 1 << 33 } },
+            Message::Keep { id: ProcessId([4; 16]), keeper: [6; 16] },
+            Message::Kept {
+                lanes: vec![LanePosition { lane: 1, input: 300, output: 1 << 34 }],
+                doors: vec![2],
+            },
+            Message::FromCaller { lane: 1, position: 5, bytes: vec![1, 2] },
             Message::Listing { processes: vec![listed] },
             Message::Progressed { progress },
             Message::Attach { id: ProcessId([9; 16]), seen: [1, 1 << 50], goes_on: true },

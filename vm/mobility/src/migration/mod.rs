@@ -22,8 +22,8 @@ use std::fmt;
 pub use frame::{FRAME_LIMIT_BYTES, FrameError, read_frame, write_frame};
 pub use memory::{PAGES_IN_A_FRAME, PagesFrame, read_pages};
 pub use message::{
-    Listed, Message, Mode, Offer, OfferedModule, PAGES, PROTOCOL_VERSION, PageRun, Progress,
-    Refusal, Stage,
+    LanePosition, LaneState, Listed, Message, Mode, Offer, OfferedModule, PAGES, PROTOCOL_VERSION,
+    PageRun, Progress, Refusal, Stage,
 };
 pub use owner::{
     Destination, DestinationDoes, DestinationHears, Held, Source, SourceDoes, SourceHears,

@@ -66,7 +66,7 @@ pub(super) fn keep(front: &Arc<Front>, tenant: &Arc<Tenant>, handover: &Handover
 
 /// Leads a socket to the address that was asked for.
 fn lead(
-    front: &Front, tenant: &Tenant, address: &str, socket: UnixStream,
+    front: &Front, tenant: &Arc<Tenant>, address: &str, socket: UnixStream,
 ) -> Result<(), NodeError> {
     let connected = match address.parse::<Address>() {
         Ok(address) if tenant.may_call(&address) => {
@@ -81,9 +81,10 @@ fn lead(
     let Peer { receiver: mut from_inside, sender: inside } =
         Peer::called(Socket::Unix(socket), None)?;
     let Peer { receiver: from_outside, sender: mut outside } = outer;
+    let ours = tenant.clone();
     std::thread::Builder::new()
         .name("brant-door".to_owned())
-        .spawn(move || pass_inwards(from_outside, inside))?;
+        .spawn(move || pass_inwards(from_outside, inside, &ours))?;
     let passed = pass_outwards(&mut from_inside, &mut outside, tenant.id);
     outside.close();
     if let Err(NodeError::Peer(what)) = &passed {
@@ -92,9 +93,17 @@ fn lead(
     passed
 }
 
-fn pass_inwards(mut receiver: Receiver, mut sender: Sender) {
+fn pass_inwards(mut receiver: Receiver, mut sender: Sender, tenant: &Tenant) {
     receiver.set_patience(None);
     while let Ok((kind, payload)) = receiver.receive_raw() {
+        // The node to which the program was told to go knows where it has gone since; whoever keeps its
+        // sockets follows.
+        if let Ok(Message::Moved { address }) = Message::read(kind, payload)
+            && let Ok(address) = address.parse()
+            && let Err(error) = tenant.allow_route(&address)
+        {
+            eprintln!("brant: process {}: {error}", tenant.id);
+        }
         if sender.pass_on(kind, payload).is_err() {
             break;
         }
@@ -121,12 +130,20 @@ fn is_of(message: &Message, id: ProcessId) -> bool {
         Message::Offered { offer } => offer.id == id,
         Message::Commit { id: of, .. }
         | Message::Settle { id: of, .. }
-        | Message::Bereft { id: of, .. } => *of == id,
+        | Message::Bereft { id: of, .. }
+        | Message::Keep { id: of, .. } => *of == id,
         Message::Code { .. }
         | Message::Sizes { .. }
         | Message::State { .. }
         | Message::Behind { .. }
         | Message::Output { .. }
+        | Message::Lane { .. }
+        | Message::Door { .. }
+        | Message::Caller { .. }
+        | Message::FromCaller { .. }
+        | Message::CallerEnded { .. }
+        | Message::Reached { .. }
+        | Message::Gone { .. }
         | Message::Ping {}
         | Message::Pong {}
         | Message::Done {} => true,

@@ -247,7 +247,7 @@ impl Conversation<'_> {
                     Some(tenant) => self.connect(&tenant),
                 }
             }
-            Message::Attach { id, .. } => match self.front.tenant(*id) {
+            Message::Attach { id, .. } | Message::Keep { id, .. } => match self.front.tenant(*id) {
                 None => {
                     let why = format!("no program of this node has the id {}", id.short());
                     Err(NodeError::refused(why, ""))

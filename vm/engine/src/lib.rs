@@ -61,8 +61,8 @@ pub use stop::{HostMistake, HostPanic, Stop};
 pub use store::{Interrupt, LimitError, Limits, Resource, Store};
 pub use table::Table;
 pub use terminate::{
-    TerminalSignal, exit_on_termination, pass_terminal_to, pass_termination_to,
-    remove_on_termination,
+    TerminalSignal, end_as_by, exit_on_termination, keep_termination, pass_terminal_to,
+    pass_termination_to, remove_on_termination,
 };
 pub use thread::{Thread, Wait, WaitEnd};
 pub use trap::{FrameInfo, MAX_FRAMES, SourceFrame, TrapReport};

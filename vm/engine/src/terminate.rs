@@ -59,6 +59,16 @@ pub fn pass_termination_to(pipe: OwnedFd) {
     PASSED_TO.store(pipe.into_raw_fd(), Ordering::Release);
 }
 
+/// From now on they end the process again.
+pub fn keep_termination() {
+    PASSED_TO.store(-1, Ordering::Release);
+}
+
+/// Ends the process as one of these signals does.
+pub fn end_as_by(signal: u8) -> ! {
+    end(signal.into())
+}
+
 /// What a terminal says to the programs that have it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -138,6 +148,11 @@ extern "C" fn leave(signal: c_int) {
         }
         return;
     }
+    end(signal)
+}
+
+/// A handler may call this.
+fn end(signal: c_int) -> ! {
     let left_over = LEFT_OVER.load(Ordering::Acquire);
     // SAFETY: both are functions that a handler may call: they take no lock and run no other code of
     // this process. The path is null or a text that is never freed.

@@ -138,7 +138,14 @@ impl Attendance {
     /// Lets the program leave for a node, if it is time; says whether it did.
     fn leaves(&mut self, process: &mut Process) -> bool {
         let control = self.control.as_mut().filter(|control| control.has_to_leave());
-        control.is_some_and(|control| control.let_leave(process))
+        control.is_some_and(|control| {
+            let behind = control.leaves_pages_behind();
+            let guard =
+                behind.and_then(|(id, route)| super::elsewhere::end_together(id, route).ok());
+            let has_left = control.let_leave(process);
+            drop(guard);
+            has_left
+        })
     }
 
     /// What has left for a node; the terminal of it stays here. Other commands find the program

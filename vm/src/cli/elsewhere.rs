@@ -3,10 +3,13 @@
 
 use std::io::{IsTerminal, Read, Write};
 use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
 use brant::Process;
 use brant::control::Left;
-use brant::node::{Copy, Ended, NodeError, Peer, Position, Terminal, Whereabouts, relay};
+use brant::node::{
+    Client, Copy, Ended, NodeError, Peer, Position, ProcessId, Route, Terminal, Whereabouts, relay,
+};
 
 use super::exit::{Failure, MOVED};
 use super::terminal::FilteredOutput;
@@ -102,4 +105,52 @@ fn terminal(trust: Trust) -> std::io::Result<Terminal> {
     };
     std::thread::Builder::new().name("brant-pipe".to_owned()).spawn(pass_on)?;
     Ok(Terminal { outputs, input: Some(Box::new(std::io::stdin())), signals: Some(signals) })
+}
+
+/// While it is there, a signal that ends this process ends the program too that is at its destination
+/// in part.
+pub struct Together;
+
+impl Drop for Together {
+    fn drop(&mut self) {
+        brant_engine::keep_termination();
+    }
+}
+
+/// So long a destination is asked to end a program.
+const END_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Pages of a program are here, and it waits for them at its destination: without this process it
+/// would wait for ever.
+pub fn end_together(id: ProcessId, route: Route) -> std::io::Result<Together> {
+    let (mut reader, writer) = std::io::pipe()?;
+    let end = move || {
+        let mut number = [0];
+        if reader.read_exact(&mut number).is_err() {
+            return;
+        }
+        let until = Instant::now() + END_PATIENCE;
+        let ask = || {
+            Client::connect(&route.address, route.credentials.as_ref())?
+                .steer(&id.to_string(), "kill")
+        };
+        while let Err(error) = ask() {
+            let is_known = matches!(error, NodeError::Refused { .. });
+            if is_known || Instant::now() > until {
+                eprintln!(
+                    "brant: the program stands at {} and waits for pages: {error}\n \
+                     help: `brant kill {} --node {}` ends it",
+                    route.address,
+                    id.short(),
+                    route.address
+                );
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        brant_engine::end_as_by(number[0]);
+    };
+    std::thread::Builder::new().name("brant-pipe".to_owned()).spawn(end)?;
+    brant_engine::pass_termination_to(writer.into());
+    Ok(Together)
 }

@@ -219,6 +219,27 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// `restore` and `fork` take options behind the file or id too: a program that goes on has its
+/// arguments already, and hardly gets others. Behind `--` stand those that it gets.
+fn options_behind(mut line: CommandLine, words: &[OsString]) -> Result<CommandLine, clap::Error> {
+    let (Verb::Restore(options) | Verb::Fork(options)) = &mut line.verb else { return Ok(line) };
+    let (before, behind) = words.split_at(words.len() - options.program.len());
+    let Some((file, behind)) = behind.split_first() else { return Ok(line) };
+    match behind.first() {
+        Some(word) if word == "--" => drop(options.program.remove(1)),
+        Some(word) if word.as_encoded_bytes().starts_with(b"-") && word != "-" => {
+            let words = before.iter().chain(behind).chain([file]);
+            let mut line = CommandLine::try_parse_from(words)?;
+            if let Verb::Restore(options) | Verb::Fork(options) = &mut line.verb {
+                options.program.rotate_right(1);
+            }
+            return Ok(line);
+        }
+        _ => {}
+    }
+    Ok(line)
+}
+
 fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
     if let Some(program) = plain_program(&words) {
         return run::run(RunOptions::plain(words.split_off(program)));
@@ -229,10 +250,11 @@ fn dispatch(mut words: Vec<OsString>) -> Result<u8, Failure> {
     if !names_verb(words.get(1)) {
         words.insert(1, "run".into());
     }
-    let line = match CommandLine::try_parse_from(words) {
-        Ok(line) => line,
-        Err(error) => return show(&error),
-    };
+    let line =
+        match CommandLine::try_parse_from(&words).and_then(|line| options_behind(line, &words)) {
+            Ok(line) => line,
+            Err(error) => return show(&error),
+        };
     match line.verb {
         Verb::Run(options) => run::run(*options),
         Verb::Restore(options) => restore::restore(*options),

@@ -127,6 +127,14 @@ impl super::Control {
         self.leave.departing.as_ref().is_some_and(|(departing, ..)| departing.is_due())
     }
 
+    /// Where a program goes that is asked to stand, if its pages follow it: whoever ends this process
+    /// meanwhile has ended the program too, and has to tell its destination.
+    pub fn leaves_pages_behind(&self) -> Option<(ProcessId, Route)> {
+        let (departing, route, _) = self.leave.departing.as_ref()?;
+        let (identity, _) = departing.what();
+        (route.mode == Mode::Postcopy).then(|| (identity.id, route.clone()))
+    }
+
     /// Lets a program leave that stands; says whether it did, or stays after all.
     pub fn let_leave(&mut self, process: &mut Process) -> bool {
         let Some((departing, route, lets_go)) = self.leave.departing.take() else { return false };

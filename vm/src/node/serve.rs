@@ -163,7 +163,13 @@ fn running(shared: &Shared, digits: &str) -> Result<(ProcessId, Arc<Hosted>), No
 }
 
 fn steer(shared: &Shared, digits: &str, verb: &str) -> Result<Message, NodeError> {
-    let (_, hosted) = running(shared, digits)?;
+    let (id, hosted) = running(shared, digits)?;
+    if verb == "kill"
+        && let Some(entry) = shared.table().get_mut(&id).filter(|entry| entry.missing.is_some())
+    {
+        // Its terminal is where its pages are: nobody may be left who waits to hear of its end.
+        entry.is_let_go = true;
+    }
     hosted.ask(match verb {
         "pause" => Command::Pause,
         "resume" => Command::Resume,

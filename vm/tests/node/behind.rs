@@ -350,3 +350,35 @@ fn what_is_elsewhere_for_good_is_let_go_of() {
     bed.does(&["settle", &id, "--node", &from, "--there"]);
     assert!(bed.list(&from).is_empty());
 }
+
+/// Ctrl-C where the program was started, while a part of it is still there: it ends on both sides.
+#[test]
+fn ctrl_c_in_the_midst_ends_the_program_on_both_sides() {
+    let bed = Bed::new();
+    if !can_follow() {
+        return;
+    }
+    let mut broken = Broken::in_the_midst(&bed);
+    broken.run.signal("INT");
+    broken.left.store(u64::MAX, Ordering::SeqCst);
+    assert_eq!(broken.run.code(), 130, "{}", bed.errors("run"));
+    bed.until("it has ended there too", |bed| bed.list(&bed.address("node")).is_empty());
+}
+
+/// The same where nothing gets through: whoever sits there is told what is left, and how to end it.
+#[test]
+fn ctrl_c_while_the_node_is_away_says_what_is_left() {
+    let bed = Bed::new();
+    if !can_follow() {
+        return;
+    }
+    let mut broken = Broken::in_the_midst(&bed);
+    broken.run.signal("TERM");
+    assert_eq!(broken.run.code(), 143, "{}", bed.errors("run"));
+    let said = bed.errors("run");
+    let id = bed.only_id("node");
+    assert!(said.contains(&format!("`brant kill {} --node", &id[..8])), "{said}");
+    assert_eq!(state(&bed, "node"), "arriving");
+    bed.does(&["kill", &id, "--node", &bed.address("node")]);
+    bed.until("it has ended", |bed| bed.list(&bed.address("node")).is_empty());
+}

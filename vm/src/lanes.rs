@@ -169,6 +169,7 @@ impl Lanes {
     }
 
     /// Lanes for a question: whatever is asked for could be had.
+    #[cfg(feature = "node")]
     pub(crate) fn trial() -> Lanes {
         let lanes = Lanes::default();
         lanes.lock().is_trial = true;

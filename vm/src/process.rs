@@ -9,6 +9,7 @@ use std::time::Duration;
 use brant_engine::{
     Extern, Func, GuestMemory, Instance, Stop, Store, Thread, Tier, Trap, TrapReport, Val,
 };
+#[cfg(feature = "node")]
 use brant_host::native::Gate;
 
 use brant_mobility::Purpose;
@@ -375,6 +376,7 @@ impl Process {
     }
 
     /// Knows which sockets stay on this host when the process leaves, if any do.
+    #[cfg(feature = "node")]
     pub(crate) fn gate(&mut self) -> Option<&Gate> {
         self.system().gate()
     }

@@ -144,6 +144,7 @@ impl Streams {
     }
 
     /// Tries whether a process could go on: whatever lanes it has could be had.
+    #[cfg(feature = "node")]
     pub(crate) fn on_trial(self) -> Streams {
         Streams { lanes: Some(Lanes::trial()), ..self }
     }

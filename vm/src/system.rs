@@ -297,6 +297,7 @@ impl System {
     }
 
     /// Knows which sockets stay on this host when the process leaves.
+    #[cfg(feature = "node")]
     pub fn gate(&self) -> Option<&Gate> {
         self.gate.as_ref()
     }

@@ -111,8 +111,8 @@ impl Captured {
 /// The first handle of an object of [`Streams`]: input, output, error.
 const FIRST: u32 = 1 << 31;
 
-/// The first handle of a lane or a door.
-const FIRST_LANE: u32 = 3 << 30;
+/// The first handle of a lane or a door; ends of pipes begin at 3 << 30 (`vm/kernel/src/processes`).
+const FIRST_LANE: u32 = 5 << 29;
 
 /// A host whose standard streams are others.
 pub(crate) struct Streams {

@@ -315,15 +315,17 @@ impl ProcessBuilder {
             return Err(Error::NoFuel);
         }
         let mut store = Store::new(&engine, Box::new(system));
-        // Each process of a tree may have one of each.
-        let processes = self.limits.processes_count;
+        // Each process of a tree and each thread may have one of each, for each module that is linked.
+        let linked = self.linker.modules.len() as u64 + 1;
+        let others = self.limits.processes_count.saturating_add(self.limits.threads_count);
+        let others = others.saturating_mul(linked);
         let default = brant_engine::Limits::default();
         store.set_limits(brant_engine::Limits {
             memory_bytes: self.limits.memory_bytes,
             table_elements: self.limits.table_elements,
-            instances_count: self.limits.instances_count.saturating_add(processes),
-            memories_count: default.memories_count.saturating_add(processes),
-            tables_count: default.tables_count.saturating_add(processes),
+            instances_count: self.limits.instances_count.saturating_add(others),
+            memories_count: default.memories_count.saturating_add(others),
+            tables_count: default.tables_count.saturating_add(others),
         });
         store.add_fuel(self.limits.fuel.unwrap_or(0));
         self.link_in_store(store)

@@ -7,7 +7,6 @@ use brant_isa::Trap;
 
 use crate::host::{Caller, Flow, HostError, HostFunc};
 use crate::icode::Operation;
-use crate::icode::lower::Scratch;
 use crate::instance::Instance;
 use crate::interp::access::atomic;
 use crate::interp::driver::{Done, Services};
@@ -32,13 +31,13 @@ pub(crate) struct Run<'a> {
 }
 
 impl Services for Run<'_> {
-    fn instance(&mut self, vm: *mut Vm) -> (Arc<ModuleInner>, &mut Icode, &mut Scratch) {
+    fn instance(&mut self, vm: *mut Vm) -> (Arc<ModuleInner>, &mut Icode) {
         let inner = self.store.inner_mut();
         // SAFETY: the block belongs to an instance of this store.
         let index = unsafe { (*vm).instance };
         let instance = &mut inner.instances[index as usize];
         let module = instance.module.inner().clone();
-        (module, &mut instance.icode, &mut inner.scratch)
+        (module, &mut instance.icode)
     }
 
     fn call_host(

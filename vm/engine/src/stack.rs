@@ -4,7 +4,7 @@
 //! | frames ... up to the limit, in guest units | slack | no access |
 //! ```
 
-use crate::memory::{Reservation, host_page_bytes};
+use crate::memory::{StackArea, host_page_bytes};
 
 /// Behind the limit: room for the arguments and the header of a call whose frame is then refused,
 /// and for its copy when the callee is in another instance. Twice 1000 vectors are 32 KB.
@@ -13,7 +13,7 @@ const SLACK_BYTES: usize = 64 << 10;
 /// A value stack. Its pages are provided by the host as frames reach them.
 #[derive(Debug)]
 pub struct ValueStack {
-    area: Reservation,
+    area: StackArea,
     limit_bytes: usize,
     used_bytes: usize,
 }
@@ -27,8 +27,8 @@ impl ValueStack {
     /// A stack of the same limit that has room for frames of `used_bytes`, which may be more.
     pub fn with_room(limit_bytes: usize, used_bytes: usize) -> Option<Self> {
         let used_bytes = limit_bytes.max(used_bytes) + SLACK_BYTES;
-        let mut area = Reservation::new(used_bytes + host_page_bytes())?;
-        area.commit(0, used_bytes).then_some(Self { area, limit_bytes, used_bytes })
+        let area = StackArea::new(used_bytes + host_page_bytes(), 0, used_bytes)?;
+        Some(Self { area, limit_bytes, used_bytes })
     }
 
     /// Where the first frame begins.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::frame::layouts::Key;
 use crate::frame::{FrameState, Slot};
 use crate::func::Func;
-use crate::icode::lower::Lower;
 use crate::icode::lower::stack::Place;
+use crate::icode::lower::{Lower, with_scratch};
 use crate::icode::types::Class;
 use crate::icode::{Context, Recorder, StateAt, Wanted};
 use crate::interp::exit::Exit;
@@ -103,12 +103,10 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// That of one site, from the function's body.
-    fn new(
-        store: &mut StoreInner, vm: *mut Vm, module: &Module, function: u32, wanted: Wanted,
-    ) -> Option<Self> {
+    fn new(vm: *mut Vm, module: &Module, function: u32, wanted: Wanted) -> Option<Self> {
         let module = module.inner();
         let sites = module.sites(function)?;
-        let state = state_at(module, vm, function, store, wanted)?;
+        let state = state_at(module, vm, function, wanted)?;
         let site = sites.find(state.site.offset, state.site.kind)?;
         let ty = module.function_type(function);
         let (params_count, param_slots) = (ty.params().len(), ty.param_slots());
@@ -128,7 +126,7 @@ impl Layout {
         let module = store.instances[instance as usize].module.clone();
         let found = module.inner().sites(function)?.get(site)?;
         let wanted = Wanted::Operator(found.offset, found.kind);
-        let made = Self::new(store, vm, &module, function, wanted)?;
+        let made = Self::new(vm, &module, function, wanted)?;
         Some(store.layouts.keep(key, made))
     }
 
@@ -140,7 +138,7 @@ impl Layout {
         let module = instance.module.clone();
         let (function, bytes) = instance.icode.find(header)?;
         let wanted = Wanted::Record(bytes / 8, Some(SiteKind::Loop));
-        Self::new(store, vm, &module, function, wanted)
+        Self::new(vm, &module, function, wanted)
     }
 
     /// How many values have a place in it.
@@ -206,7 +204,7 @@ unsafe fn frame(
         Stands::Untranslated(function) => {
             let module = store.instances[instance as usize].module.clone();
             let wanted = Wanted::Operator(0, SiteKind::Entry);
-            Arc::new(Layout::new(store, at.vm, &module, function, wanted)?)
+            Arc::new(Layout::new(at.vm, &module, function, wanted)?)
         }
         Stands::Record(record, kind) => {
             let key = Key::Record { instance, address: record.addr(), kind };
@@ -217,7 +215,7 @@ unsafe fn frame(
                     let icode = &store.instances[instance as usize].icode;
                     let (function, bytes) = icode.find(record)?;
                     let wanted = Wanted::Record(bytes / 8, kind);
-                    let made = Layout::new(store, at.vm, &module, function, wanted)?;
+                    let made = Layout::new(at.vm, &module, function, wanted)?;
                     store.layouts.keep(key, made)
                 }
             }
@@ -240,19 +238,21 @@ pub(crate) unsafe fn locals_of(
     let index = unsafe { (*vm).instance };
     let module = store.instances[index as usize].module.inner().clone();
     let entry = Wanted::Operator(0, SiteKind::Entry);
-    let state = state_at(&module, vm, function, store, entry)?;
+    let state = state_at(&module, vm, function, entry)?;
     // SAFETY: by the contract of this function; each local has one slot for all of its life.
     Some(state.locals.iter().map(|&(ty, slot)| unsafe { read(fp, slot, ty) }).collect())
 }
 
 /// Where values are at a site, by lowering the function once more.
 fn state_at(
-    module: &Arc<ModuleInner>, vm: *mut Vm, function: u32, store: &mut StoreInner, wanted: Wanted,
+    module: &Arc<ModuleInner>, vm: *mut Vm, function: u32, wanted: Wanted,
 ) -> Option<StateAt> {
     let mut recorder = Recorder::of(wanted);
     let context = Context::new(module, vm);
     let body = module.bytes.at(module.body_span(function)?);
-    Lower::function(&context, function, body, &mut store.scratch, Some(&mut recorder));
+    with_scratch(|scratch| {
+        Lower::function(&context, function, body, scratch, Some(&mut recorder));
+    });
     recorder.found
 }
 

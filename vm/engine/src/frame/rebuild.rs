@@ -152,8 +152,7 @@ fn place(
     // SAFETY: slots live as long as the store, and no guest runs.
     let slot = unsafe { &mut *slot };
     if slot.icode.is_null() {
-        let scratch = &mut store.scratch;
-        translate(module, &mut instance.icode, scratch, vm, slot)
+        translate(module, &mut instance.icode, vm, slot)
             .expect("the frames were checked, so that the body is valid");
     }
     let (code, frame_bytes) = (slot.icode, slot.frame_bytes as usize);

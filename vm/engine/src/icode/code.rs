@@ -96,7 +96,7 @@ pub struct Arena {
 
 /// Chunks grow up to this many words (256 KiB), so that small programs stay small.
 const MAX_CHUNK_WORDS: usize = 1 << 15;
-const MIN_CHUNK_WORDS: usize = 1 << 9;
+const MIN_CHUNK_WORDS: usize = 1 << 6;
 
 impl Arena {
     /// Copies `words` and gives their address.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use brant_isa::Trap;
 
 use crate::host::{Flow, HostError};
-use crate::icode::lower::{HEADER_SLOTS, Lower, Scratch};
+use crate::icode::lower::{HEADER_SLOTS, Lower, with_scratch};
 use crate::icode::{Context, Operation};
 use crate::interp::dispatch;
 use crate::interp::exit::Exit;
@@ -53,7 +53,7 @@ pub(crate) enum Done {
 /// What the driver asks of the store.
 pub(crate) trait Services {
     /// The parts of an instance that translation needs.
-    fn instance(&mut self, vm: *mut Vm) -> (Arc<ModuleInner>, &mut Icode, &mut Scratch);
+    fn instance(&mut self, vm: *mut Vm) -> (Arc<ModuleInner>, &mut Icode);
     /// Calls a host function with the arguments at `window`, where its results go.
     fn call_host(
         &mut self, slot: *mut FuncSlot, caller: *mut Vm, window: *mut u64,
@@ -315,8 +315,8 @@ impl Driver<'_> {
             if tier::first_call(self.services.parts().0, slot) {
                 return self.enter_native();
             }
-            let (module, icode, scratch) = self.services.instance(self.vm);
-            translate(&module, icode, scratch, self.vm, &mut *slot).map_err(End::Invalid)?;
+            let (module, icode) = self.services.instance(self.vm);
+            translate(&module, icode, self.vm, &mut *slot).map_err(End::Invalid)?;
             (*self.vm).ip = (*slot).code;
             // The size of the frame was not known to the call.
             let frame_bytes = (*slot).frame_bytes as usize;
@@ -354,8 +354,8 @@ impl Driver<'_> {
         // SAFETY: as in `translate`.
         unsafe {
             if (*slot).icode.is_null() {
-                let (module, icode, scratch) = self.services.instance(self.vm);
-                translate(&module, icode, scratch, self.vm, &mut *slot).map_err(End::Invalid)?;
+                let (module, icode) = self.services.instance(self.vm);
+                translate(&module, icode, self.vm, &mut *slot).map_err(End::Invalid)?;
             }
             (*self.vm).ip = (*slot).icode;
             if (*self.vm).fp.byte_add((*slot).frame_bytes as usize) > (*self.vm).stack_limit {
@@ -570,14 +570,16 @@ const OPERATION_BYTES: usize = 24;
 
 /// Validates and lowers the function of `slot` for the instance that `vm` is.
 pub(crate) fn translate(
-    module: &ModuleInner, icode: &mut Icode, scratch: &mut Scratch, vm: *mut Vm,
-    slot: &mut FuncSlot,
+    module: &ModuleInner, icode: &mut Icode, vm: *mut Vm, slot: &mut FuncSlot,
 ) -> Result<(), ModuleError> {
-    module.validate_body(slot.index, &mut scratch.validator)?;
-    let context = Context::new(module, vm);
-    let body = module.bytes.at(module.body_span(slot.index).unwrap_or_default());
-    slot.frame_bytes = Lower::function(&context, slot.index, body, scratch, None);
-    slot.icode = icode.keep(slot.index, scratch.words());
+    with_scratch(|scratch| {
+        module.validate_body(slot.index, &mut scratch.validator)?;
+        let context = Context::new(module, vm);
+        let body = module.bytes.at(module.body_span(slot.index).unwrap_or_default());
+        slot.frame_bytes = Lower::function(&context, slot.index, body, scratch, None);
+        slot.icode = icode.keep(slot.index, scratch.words());
+        Ok::<(), ModuleError>(())
+    })?;
     if slot.code == stubs::untranslated() {
         slot.code = slot.icode;
     }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::icode::lower::Lower;
+use crate::icode::lower::{Lower, with_scratch};
 use crate::icode::{Context, Recorder};
 use crate::interp::driver::Services;
 use crate::interp::stubs;
@@ -71,13 +71,15 @@ pub(crate) unsafe fn frames(services: &mut dyn Services, stand: Stand) -> Vec<Fr
     let mut stand = stand;
     loop {
         let Stand { vm, fp, address } = stand;
-        let (module, icode, scratch) = services.instance(vm);
+        let (module, icode) = services.instance(vm);
         let Some((function, at)) = icode.find(address) else { return found };
         let operators = maps.entry((vm as usize, function)).or_insert_with(|| {
             let mut recorder = Recorder::default();
             let context = Context::new(&module, vm);
             let body = module.bytes.at(module.body_span(function).unwrap_or_default());
-            Lower::function(&context, function, body, scratch, Some(&mut recorder));
+            with_scratch(|scratch| {
+                Lower::function(&context, function, body, scratch, Some(&mut recorder));
+            });
             recorder.records
         });
         let record = operators.partition_point(|&(word, _)| word * 8 <= at);

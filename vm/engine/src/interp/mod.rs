@@ -44,7 +44,7 @@
 //! Vm needs one more field: call_bytes: u64    (size of the record of a call that left the instance)
 //!
 //! pub(crate) trait Services {                 implemented by the store
-//!     fn instance(&mut self, vm: *mut Vm) -> (&Arc<ModuleInner>, &mut Icode, &mut Scratch);
+//!     fn instance(&mut self, vm: *mut Vm) -> (&Arc<ModuleInner>, &mut Icode);
 //!     fn call_host(&mut self, slot: *mut FuncSlot, caller: *mut Vm, window: *mut u64)
 //!         -> Result<Flow, HostError>;         arguments in the slots at `window` (v128: two),
 //!                                             results go to the same slots; may call `driver::call`

@@ -13,6 +13,7 @@ mod guest;
 mod image;
 mod reservation;
 mod shared;
+mod spare;
 mod touched;
 mod tracking;
 pub(crate) mod wait;
@@ -25,6 +26,7 @@ pub use image::MemoryImage;
 use reservation::HugePages;
 pub(crate) use reservation::{Reservation, address_space_left_bytes, host_page_bytes};
 pub use shared::SharedMemory;
+pub(crate) use spare::StackArea;
 pub use tracking::{MissingPages, WriteTracker, WriteTracking, WrittenPages, open_pagemap};
 
 use crate::config::Config;

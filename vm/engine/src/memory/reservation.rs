@@ -30,6 +30,49 @@ impl Reservation {
         Some(Self { base: NonNull::new(base.cast())?, len_bytes })
     }
 
+    /// `len_bytes` that can be read and written, but for those in the first or the last pages that
+    /// `accessible` leaves out: whoever runs over faults there. None if there is no room.
+    ///
+    /// Where the kernel can (Linux, since 6.13) the guards are no mappings of their own, of which a
+    /// process may have 65,530 by default: stacks lie side by side as one.
+    pub fn guarded(len_bytes: usize, accessible: Range<usize>) -> Option<Self> {
+        let page = host_page_bytes();
+        let len_bytes = len_bytes.max(1).checked_next_multiple_of(page)?;
+        let (from, to) = (accessible.start, accessible.end.checked_next_multiple_of(page)?);
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a fresh mapping at an address of the kernel's choice.
+        let base = unsafe { libc::mmap(ptr::null_mut(), len_bytes, access, flags, -1, 0) };
+        if base == libc::MAP_FAILED {
+            return None;
+        }
+        let area = Self { base: NonNull::new(base.cast())?, len_bytes };
+        let guards = [0..from - from % page, to.min(len_bytes)..len_bytes];
+        let are_there = guards.into_iter().all(|guard| guard.is_empty() || area.guard(guard));
+        are_there.then_some(area)
+    }
+
+    /// Makes whole pages inaccessible that nobody has used.
+    fn guard(&self, pages: Range<usize>) -> bool {
+        #[cfg(target_os = "linux")]
+        {
+            /// Without a mapping of its own. Source: `madvise(2)`, `MADV_GUARD_INSTALL`.
+            const GUARD_INSTALL: libc::c_int = 102;
+            // SAFETY: the range lies in the mapping; a kernel that does not know the advice refuses it.
+            let done = unsafe {
+                libc::madvise(self.base().add(pages.start).cast(), pages.len(), GUARD_INSTALL)
+            };
+            if done == 0 {
+                return true;
+            }
+        }
+        // SAFETY: the range lies in the mapping, and nobody relies on its being accessible.
+        unsafe {
+            let at = self.base().add(pages.start).cast();
+            libc::mprotect(at, pages.len(), libc::PROT_NONE) == 0
+        }
+    }
+
     /// No bytes at all.
     pub fn empty() -> Self {
         Self { base: NonNull::dangling(), len_bytes: 0 }

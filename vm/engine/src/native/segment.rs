@@ -5,7 +5,7 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 
 use crate::interp::driver::{End, Services};
-use crate::memory::{Reservation, host_page_bytes};
+use crate::memory::{StackArea, host_page_bytes};
 use crate::native::abi::{CallPlan, FLOAT_REGISTERS, INT_REGISTERS, ParamPlace, ResultPlace};
 use crate::native::capture::Capture;
 use crate::native::code::CodeMap;
@@ -51,7 +51,7 @@ pub struct NativeState {
 /// ```
 #[derive(Debug)]
 struct NativeStack {
-    area: Reservation,
+    area: StackArea,
 }
 
 impl NativeStack {
@@ -59,8 +59,7 @@ impl NativeStack {
         let bytes = limit_bytes * NATIVE_FACTOR + HOST_STACK_BYTES + RESULT_AREA_BYTES;
         let bytes = bytes.next_multiple_of(host_page_bytes());
         let guard = host_page_bytes();
-        let mut area = Reservation::new(guard + bytes)?;
-        area.commit(guard, guard + bytes).then_some(Self { area })
+        StackArea::new(guard + bytes, guard, guard + bytes).map(|area| Self { area })
     }
     fn top(&self) -> usize {
         self.area.base() as usize + self.area.len_bytes() - RESULT_AREA_BYTES

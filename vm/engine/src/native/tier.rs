@@ -5,6 +5,7 @@
 //! exceeds an eighth of what compiling it will take (ski rental, by a compiler on another core): what
 //! the interpreter has lost then bounds what the compiler can lose.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,22 +39,15 @@ const ENTRIES_PER_LOOK: u32 = 16;
 const LOOK_AT_ONCE_BYTES: usize = 8 << 10;
 
 /// What a store has of the compiler.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Compiling {
-    sender: Sender<Done>,
-    receiver: Receiver<Done>,
+    /// Where finished code comes; made when some is first asked for, as most stores of threads and
+    /// small processes never do.
+    channel: OnceCell<(Sender<Done>, Receiver<Done>)>,
     /// How often the interpreter has entered compiled code.
     entries: u32,
     ready: Arc<AtomicBool>,
     clock: TickClock,
-}
-
-impl Default for Compiling {
-    fn default() -> Self {
-        let (sender, receiver) = channel();
-        let clock = TickClock::default();
-        Self { sender, receiver, entries: 0, ready: Arc::default(), clock }
-    }
 }
 
 /// What an instance has of compiled code.
@@ -399,7 +393,8 @@ fn ask(store: &mut StoreInner, index: u32, function: u32, entry: Entry) {
     let options = options(store, index);
     let instance = &store.instances[index as usize];
     let module: Module = instance.module.clone();
-    let (done, ready) = (store.compiling.sender.clone(), store.compiling.ready.clone());
+    let (done, ready) =
+        (store.compiling.channel.get_or_init(channel).0.clone(), store.compiling.ready.clone());
     let wants_library = instance.native.library.is_none();
     let job = Job {
         module,
@@ -425,7 +420,8 @@ fn take_compiled(store: &mut StoreInner) {
         return;
     }
     store.compiling.ready.store(false, Ordering::Release);
-    while let Ok(Done { instance, news }) = store.compiling.receiver.try_recv() {
+    let next = |store: &StoreInner| store.compiling.channel.get()?.1.try_recv().ok();
+    while let Some(Done { instance, news }) = next(store) {
         match news {
             News::Code(code) => install(store, instance, code),
             News::Library(library) => adopt(store, instance, library),

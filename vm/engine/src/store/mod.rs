@@ -27,7 +27,6 @@ use crate::frame::Layouts;
 use crate::func::Functions;
 use crate::global::GlobalInner;
 use crate::host::HostFunc;
-use crate::icode::lower::Scratch;
 use crate::instance::InstanceInner;
 use crate::memory::MemoryInner;
 use crate::memory::wait::Wake;
@@ -60,8 +59,6 @@ pub(crate) struct StoreInner {
     pub types: TypeIds,
     pub functions: Functions,
     pub hosts: Vec<Stable<HostFunc>>,
-    /// Allocations of the translator, used from function to function.
-    pub scratch: Scratch,
     pub memories: Vec<Stable<MemoryInner>>,
     pub tables: Vec<Stable<TableInner>>,
     pub globals: Vec<GlobalInner>,
@@ -107,7 +104,6 @@ impl Store {
             types: TypeIds::default(),
             functions: Functions::new(),
             hosts: Vec::new(),
-            scratch: Scratch::default(),
             memories: Vec::new(),
             tables: Vec::new(),
             globals: Vec::new(),

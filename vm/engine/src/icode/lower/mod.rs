@@ -16,6 +16,8 @@ mod operator;
 pub mod stack;
 mod vector;
 
+use std::cell::RefCell;
+
 use brant_isa::Opcode;
 use wasmparser::FuncValidatorAllocations;
 
@@ -39,6 +41,20 @@ pub const HEADER_SLOTS: u32 = 2;
 /// Frames are at most so large, because records name slots with 16 bits. A function that needs more
 /// is translated to a trap: its frame would take half of the usual stack.
 pub const MAX_FRAME_SLOTS: u32 = 0xFFF0;
+
+thread_local! {
+    /// Of the host's thread and not of a store: a guest thread that waits keeps none.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Lends out the allocations of this host thread.
+pub fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
+    SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
+        Ok(mut scratch) => work(&mut scratch),
+        // Somebody further out has them.
+        Err(_) => work(&mut Scratch::default()),
+    })
+}
 
 /// Allocations that are used from function to function.
 #[derive(Default)]

@@ -205,6 +205,7 @@ PRINTED = [
     ("migration", "Live migration", ["benches/migration.py", "BRANT"]),
     ("moved", "Large programs, moved in mid-work", ["benches/moved.py", "BRANT", "DIR"]),
     ("threads", "Threads", ["benches/threads.py", "BRANT"]),
+    ("network", "An echo server", ["benches/network.py", "BRANT"]),
     ("connections", "Connections of a server that moves", ["benches/connections.py", "BRANT"]),
     ("processes", "Processes", ["benches/processes.py", "BRANT"]),
     ("constructions", "A server in three constructions", ["BRANT", "bench", "threads"]),

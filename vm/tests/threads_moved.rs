@@ -133,20 +133,26 @@ fn wander(world: &World, seed: u64, bits: u64) -> (ExitStatus, usize, usize) {
     }
 }
 
-/// Eight threads take a lock `rounds` times each, sleep with it or without it, and count: in the shared
-/// memory, in a global, in a table and in a memory of their own.
+/// Eight threads in mixed states, see [`mixed_of`].
 fn mixed(rounds: u32) -> String {
+    mixed_of(8, rounds)
+}
+
+/// Threads take a lock `rounds` times each, sleep with it or without it, wait in vain for a time, compute,
+/// and count: in the shared memory, in a global, in a table and in a memory of their own. The exit code
+/// is the sum of the numbers of those that have found what was their own.
+fn mixed_of(threads: u32, rounds: u32) -> String {
     let text = threaded(
         "(local $i i32)
         (loop $more
             (if (i32.lt_s (call $spawn (i32.mul (local.get $i) (i32.const 256))) (i32.const 1))
                 (then (unreachable)))
             (br_if $more (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1)))
-                                   (i32.const 8))))
+                                   (i32.const THREADS))))
         (call $signal (i32.const 28))
         (loop $join
             (local.set $i (i32.atomic.load (i32.const 4)))
-            (if (i32.lt_u (local.get $i) (i32.const 8))
+            (if (i32.lt_u (local.get $i) (i32.const THREADS))
                 (then (call $wait (i32.const 4) (local.get $i)) (br $join))))
         (if (i32.ne (i32.load (i32.const 12)) (i32.const ALL)) (then (call $exit (i32.const 1))))
         (call $exit (i32.load (i32.const 16)))",
@@ -161,6 +167,10 @@ fn mixed(rounds: u32) -> String {
                 (then (call $sleep (local.get $room) (i64.const 1000))))
             (i32.store (i32.const 12) (i32.add (local.get $spin) (i32.const 1)))
             (call $unlock (i32.const 8))
+            ;; Nobody wakes it there.
+            (if (i32.eq (i32.and (local.get $i) (i32.const 7)) (i32.const 5))
+                (then (drop (memory.atomic.wait32 (i32.add (local.get $room) (i32.const 240))
+                                                  (i32.const 0) (i64.const 2000)))))
             (global.set $own (i32.add (global.get $own) (i32.const 1)))
             (table.set $t (local.get $i) (ref.func $signal))
             (i32.store $mine (i32.const 5000)
@@ -179,8 +189,8 @@ fn mixed(rounds: u32) -> String {
         "(memory $mine 1) (global $own (mut i32) (i32.const 0)) (table $t ROUNDS funcref)
         (elem declare func $signal)",
     );
-    let text = text.replace("ROUNDS", &rounds.to_string());
-    text.replace("ALL", &(8 * rounds).to_string()).replace("LAST", &(rounds - 1).to_string())
+    let text = text.replace("ROUNDS", &rounds.to_string()).replace("THREADS", &threads.to_string());
+    text.replace("ALL", &(threads * rounds).to_string()).replace("LAST", &(rounds - 1).to_string())
 }
 
 /// How many moves the tests make.
@@ -363,6 +373,44 @@ fn no_more_threads_come_than_are_allowed() {
 const POLICIES: [ThreadPolicy; 3] =
     [ThreadPolicy::User, ThreadPolicy::Kernel, ThreadPolicy::Hybrid];
 
+/// Runs to the end and moves whenever a clock says so, to a tier and a policy by chance; says how often.
+fn wander_by_the_clock(
+    world: &World, random: &mut Random, policies: &[ThreadPolicy], expected: i32,
+) -> usize {
+    let any = |random: &mut Random| policies[random.next(policies.len() as u64) as usize];
+    let (mut tier, mut policy) = (random.next(2) as usize, any(random));
+    let mut process = Process::builder(&world.modules[tier]).threads(policy).build();
+    let mut moves = 0;
+    loop {
+        let mut running = process.expect("a process");
+        let (handle, after) = (running.interrupt_handle(), random.next(3_000));
+        let asks = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_micros(after));
+            handle.interrupt();
+        });
+        let status = running.run().expect("a status");
+        asks.join().expect("it only asks");
+        if !matches!(status, ExitStatus::Stopped(Stopped::Interrupted)) {
+            let seen = [4, 8, 12, 16, 20, 28].map(|at| running.memory().map(|m| m.read_u32(at)));
+            assert!(
+                matches!(status, ExitStatus::Exited(code) if code == expected),
+                "{policy:?}: {status:?} {seen:?} {:?}",
+                running.deadlocked()
+            );
+            return moves;
+        }
+        let bytes = running.checkpoint().expect("it can be moved").to_vec();
+        drop(running);
+        (tier, policy) = (random.next(2) as usize, any(random));
+        let snapshot = Snapshot::read(&mut &bytes[..], &ReadLimits::default());
+        let known = &world.modules[tier..=tier];
+        let builder =
+            Process::restore_with(&world.engines[tier], &snapshot.expect("a snapshot"), known);
+        process = builder.expect("its modules").threads(policy).build();
+        moves += 1;
+    }
+}
+
 #[test]
 fn threads_on_workers_go_on_under_another_policy() {
     // On this machine's clock: whoever stops the process comes when it comes.
@@ -370,40 +418,21 @@ fn threads_on_workers_go_on_under_another_policy() {
     let (mut moves, mut random) = (0, Random(3));
     let rounds =
         std::env::var("THREAD_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4);
-    for round in 0..rounds {
-        let mut tier = random.next(2) as usize;
-        let mut policy = POLICIES[round % 3];
-        let mut process = Process::builder(&world.modules[tier]).threads(policy).build();
-        loop {
-            let mut running = process.expect("a process");
-            let (handle, after) = (running.interrupt_handle(), random.next(3_000));
-            let asks = std::thread::spawn(move || {
-                std::thread::sleep(Duration::from_micros(after));
-                handle.interrupt();
-            });
-            let status = running.run().expect("a status");
-            asks.join().expect("it only asks");
-            if !matches!(status, ExitStatus::Stopped(Stopped::Interrupted)) {
-                let seen =
-                    [4, 8, 12, 16, 20, 28].map(|at| running.memory().map(|m| m.read_u32(at)));
-                assert!(
-                    matches!(status, ExitStatus::Exited(36)),
-                    "{policy:?}: {status:?} {seen:?} {:?}",
-                    running.deadlocked()
-                );
-                break;
-            }
-            let bytes = running.checkpoint().expect("it can be moved").to_vec();
-            drop(running);
-            (tier, policy) = (random.next(2) as usize, POLICIES[random.next(3) as usize]);
-            let snapshot = Snapshot::read(&mut &bytes[..], &ReadLimits::default());
-            let known = &world.modules[tier..=tier];
-            let builder =
-                Process::restore_with(&world.engines[tier], &snapshot.expect("a snapshot"), known);
-            process = builder.expect("its modules").threads(policy).build();
-            moves += 1;
-        }
+    for _ in 0..rounds {
+        moves += wander_by_the_clock(&world, &mut random, &POLICIES, 36);
     }
     println!("{moves} moves between policies");
     assert!(moves > 10, "{moves} moves");
+}
+
+#[test]
+fn sixty_four_threads_in_mixed_states_lose_no_wake_up() {
+    let world = World::new(&mixed_of(64, 60), &Config::default());
+    let wanted = std::env::var("THREAD_MOVES").ok().and_then(|text| text.parse().ok());
+    let (mut moves, mut random) = (0, Random(64));
+    while moves < wanted.unwrap_or(20) {
+        // 1 + 2 + ... + 64
+        moves += wander_by_the_clock(&world, &mut random, &[ThreadPolicy::Hybrid], 2080);
+    }
+    println!("{moves} moves of 64 threads");
 }

@@ -450,8 +450,17 @@ fn ask_a_run(options: &MigrateOptions, to: &Address, mode: Mode) -> Result<(), F
         request["certificate"] = certificate.into();
         request["key"] = key.into();
     }
-    let told = control::follow(id, &request, |line| show(line, options.format));
-    told.map_err(|error| match error {
+    let mut has_moved = false;
+    let told = control::follow(id, &request, |line| {
+        let last = if mode == Mode::Postcopy { "followed" } else { "moved" };
+        has_moved |= line["stage"] == last;
+        show(line, options.format);
+    });
+    told.and_then(|()| match has_moved {
+        true => Ok(()),
+        false => Err(CallError::Refused("the program has ended before it could move".to_owned())),
+    })
+    .map_err(|error| match error {
         CallError::Unknown => Failure::load(format!("no program of this user has the id {id}"))
             .with_help("`brant ps` lists those that run"),
         CallError::Refused(text) => match text.split_once("\n help: ") {

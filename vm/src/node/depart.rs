@@ -298,6 +298,8 @@ impl Departing {
         let mut departed = Departed { peer, is_durable, offer, along, progress, began, report };
         if !behind.is_empty() {
             departed.follow(process, &self.route, behind);
+        } else if follow {
+            departed.say_followed(began, 0, 0);
         }
         if self.route.decision.verdict() == Some(Verdict::Here) {
             return Stood::GoesOn;
@@ -314,8 +316,19 @@ impl Departing {
 impl Drop for Departing {
     fn drop(&mut self) {
         // The mover need not ask for ever.
-        *self.meeting.lock() = Place::Over;
+        let place = std::mem::replace(&mut *self.meeting.lock(), Place::Over);
         self.meeting.changed.notify_all();
+        if let Place::Due(sending) = place {
+            sending.came_to_nothing();
+        }
+    }
+}
+
+impl Sending {
+    /// The guest will not stand any more.
+    fn came_to_nothing(mut self) {
+        let ended = NodeError::refused("the program has ended before it could move", "");
+        (self.report)(Err(&ended));
     }
 }
 
@@ -323,6 +336,10 @@ impl Meeting {
     /// Asks the guest to stand until it does.
     fn ask(&self, sending: Sending, interrupt: &Interrupt) {
         let mut place = self.lock();
+        if matches!(*place, Place::Over) {
+            drop(place);
+            return sending.came_to_nothing();
+        }
         *place = Place::Due(Box::new(sending));
         while matches!(*place, Place::Due(_)) {
             interrupt.interrupt();
@@ -473,6 +490,10 @@ impl Departed {
                 return;
             }
         }
+        self.say_followed(began, pages, bytes);
+    }
+
+    fn say_followed(&mut self, began: Instant, pages: u64, bytes: u64) {
         let ns = began.elapsed().as_nanos() as u64;
         let progress = Progress { stage: Stage::Followed, pages, bytes, ns, ..self.progress };
         (self.report)(Ok(progress));

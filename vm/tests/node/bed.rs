@@ -6,8 +6,8 @@ use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 /// Far more than anything takes on a busy machine.
@@ -52,6 +52,25 @@ impl Running {
         let sent =
             Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status();
         assert!(sent.expect("kill starts").success());
+    }
+}
+
+/// Shut until somebody opens it.
+#[derive(Default)]
+pub struct Gate {
+    is_open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    pub fn open(&self) {
+        *self.is_open.lock().expect("nobody panics with it") = true;
+        self.opened.notify_all();
+    }
+
+    fn wait(&self) {
+        let is_open = self.is_open.lock().expect("nobody panics with it");
+        drop(self.opened.wait_while(is_open, |is_open| !*is_open));
     }
 }
 
@@ -186,6 +205,24 @@ impl Bed {
             }
         });
         left
+    }
+
+    /// Stands between whoever calls `name` and the node, and passes nothing on until it is let go.
+    pub fn held(&self, name: &str, node: &str) -> Arc<Gate> {
+        let listener = UnixListener::bind(self.path(name)).expect("a socket");
+        let (to, gate) = (self.path(node), Arc::new(Gate::default()));
+        let ours = gate.clone();
+        std::thread::spawn(move || {
+            for caller in listener.incoming().map_while(Result::ok) {
+                let Ok(node) = UnixStream::connect(&to) else { continue };
+                let gate = ours.clone();
+                std::thread::spawn(move || {
+                    gate.wait();
+                    pass_on(caller, node, &AtomicU64::new(u64::MAX));
+                });
+            }
+        });
+        gate
     }
 
     /// The programs of a node, a JSON value each.

@@ -382,3 +382,24 @@ fn ctrl_c_while_the_node_is_away_says_what_is_left() {
     bed.does(&["kill", &id, "--node", &bed.address("node")]);
     bed.until("it has ended", |bed| bed.list(&bed.address("node")).is_empty());
 }
+
+#[test]
+fn a_program_without_a_page_has_all_of_them_at_once() {
+    if !can_follow() {
+        return;
+    }
+    let bed = Bed::new();
+    let (_one, _two) = (bed.node("one", &[]), bed.node("two", &[]));
+    let text =
+        r#"(module (memory (export "memory") 0) (func (export "_start") (loop $on (br $on))))"#;
+    let path = bed.write("untouched.wat", text);
+    let mut run = bed.run("run", &[&path]);
+    bed.until("it runs", |bed| !bed.does(&["ps", "--format", "json"]).is_empty());
+    let said = bed.migrate(&run, "one", &["--postcopy"]);
+    assert!(said.contains("followed: 0 pages"), "{said}");
+    let (one, two, id) = (bed.address("one"), bed.address("two"), bed.only_id("one"));
+    let said = bed.does(&["migrate", &id, &two, "--from", &one, "--postcopy"]);
+    assert!(said.contains("followed: 0 pages"), "{said}");
+    bed.does(&["kill", &id, "--node", &two]);
+    assert_eq!(run.code(), 137, "{}", bed.errors("run"));
+}

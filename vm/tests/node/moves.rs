@@ -25,6 +25,49 @@ fn a_program_counts_on_through_two_nodes_without_gap_or_repeat() {
     assert_eq!(bed.errors("run"), "");
 }
 
+/// Asks for a move and lets it come to nothing before the destination hears of it: the program ends.
+fn ends_on_its_way(bed: &Bed, source: &str, run: &mut Running) -> String {
+    let gate = bed.held("slow", "two");
+    let slow = bed.address("slow");
+    let (id, from) = match source {
+        "run" => (run.id().to_string(), None),
+        node => (bed.only_id(node), Some(bed.address(node))),
+    };
+    let mut args = vec!["migrate", &id, &slow];
+    args.extend(from.iter().flat_map(|from| ["--from", from]));
+    let mut command = bed.brant(&args);
+    let mut migrate = Running(command.stderr(Stdio::piped()).spawn().expect("brant starts"));
+    assert_eq!(run.code(), 0, "{}", bed.errors("run"));
+    assert_eq!(bed.output("run"), counted(12));
+    gate.open();
+    assert_ne!(migrate.code(), 0, "there was nothing to move");
+    let mut errors = String::new();
+    migrate.0.stderr.take().expect("a pipe").read_to_string(&mut errors).expect("text");
+    assert!(bed.list(&bed.address("two")).is_empty(), "nothing has come");
+    errors
+}
+
+#[test]
+fn a_program_that_ends_on_its_way_is_not_waited_for() {
+    let bed = Bed::new();
+    let (_one, _two) = (bed.node("one", &[]), bed.node("two", &[]));
+    let mut run = bed.run("run", &[&program("counter.wat"), "12"]);
+    bed.until_line("run", "2");
+    bed.migrate(&run, "one", &[]);
+    let errors = ends_on_its_way(&bed, "one", &mut run);
+    assert!(errors.contains("has ended before it could move"), "{errors}");
+}
+
+#[test]
+fn a_run_that_ends_on_its_way_is_not_waited_for() {
+    let bed = Bed::new();
+    let _two = bed.node("two", &[]);
+    let mut run = bed.run("run", &[&program("counter.wat"), "12"]);
+    bed.until_line("run", "2");
+    let errors = ends_on_its_way(&bed, "run", &mut run);
+    assert!(errors.contains("has ended"), "{errors}");
+}
+
 /// One thread sleeps and counts, one computes for ever, one waits for ever; the first one waits for
 /// the count and prints it up to 9.
 const THREADED: &str = r#"(module

@@ -277,7 +277,8 @@ static int size(char **argv) {
     if (!terminal.columns) return fputs("size: here is no terminal\n", stderr), 1;
     printf("%u columns, %u rows\n", terminal.columns, terminal.rows);
     fflush(stdout);
-    while (follows && seen == changes) nanosleep(&(struct timespec){3600, 0}, NULL);
+    // A change between the look and the sleep does not end the sleep: it is a short one.
+    while (follows && seen == changes) nanosleep(&(struct timespec){0, 50000000}, NULL);
   }
   return 0;
 }

@@ -349,6 +349,7 @@ impl ProcessBuilder {
             starts_threads: starts_threads(&self.module) || modules.any(starts_threads),
         };
         let (instance, preparation) = recipe.link(&mut store)?;
+        store.shrink_to_fit();
         let births = store.data::<System>().births.clone();
         births.are_by(recipe);
         store.on_wake(births.alarm(0));

@@ -373,9 +373,10 @@ fn no_more_threads_come_than_are_allowed() {
 const POLICIES: [ThreadPolicy; 3] =
     [ThreadPolicy::User, ThreadPolicy::Kernel, ThreadPolicy::Hybrid];
 
-/// Runs to the end and moves whenever a clock says so, to a tier and a policy by chance; says how often.
+/// Runs to the end and moves whenever a clock says so, in less than `below_us` microseconds, to a tier
+/// and a policy by chance; says how often.
 fn wander_by_the_clock(
-    world: &World, random: &mut Random, policies: &[ThreadPolicy], expected: i32,
+    world: &World, random: &mut Random, policies: &[ThreadPolicy], below_us: u64, expected: i32,
 ) -> usize {
     let any = |random: &mut Random| policies[random.next(policies.len() as u64) as usize];
     let (mut tier, mut policy) = (random.next(2) as usize, any(random));
@@ -383,7 +384,7 @@ fn wander_by_the_clock(
     let mut moves = 0;
     loop {
         let mut running = process.expect("a process");
-        let (handle, after) = (running.interrupt_handle(), random.next(3_000));
+        let (handle, after) = (running.interrupt_handle(), random.next(below_us));
         let asks = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_micros(after));
             handle.interrupt();
@@ -419,7 +420,7 @@ fn threads_on_workers_go_on_under_another_policy() {
     let rounds =
         std::env::var("THREAD_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4);
     for _ in 0..rounds {
-        moves += wander_by_the_clock(&world, &mut random, &POLICIES, 36);
+        moves += wander_by_the_clock(&world, &mut random, &POLICIES, 3_000, 36);
     }
     println!("{moves} moves between policies");
     assert!(moves > 10, "{moves} moves");
@@ -432,7 +433,62 @@ fn sixty_four_threads_in_mixed_states_lose_no_wake_up() {
     let (mut moves, mut random) = (0, Random(64));
     while moves < wanted.unwrap_or(20) {
         // 1 + 2 + ... + 64
-        moves += wander_by_the_clock(&world, &mut random, &[ThreadPolicy::Hybrid], 2080);
+        moves += wander_by_the_clock(&world, &mut random, &[ThreadPolicy::Hybrid], 3_000, 2080);
     }
     println!("{moves} moves of 64 threads");
+}
+
+/// Four threads of which the `number`th computes, and three wait in loops until it is done; none of
+/// them ever gives way.
+fn busy(number: u32, rounds: u32) -> String {
+    let body = "(local $n i32)
+        (if (i32.eq (local.get $me) (i32.const NUMBER))
+            (then (loop $count
+                    (br_if $count (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1)))
+                                            (i32.const ROUNDS))))
+                (i32.atomic.store (i32.const 4) (i32.const 1)))
+            (else (loop $until (br_if $until (i32.eqz (i32.atomic.load (i32.const 4)))))))";
+    let text = threaded(
+        "(local $i i32)
+        (loop $more
+            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (drop (call $spawn (local.get $i)))
+            (br_if $more (i32.lt_u (local.get $i) (i32.const 3))))
+        (call $busy (i32.const 0))
+        (call $exit (i32.const 9))",
+        "(call $busy (local.get $argument))",
+        &format!("(func $busy (param $me i32) {body})"),
+    );
+    text.replace("NUMBER", &number.to_string()).replace("ROUNDS", &rounds.to_string())
+}
+
+#[test]
+fn who_moves_again_before_a_quantum_is_over_has_all_threads_run() {
+    for number in 0..4 {
+        let world = World::new(&busy(number, 2_000), &Config::default());
+        let mut process = world.begin(0);
+        let mut moves = 0;
+        let status = loop {
+            process.stop_after_sites(100);
+            let status = process.run().expect("a status");
+            if !matches!(status, ExitStatus::Stopped(Stopped::AtSite)) {
+                break status;
+            }
+            moves += 1;
+            assert!(moves < 2_000, "thread {number} never has a turn");
+            // Interpreted, so that nothing is compiled for longer than a quantum.
+            process = world.moved(&mut process, 0);
+        };
+        assert!(matches!(status, ExitStatus::Exited(9)), "{status:?}");
+    }
+}
+
+#[test]
+fn who_moves_again_and_again_has_all_threads_run_on_workers() {
+    let mut random = Random(5);
+    for number in 0..4 {
+        let world = World::new(&busy(number, 10_000_000), &Config::default());
+        let moves = wander_by_the_clock(&world, &mut random, &[ThreadPolicy::Hybrid], 500, 9);
+        assert!(moves > 0, "it has to move");
+    }
 }

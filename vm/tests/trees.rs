@@ -339,3 +339,43 @@ fn more_processes_than_are_granted_are_refused_with_a_remedy() {
     let error = world.grant(builder).limits(limits).build().expect_err("refused").to_string();
     assert!(error.contains("--max-processes"), "{error}");
 }
+
+/// Asks again and again whether its child has ended, which computes; none of them ever waits.
+const IMPATIENT: &str = r#"(module
+    (import "wasix_32v1" "proc_fork" (func $fork (param i32 i32) (result i32)))
+    (import "wasix_32v1" "proc_join" (func $join (param i32 i32 i32) (result i32)))
+    (import "wasix_32v1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (func (export "_start") (local $i i32)
+        (drop (call $fork (i32.const 1) (i32.const 16)))
+        (if (i32.eqz (i32.load (i32.const 16))) (then
+            (loop $busy
+                (br_if $busy (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+                                       (i32.const 100))))
+            (call $exit (i32.const 5))))
+        (loop $again
+            (i32.store (i32.const 20) (i32.const 0))
+            (drop (call $join (i32.const 20) (i32.const 1) (i32.const 40)))
+            (br_if $again (i32.eqz (i32.load8_u (i32.const 40)))))
+        (call $exit (i32.add (i32.load8_u (i32.const 42)) (i32.const 4)))))"#;
+
+#[test]
+fn a_tree_that_moves_again_before_a_quantum_is_over_has_all_processes_run() {
+    let engines = engines();
+    let module = Module::from_text(&engines[0], IMPATIENT).expect("a module");
+    let mut process = Process::builder(&module).args(["impatient"]).build().expect("a process");
+    let mut moves = 0;
+    let status = loop {
+        process.stop_after_sites(50);
+        let status = process.run().expect("a status");
+        if !matches!(status, ExitStatus::Stopped(Stopped::AtSite)) {
+            break status;
+        }
+        moves += 1;
+        assert!(moves < 1_000, "somebody never has a turn");
+        let snapshot = process.checkpoint().expect("it stands");
+        let builder = Process::restore(&engines[moves % 2], &snapshot).expect("its modules");
+        process = builder.build().expect("a tree that goes on");
+    };
+    assert!(matches!(status, ExitStatus::Exited(9)), "{status:?}");
+}

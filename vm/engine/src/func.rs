@@ -81,6 +81,11 @@ impl Functions {
         reference
     }
 
+    /// Gives back room that was kept for more host functions.
+    pub fn shrink_to_fit(&mut self) {
+        self.own.shrink_to_fit();
+    }
+
     /// The slot that `reference` leads to.
     pub fn slot(&self, reference: u32) -> *mut FuncSlot {
         self.slots[reference as usize]
@@ -99,6 +104,8 @@ impl Func {
         let inner = store.inner_mut();
         let type_id = inner.types.id(&ty);
         let index = inner.hosts.len() as u32;
+        // In common with all others of this type.
+        let ty = inner.types.get(type_id).clone();
         inner.hosts.push(Stable::new(HostFunc::new(ty, call)));
         let reference = inner.functions.push_host(type_id, index);
         inner.publish_functions();

@@ -3,8 +3,10 @@
 //! A canonical id is an index into the types of one store: two function types are equal if and only
 //! if their ids are, so that an indirect call compares one number.
 
-use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
+
+use indexmap::IndexSet;
 
 use crate::native::abi::CallPlan;
 
@@ -93,7 +95,8 @@ impl From<RefType> for ValType {
 /// Parameters and results of a function.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct FuncType {
-    types: Box<[ValType]>,
+    /// Copies of a type have these in common.
+    types: Arc<[ValType]>,
     param_count: u32,
 }
 
@@ -193,8 +196,7 @@ pub enum ExternType {
 /// The function types of a store, each with its canonical id.
 #[derive(Default, Debug)]
 pub struct TypeIds {
-    ids: HashMap<FuncType, u32>,
-    types: Vec<FuncType>,
+    types: IndexSet<FuncType>,
     /// Made when compiled code meets the type; they stay where they are.
     plans: Vec<Option<Box<CallPlan>>>,
 }
@@ -202,13 +204,8 @@ pub struct TypeIds {
 impl TypeIds {
     /// The id of `ty`, a new one if no function had that type before.
     pub fn id(&mut self, ty: &FuncType) -> u32 {
-        if let Some(&id) = self.ids.get(ty) {
-            return id;
-        }
-        let id = self.types.len() as u32;
-        self.types.push(ty.clone());
-        self.ids.insert(ty.clone(), id);
-        id
+        let known = self.types.get_index_of(ty);
+        known.unwrap_or_else(|| self.types.insert_full(ty.clone()).0) as u32
     }
 
     /// How compiled code and the interpreter pass values of functions of this type. It stays where
@@ -221,6 +218,11 @@ impl TypeIds {
         let ty = &self.types[at];
         let new = || Box::new(CallPlan::new(ty.params(), ty.results()));
         &raw const **self.plans[at].get_or_insert_with(new)
+    }
+
+    /// Gives back room that was kept for more.
+    pub fn shrink_to_fit(&mut self) {
+        self.types.shrink_to_fit();
     }
 
     /// The type that has this id.

@@ -94,7 +94,10 @@ impl Process {
     fn info(&self, pid: Pid, entry: &Entry) -> ProcessInfo {
         let process = match pid {
             ROOT => Some(self),
-            pid => self.relatives.as_ref().and_then(|relatives| relatives.others.get(&pid)),
+            pid => {
+                let relatives = self.relatives.as_ref();
+                relatives.and_then(|relatives| relatives.others.get(&pid)).map(Box::as_ref)
+            }
         };
         let pages = |process: &Process| process.store.memory_sizes_wasm_pages().iter().sum::<u64>();
         ProcessInfo {
@@ -198,7 +201,7 @@ impl Process {
     fn for_all(&mut self, mut act: impl FnMut(&mut Process)) {
         act(self);
         if let Some(relatives) = &mut self.relatives {
-            relatives.others.values_mut().for_each(act);
+            relatives.others.values_mut().map(Box::as_mut).for_each(act);
         }
     }
 }

@@ -60,7 +60,7 @@ impl Relatives {
     fn born(&mut self, child: Pid, made: Result<Process, Errno>) -> Result<Pid, Errno> {
         match made {
             Ok(process) => {
-                self.others.insert(child, process);
+                self.others.insert(child, Box::new(process));
                 self.queue.push_back(child);
                 Ok(child)
             }

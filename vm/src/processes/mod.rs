@@ -57,7 +57,7 @@ pub(crate) struct Asked {
 pub(crate) struct Relatives {
     tree: Tree,
     /// All but the first.
-    others: BTreeMap<Pid, Process>,
+    others: BTreeMap<Pid, Box<Process>>,
     /// Those that can run, the first one included; whoever is here is neither waiting nor stopped.
     queue: VecDeque<Pid>,
     waiting: BTreeMap<Pid, Waits>,

@@ -65,13 +65,21 @@ impl Process {
                     known.push(module.clone());
                 }
             }
-            relatives.others.insert(*pid, process);
+            relatives.others.insert(*pid, Box::new(process));
         }
         relatives.tree.settle();
         // Whoever waited says anew what for, and then those run who could.
         let waited = state.members.iter().map(|member| member.pid);
         let waited = waited.filter(|pid| !state.queue.contains(pid));
-        relatives.queue = waited.chain(state.queue.iter().copied()).collect::<VecDeque<_>>();
+        let mut ready: VecDeque<_> = state.queue.iter().copied().collect();
+        // As with threads: who had its slice when the program was stopped is behind the others, or a
+        // program that moves again and again would have nobody else run.
+        if !relatives.is_virtual
+            && let Some(pid) = ready.pop_front()
+        {
+            ready.push_back(pid);
+        }
+        relatives.queue = waited.chain(ready).collect();
         if !relatives.others.is_empty() {
             relatives.tick()?;
         }

@@ -114,7 +114,7 @@ impl Relatives {
 
     /// Has another process run.
     fn run_other(
-        &mut self, root: &mut Process, pid: Pid, mut process: Process,
+        &mut self, root: &mut Process, pid: Pid, mut process: Box<Process>,
     ) -> Result<(), Pause> {
         match self.slice_of(root, pid, &mut process) {
             Ok(Some(end)) => self.end(pid, &mut process, end),

@@ -71,6 +71,11 @@ impl Threads {
         self.sites_left = images.sites_left.map(|left| left.clamp(1, QUANTUM_SITES));
         if !self.births.count_turns() {
             self.sites_left = None;
+            // A clock begins anew here: in a process that moves again before a quantum is over the
+            // same thread would have the turn for ever.
+            if !self.list.is_empty() {
+                self.pass_on();
+            }
         }
         Ok(())
     }

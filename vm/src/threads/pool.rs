@@ -13,13 +13,14 @@
 //! while the pool's is held.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use brant_engine::{Interrupt, Stop, TrapReport, Val};
 use brant_kernel::Parked;
 use brant_kernel::host::Waker;
+use rustc_hash::FxHashMap;
 
 use super::handoff::Handoff;
 use super::ticker::Ticker;
@@ -73,7 +74,8 @@ struct State {
     handoffs: Vec<Handoff>,
     /// How many workers wait for somebody to run.
     idle_count: usize,
-    waiting: HashMap<u32, Box<Spawned>>,
+    /// By number. Numbers are given here, so that nobody can choose them to collide.
+    waiting: FxHashMap<u32, Box<Spawned>>,
     /// Who of those that wait has to be looked after.
     sets: Sets,
     /// Those that nobody runs any more.
@@ -109,11 +111,11 @@ struct Look {
 }
 
 impl Pool {
-    /// Runs `threads`, the first thread of the process among them, until something concerns the
-    /// process; `stopped` says whether that is so. Gives the threads back as they stand, by their
+    /// Runs `threads` in this order, the first thread of the process among them, until something
+    /// concerns the process; `stopped` says whether that is so. Gives the threads back as they stand, by their
     /// numbers.
     pub fn run(
-        births: &Arc<Births>, policy: ThreadPolicy, threads: BTreeMap<u32, Box<Spawned>>,
+        births: &Arc<Births>, policy: ThreadPolicy, threads: impl Iterator<Item = Box<Spawned>>,
         system: &mut System, stopped: &mut dyn FnMut() -> Option<Stopped>,
     ) -> (BTreeMap<u32, Box<Spawned>>, End) {
         let limit = match policy {
@@ -126,7 +128,7 @@ impl Pool {
         let pool = Arc::new(Pool { state, work, waker, births, limit, policy });
         // Before the first one runs: it may wake others.
         pool.births.run_in(Some(pool.clone()));
-        for thread in threads.into_values() {
+        for thread in threads {
             pool.admit(thread);
         }
         let ticker = Ticker::calling({
@@ -385,11 +387,12 @@ impl Pool {
         let due = in_call.iter().chain(timed).copied();
         let due: Vec<u32> =
             due.filter(|id| state.waiting.get(id).is_some_and(|thread| is_due(thread))).collect();
-        let mut late = VecDeque::new();
+        let mut late = Vec::new();
+        let due_count = due.len();
         for id in due {
             let is_timed = state.sets.timed.contains(&id);
             match state.unpark(id) {
-                Some(thread) if is_timed => late.push_back(thread),
+                Some(thread) if is_timed => late.push(thread),
                 Some(thread) => state.push(thread),
                 None => {}
             }
@@ -401,8 +404,10 @@ impl Pool {
         }
         let mut state = self.lock();
         late.into_iter().for_each(|thread| state.push(thread));
+        // No more workers than there is something to do for.
+        let wanted_count = due_count.min(state.idle_count);
         drop(state);
-        self.work.notify_all();
+        (0..wanted_count).for_each(|_| self.work.notify_one());
     }
 
     /// Ends the pool.

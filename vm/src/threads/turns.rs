@@ -171,11 +171,16 @@ impl Threads {
         let mut threads = std::mem::take(&mut self.list);
         threads.insert(first.id, Box::new(first));
         self.sets = Sets::default();
-        let (mut threads, end) = Pool::run(&self.births, self.policy, threads, system, stopped);
+        // Another one begins each time: who is stopped again before a quantum is over has all of them
+        // run all the same.
+        let mut from = threads.split_off(&self.at);
+        let next = from.keys().nth(1).copied();
+        let in_order = std::mem::take(&mut from).into_values().chain(threads.into_values());
+        let (mut threads, end) = Pool::run(&self.births, self.policy, in_order, system, stopped);
         let first = threads.remove(&0).map(|thread| *thread);
         threads.into_values().for_each(|thread| self.take_in(thread));
         self.are_unknown = true;
-        self.begin();
+        (self.at, self.sites_left) = (next.unwrap_or(0), None);
         (first, end)
     }
 

@@ -159,6 +159,14 @@ impl Store {
         self.inner.wake = Some(wake);
     }
 
+    /// Gives back room that was kept for more functions than there are: for stores of which there are
+    /// thousands.
+    pub fn shrink_to_fit(&mut self) {
+        self.inner.types.shrink_to_fit();
+        self.inner.functions.shrink_to_fit();
+        self.inner.hosts.shrink_to_fit();
+    }
+
     /// The embedder's data.
     ///
     /// # Panics

@@ -373,10 +373,9 @@ fn no_more_threads_come_than_are_allowed() {
 const POLICIES: [ThreadPolicy; 3] =
     [ThreadPolicy::User, ThreadPolicy::Kernel, ThreadPolicy::Hybrid];
 
-/// Runs to the end and moves whenever a clock says so, in less than `below_us` microseconds, to a tier
-/// and a policy by chance; says how often.
+/// Runs to the end and moves whenever a clock says so, to a tier and a policy by chance; says how often.
 fn wander_by_the_clock(
-    world: &World, random: &mut Random, policies: &[ThreadPolicy], below_us: u64, expected: i32,
+    world: &World, random: &mut Random, policies: &[ThreadPolicy], expected: i32,
 ) -> usize {
     let any = |random: &mut Random| policies[random.next(policies.len() as u64) as usize];
     let (mut tier, mut policy) = (random.next(2) as usize, any(random));
@@ -384,7 +383,7 @@ fn wander_by_the_clock(
     let mut moves = 0;
     loop {
         let mut running = process.expect("a process");
-        let (handle, after) = (running.interrupt_handle(), random.next(below_us));
+        let (handle, after) = (running.interrupt_handle(), random.next(3_000));
         let asks = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_micros(after));
             handle.interrupt();
@@ -420,7 +419,7 @@ fn threads_on_workers_go_on_under_another_policy() {
     let rounds =
         std::env::var("THREAD_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4);
     for _ in 0..rounds {
-        moves += wander_by_the_clock(&world, &mut random, &POLICIES, 3_000, 36);
+        moves += wander_by_the_clock(&world, &mut random, &POLICIES, 36);
     }
     println!("{moves} moves between policies");
     assert!(moves > 10, "{moves} moves");
@@ -433,7 +432,7 @@ fn sixty_four_threads_in_mixed_states_lose_no_wake_up() {
     let (mut moves, mut random) = (0, Random(64));
     while moves < wanted.unwrap_or(20) {
         // 1 + 2 + ... + 64
-        moves += wander_by_the_clock(&world, &mut random, &[ThreadPolicy::Hybrid], 3_000, 2080);
+        moves += wander_by_the_clock(&world, &mut random, &[ThreadPolicy::Hybrid], 2080);
     }
     println!("{moves} moves of 64 threads");
 }
@@ -480,15 +479,5 @@ fn who_moves_again_before_a_quantum_is_over_has_all_threads_run() {
             process = world.moved(&mut process, 0);
         };
         assert!(matches!(status, ExitStatus::Exited(9)), "{status:?}");
-    }
-}
-
-#[test]
-fn who_moves_again_and_again_has_all_threads_run_on_workers() {
-    let mut random = Random(5);
-    for number in 0..4 {
-        let world = World::new(&busy(number, 10_000_000), &Config::default());
-        let moves = wander_by_the_clock(&world, &mut random, &[ThreadPolicy::Hybrid], 500, 9);
-        assert!(moves > 0, "it has to move");
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Births {
     state: Mutex<State>,
     /// Whether there is somebody whom nobody has taken in yet.
     is_waiting: AtomicBool,
+    /// Whether a clock ends turns.
+    is_clocked: AtomicBool,
 }
 
 struct State {
@@ -46,7 +48,8 @@ impl Births {
         let limit = limits.threads_count;
         let woken = Vec::new();
         let state = Mutex::new(State { born, woken, pool: None, count: 0, limit, last_id: 0 });
-        Arc::new(Births { recipe: OnceLock::new(), state, is_waiting: AtomicBool::new(false) })
+        let (is_waiting, is_clocked) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Births { recipe: OnceLock::new(), state, is_waiting, is_clocked })
     }
 
     /// Says how instances are made.
@@ -94,6 +97,16 @@ impl Births {
     /// Whether there are threads that nobody has taken in yet.
     pub fn are_waiting(&self) -> bool {
         self.is_waiting.load(Ordering::Acquire)
+    }
+
+    /// Says whether a clock ends turns.
+    pub fn are_clocked(&self, is_clocked: bool) {
+        self.is_clocked.store(is_clocked, Ordering::Release);
+    }
+
+    /// Whether there are threads that nobody would take in soon: nothing ends the turn that runs.
+    pub fn are_forgotten(&self) -> bool {
+        self.are_waiting() && !self.count_turns() && !self.is_clocked.load(Ordering::Acquire)
     }
 
     /// Has threads that are born, and those that are woken, run in a pool from now on, or not.

@@ -78,7 +78,7 @@ pub(crate) fn import(store: &mut Store, module: &str, name: &str) -> Option<Func
         let store = caller.store();
         let births = store.data::<System>().births.clone();
         let id = births.spawn(store, argument);
-        if id.is_some() && births.are_waiting() && !births.count_turns() {
+        if id.is_some() && births.are_forgotten() {
             // Whoever runs the process takes the thread in at the next site.
             store.interrupt_handle().interrupt();
         }

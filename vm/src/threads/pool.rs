@@ -111,11 +111,11 @@ struct Look {
 }
 
 impl Pool {
-    /// Runs `threads` in this order, the first thread of the process among them, until something
-    /// concerns the process; `stopped` says whether that is so. Gives the threads back as they stand, by their
+    /// Runs `threads`, the first thread of the process among them, until something concerns the
+    /// process; `stopped` says whether that is so. Gives the threads back as they stand, by their
     /// numbers.
     pub fn run(
-        births: &Arc<Births>, policy: ThreadPolicy, threads: impl Iterator<Item = Box<Spawned>>,
+        births: &Arc<Births>, policy: ThreadPolicy, threads: BTreeMap<u32, Box<Spawned>>,
         system: &mut System, stopped: &mut dyn FnMut() -> Option<Stopped>,
     ) -> (BTreeMap<u32, Box<Spawned>>, End) {
         let limit = match policy {
@@ -128,7 +128,7 @@ impl Pool {
         let pool = Arc::new(Pool { state, work, waker, births, limit, policy });
         // Before the first one runs: it may wake others.
         pool.births.run_in(Some(pool.clone()));
-        for thread in threads {
+        for thread in threads.into_values() {
             pool.admit(thread);
         }
         let ticker = Ticker::calling({

@@ -146,15 +146,21 @@ impl Threads {
             self.take_in(Box::new(thread));
         }
         if self.are_on_workers() {
-            self.ticker = None;
+            self.set_ticker(None);
         } else if !self.list.is_empty() && self.ticker.is_none() && !self.births.count_turns() {
             let ticker = Ticker::start()?;
             for (&id, thread) in &self.list {
                 ticker.admit(id, thread.store.interrupt_handle());
             }
-            self.ticker = Some(ticker);
+            self.set_ticker(Some(ticker));
         }
         Ok(())
+    }
+
+    /// Has a clock end turns from now on, or not.
+    pub(super) fn set_ticker(&mut self, ticker: Option<Ticker>) {
+        self.births.are_clocked(ticker.is_some());
+        self.ticker = ticker;
     }
 
     /// Whether they run on workers, as soon as there is one besides the first.
@@ -171,16 +177,11 @@ impl Threads {
         let mut threads = std::mem::take(&mut self.list);
         threads.insert(first.id, Box::new(first));
         self.sets = Sets::default();
-        // Another one begins each time: who is stopped again before a quantum is over has all of them
-        // run all the same.
-        let mut from = threads.split_off(&self.at);
-        let next = from.keys().nth(1).copied();
-        let in_order = std::mem::take(&mut from).into_values().chain(threads.into_values());
-        let (mut threads, end) = Pool::run(&self.births, self.policy, in_order, system, stopped);
+        let (mut threads, end) = Pool::run(&self.births, self.policy, threads, system, stopped);
         let first = threads.remove(&0).map(|thread| *thread);
         threads.into_values().for_each(|thread| self.take_in(thread));
         self.are_unknown = true;
-        (self.at, self.sites_left) = (next.unwrap_or(0), None);
+        self.begin();
         (first, end)
     }
 
@@ -315,7 +316,7 @@ impl Threads {
                 reports.push((spawned.id.cast_signed(), *report));
             }
         }
-        self.ticker = None;
+        self.set_ticker(None);
         reports
     }
 }

@@ -90,7 +90,7 @@ impl Threads {
         self.begin();
         if self.list.is_empty() && *first.blocked == Blocked::InCall {
             // A program with one thread, as most are.
-            self.ticker = None;
+            self.set_ticker(None);
             *first.blocked = Blocked::No;
             return Some(first.store.data_mut::<System>().wait());
         }

@@ -1,11 +1,11 @@
 //! Whether whoever wakes another thread waits at once, and so hands its worker over.
 //!
-//! A woken thread goes to the queue of the worker that wakes it. If a worker is idle it could begin at
-//! once there, but to call that takes the host some microseconds, and threads that take turns (a lock,
-//! a queue between two) would go from core to core for nothing. So each worker learns: while its
-//! guests wait within some microseconds after they have woken somebody, nobody is called. Whoever
-//! computes on instead is found out by a measurement, or by the next tick of the clock, and all is as
-//! if nothing had been learnt.
+//! A woken thread, or a new one, goes to the queue of the worker whose guest has done it. If a worker
+//! is idle it could begin at once there, but to call that takes the host some microseconds, and
+//! threads that take turns (a lock, a queue between two, a start and a wait for the end) would go from
+//! core to core for nothing. So each worker learns: while its guests wait within some microseconds
+//! after they have made somebody ready, nobody is called. Whoever computes on instead is found out by
+//! a measurement, or by the next tick of the clock, and all is as if nothing had been learnt.
 
 use std::time::{Duration, Instant};
 

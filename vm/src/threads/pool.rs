@@ -153,13 +153,32 @@ impl Pool {
         if is_woken(&thread) {
             thread.blocked = Blocked::No;
         }
+        if state.end.is_none() && state.running.len() < self.limit.min(state.count) {
+            self.hire(&mut state);
+        }
         if thread.blocked == Blocked::No {
-            state.push(thread);
+            self.make_ready(state, thread);
         } else {
             state.park(thread);
         }
-        if state.end.is_none() && state.running.len() < self.limit.min(state.count) {
-            self.hire(&mut state);
+    }
+
+    /// Puts a thread that can run behind others: under `hybrid` behind those of the worker whose guest
+    /// has made it ready.
+    fn make_ready(&self, mut state: MutexGuard<'_, State>, thread: Box<Spawned>) {
+        let me = match self.policy {
+            ThreadPolicy::Hybrid => WORKER.get().filter(|&me| me < state.queues.len()),
+            ThreadPolicy::User | ThreadPolicy::Kernel => None,
+        };
+        match me {
+            Some(me) => {
+                let is_alone = state.queues[me].is_empty();
+                state.queues[me].push_back(thread);
+                if state.handoffs[me].woke() && is_alone {
+                    return;
+                }
+            }
+            None => state.push(thread),
         }
         self.call_worker(state);
     }
@@ -286,21 +305,7 @@ impl Pool {
             return;
         }
         let Some(thread) = state.unpark(id) else { return };
-        let me = match self.policy {
-            ThreadPolicy::Hybrid => WORKER.get().filter(|&me| me < state.queues.len()),
-            ThreadPolicy::User | ThreadPolicy::Kernel => None,
-        };
-        match me {
-            Some(me) => {
-                let is_alone = state.queues[me].is_empty();
-                state.queues[me].push_back(thread);
-                if state.handoffs[me].woke() && is_alone {
-                    return;
-                }
-            }
-            None => state.push(thread),
-        }
-        self.call_worker(state);
+        self.make_ready(state, thread);
     }
 
     /// A quantum is over: whoever runs gives way if somebody waits for a worker.

@@ -209,6 +209,7 @@ PRINTED = [
     ("connections", "Connections of a server that moves", ["benches/connections.py", "BRANT"]),
     ("processes", "Processes", ["benches/processes.py", "BRANT"]),
     ("constructions", "A server in three constructions", ["BRANT", "bench", "threads"]),
+    ("neighbours", "An honest program beside a hostile one", ["benches/neighbours.py", "BRANT"]),
     ("prompt", "The spreadsheet's prompt", ["benches/prompt.py", "BRANT"]),
 ]
 

@@ -119,6 +119,9 @@ struct Lane {
 
 impl Lane {
     fn new(socket: TcpStream, door: Option<u64>) -> Lane {
+        // What comes from elsewhere has waited for its program to write already. Not to be had from a
+        // socket that is dead, as its next use says.
+        let _ = socket.set_nodelay(true);
         Lane {
             socket: Arc::new(socket),
             door,

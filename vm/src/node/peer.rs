@@ -453,9 +453,6 @@ impl Peer {
 
     fn over(transport: Transport) -> io::Result<Peer> {
         transport.socket().set_write_patience(Some(PATIENCE))?;
-        if let Socket::Tcp(stream) = transport.socket() {
-            stream.set_nodelay(true)?;
-        }
         let writer = BufWriter::with_capacity(64 << 10, transport.clone());
         let reader = Deadline { transport, until: None, whole_frame: None };
         let (payload, patience) = (Vec::new(), Some(PATIENCE));

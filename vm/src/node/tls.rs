@@ -108,6 +108,11 @@ impl Tls {
     }
 
     fn shake_hands(socket: Socket, mut connection: Connection) -> Result<Tls, NodeError> {
+        // Before the first byte: a handshake is several short words in turn, and each that the system
+        // keeps back waits for a delayed acknowledgement, 40 ms.
+        if let Socket::Tcp(stream) = &socket {
+            stream.set_nodelay(true)?;
+        }
         connection.set_buffer_limit(None);
         let mut limited = Limited { socket: &socket, until: Instant::now() + STRANGER_PATIENCE };
         while connection.is_handshaking() {

@@ -151,6 +151,8 @@ const THREADED: &str = r#"(module
             (drop (call $spawn (local.get $i)))
             (br_if $more (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1)))
                                    (i32.const 5))))
+        ;; The others come first.
+        (drop (memory.atomic.wait32 (i32.const 40) (i32.const 0) (i64.const 1000)))
         (drop (call $work (i32.const 5)))
         (drop (memory.atomic.notify (i32.const 16) (i32.const 1)))
         (drop (call $work (i32.const 6)))))"#;

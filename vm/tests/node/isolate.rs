@@ -60,7 +60,7 @@ fn a_program_moves_through_two_isolated_nodes_and_each_has_a_host_process_for_it
     let bed = Bed::new();
     let one = isolated(&bed, "one", &[]);
     let two = isolated(&bed, "two", &[]);
-    let mut run = bed.run("run", &[&program("counter.wat"), "30"]);
+    let mut run = bed.run("run", &[&program("counter.wat"), "80"]);
     bed.until_line("run", "3");
     bed.migrate(&run, "one", &[]);
     let id = bed.only_id("one");
@@ -72,7 +72,7 @@ fn a_program_moves_through_two_isolated_nodes_and_each_has_a_host_process_for_it
     }
     assert_eq!(host_processes(&two).len(), 1);
     assert_eq!(run.code(), 0, "{}", bed.errors("run"));
-    assert_eq!(bed.output("run"), counted(30));
+    assert_eq!(bed.output("run"), counted(80));
     // A host process that has nothing left to do ends.
     bed.until("it is not needed", |_| host_processes(&one).len() + host_processes(&two).len() == 0);
 }
@@ -101,7 +101,7 @@ fn ps_pause_kill_attach_and_checkpoints_work_through_the_walls() {
     let bed = Bed::new();
     let node = isolated(&bed, "node", &["--checkpoint-every", "100ms"]);
     let address = bed.address("node");
-    let counter = push(&bed, "node", &["25"]);
+    let counter = push(&bed, "node", &["80"]);
     let other = push(&bed, "node", &["1000000"]);
     assert_eq!(bed.list(&address).len(), 2);
     assert_eq!(host_processes(&node).len(), 2);
@@ -121,7 +121,7 @@ fn ps_pause_kill_attach_and_checkpoints_work_through_the_walls() {
     let _node = isolated(&bed, "node", &[]);
     let output = bed.ask(&["attach", &address, &counter]);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(String::from_utf8_lossy(&output.stdout), counted(25));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), counted(80));
 }
 
 #[test]

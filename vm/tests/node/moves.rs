@@ -433,7 +433,7 @@ fn a_program_that_was_restored_moves_on() {
     for verb in ["restore", "run"] {
         let bed = Bed::new();
         let (_one, _two) = (bed.node("one", &[]), bed.node("two", &[]));
-        let mut run = bed.run("run", &[&program("counter.wat"), "18"]);
+        let mut run = bed.run("run", &[&program("counter.wat"), "60"]);
         bed.until_line("run", "2");
         let snapshot = bed.path("snapshot").to_str().expect("UTF-8").to_owned();
         bed.does(&["checkpoint", &run.id().to_string(), "-o", &snapshot, "--stop"]);
@@ -447,7 +447,7 @@ fn a_program_that_was_restored_moves_on() {
         let (id, one, two) = (bed.only_id("one"), bed.address("one"), bed.address("two"));
         bed.does(&["migrate", &id, &two, "--from", &one]);
         assert_eq!(again.code(), 0);
-        assert_eq!(before + &bed.output("again"), counted(18), "{verb}");
+        assert_eq!(before + &bed.output("again"), counted(60), "{verb}");
     }
 }
 
